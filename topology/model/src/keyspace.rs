@@ -1,0 +1,168 @@
+//! A keyspace: a logical database, its shards, and which shard holds each slot.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{KeyRange, KeyspaceId, Name, SLOTS, ServerId, Slot, Table};
+
+/// A shard's number within the cluster; never used again for another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ShardId(pub u32);
+
+/// A shard's place in [`Keyspace::shards`] of one map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ShardIndex(pub u16);
+
+/// Counts the changes of a shard's owner; only rises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+/// One physical schema on one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its number in the cluster.
+    pub id: ShardId,
+    /// The server that holds it.
+    pub server: ServerId,
+    /// The physical schema's name on that server; clients see the keyspace's name alone.
+    pub schema: Name,
+    /// How often it changed its owner.
+    pub epoch: Epoch,
+}
+
+/// A logical database.
+#[derive(Clone, Debug)]
+pub struct Keyspace {
+    /// The name that clients use.
+    pub name: Name,
+    /// Its shards.
+    pub shards: Vec<Shard>,
+    /// Where tables that nobody declared live.
+    pub home: ShardIndex,
+    /// The tables that were declared, and the views.
+    pub tables: HashMap<Name, Arc<Table>>,
+    slots: Box<[ShardIndex]>,
+}
+
+/// Why a keyspace cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyspaceError {
+    /// It has no shard.
+    #[error("keyspace {0} has no shards")]
+    NoShards(Name),
+    /// A slot has no owner, or one that is not there.
+    #[error("keyspace {keyspace}: slot {slot} belongs to no shard of it")]
+    Unowned {
+        /// The keyspace.
+        keyspace: Name,
+        /// The slot's number.
+        slot: usize,
+    },
+    /// The home shard is not one of its shards.
+    #[error("keyspace {0}: its home shard is not one of its shards")]
+    NoHome(Name),
+}
+
+impl Keyspace {
+    /// A keyspace whose slots belong to `slots[n]`.
+    pub fn new(
+        name: Name,
+        shards: Vec<Shard>,
+        home: ShardIndex,
+        slots: Vec<ShardIndex>,
+    ) -> Result<Keyspace, KeyspaceError> {
+        if shards.is_empty() {
+            return Err(KeyspaceError::NoShards(name));
+        }
+        if usize::from(home.0) >= shards.len() {
+            return Err(KeyspaceError::NoHome(name));
+        }
+        let unowned =
+            (0..SLOTS).find(|&slot| slots.get(slot).is_none_or(|owner| usize::from(owner.0) >= shards.len()));
+        match unowned {
+            Some(slot) => Err(KeyspaceError::Unowned { keyspace: name, slot }),
+            None => Ok(Keyspace { name, shards, home, tables: HashMap::new(), slots: slots[..SLOTS].into() }),
+        }
+    }
+
+    /// A keyspace whose slots are cut into as many even runs as it has shards, in their order; the first is home.
+    pub fn evenly(name: Name, shards: Vec<Shard>) -> Result<Keyspace, KeyspaceError> {
+        let count = shards.len().max(1);
+        let slots = (0..SLOTS).map(|slot| ShardIndex((slot * count / SLOTS) as u16)).collect();
+        Keyspace::new(name, shards, ShardIndex(0), slots)
+    }
+
+    /// The shard that holds this id.
+    pub fn shard_of(&self, id: KeyspaceId) -> ShardIndex {
+        self.slots[id.slot().index()]
+    }
+
+    /// The shard at this place, if the map that gave the index is this one.
+    pub fn shard(&self, index: ShardIndex) -> Option<&Shard> {
+        self.shards.get(usize::from(index.0))
+    }
+
+    /// Whether one shard holds everything.
+    pub fn is_single(&self) -> bool {
+        self.shards.len() == 1
+    }
+
+    /// The shard's runs of slots, lowest first.
+    pub fn ranges(&self, index: ShardIndex) -> Vec<KeyRange> {
+        let mut ranges: Vec<KeyRange> = Vec::new();
+        for slot in (0..SLOTS).filter_map(Slot::new).filter(|slot| self.slots[slot.index()] == index) {
+            match ranges.last_mut() {
+                Some(range) if range.last.index() + 1 == slot.index() => range.last = slot,
+                _ => ranges.push(KeyRange { first: slot, last: slot }),
+            }
+        }
+        ranges
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NameRule;
+
+    fn shards(count: u32) -> Vec<Shard> {
+        let schema = NameRule::CaseSensitive.name("shop");
+        (0..count)
+            .map(|n| Shard { id: ShardId(n), server: ServerId(n), schema: schema.clone(), epoch: Epoch(1) })
+            .collect()
+    }
+
+    #[test]
+    fn even_shards_own_every_slot_once_in_one_run_each() {
+        for count in [1, 2, 3, 4, 7] {
+            let keyspace = Keyspace::evenly(NameRule::CaseSensitive.name("shop"), shards(count)).unwrap();
+            let runs: Vec<_> = (0..count).flat_map(|n| keyspace.ranges(ShardIndex(n as u16))).collect();
+            assert_eq!(runs.len(), count as usize);
+            assert_eq!(runs.iter().map(|r| r.last.index() - r.first.index() + 1).sum::<usize>(), SLOTS);
+        }
+    }
+
+    #[test]
+    fn a_keyspace_without_an_owner_for_each_slot_is_refused() {
+        let name = NameRule::CaseSensitive.name("shop");
+        let keyspace = |owners| Keyspace::new(name.clone(), shards(2), ShardIndex(0), owners).unwrap_err();
+        assert_eq!(
+            keyspace(vec![ShardIndex(1); 5]),
+            KeyspaceError::Unowned { keyspace: name.clone(), slot: 5 }
+        );
+        assert_eq!(
+            keyspace(vec![ShardIndex(2); SLOTS]),
+            KeyspaceError::Unowned { keyspace: name.clone(), slot: 0 }
+        );
+        assert_eq!(Keyspace::evenly(name.clone(), vec![]).unwrap_err(), KeyspaceError::NoShards(name));
+    }
+}

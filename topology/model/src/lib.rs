@@ -1,0 +1,22 @@
+//! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock, no workspace dependency.
+//!
+//! Reading order: [`name`](Name) → [`keyspace_id`](KeyspaceId) → [`collation`-free column types](ColumnType) → [`table`](Table) →
+//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map).
+
+mod account;
+mod column;
+mod keyspace;
+mod keyspace_id;
+mod map;
+mod name;
+mod server;
+mod table;
+
+pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
+pub use column::{Column, ColumnDefault, ColumnType};
+pub use keyspace::{Epoch, Keyspace, KeyspaceError, Shard, ShardId, ShardIndex};
+pub use keyspace_id::{KeyRange, KeyspaceId, SLOT_BITS, SLOTS, Slot};
+pub use map::{Map, MapError, Revision};
+pub use name::{Name, NameRule};
+pub use server::{MySqlVersion, Server, ServerId};
+pub use table::{Sharding, Table, TableKind, Vindex};
