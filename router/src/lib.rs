@@ -1,1 +1,37 @@
-//! TODO
+//! SQL bytes and a map in, a plan out. Pure: no I/O, no clock, no async. Never prints a tree back to SQL: what is forwarded are the
+//! client's own bytes, with spans replaced where the proxy must answer.
+//!
+//! Reading order:
+//! * `error`, `sql_mode`, `charset`: what a client is told, and the lexical context of its statements
+//! * [`lex`]: bytes to tokens, as MySQL's lexer sees them
+//! * `normalise`: a statement without its literals, the key of the plan cache; `split`: statements of one text
+//! * `dialect`: the seam to the parser that is not trusted
+//! * `statement`: what the session itself must act on, recognised from tokens
+//! * `vindex`: from a literal or parameter to a keyspace id
+//! * `plan`: where a statement goes
+
+mod charset;
+mod dialect;
+mod error;
+pub mod lex;
+mod normalise;
+mod plan;
+mod split;
+mod sql_mode;
+mod statement;
+mod vindex;
+
+pub use charset::ClientCharset;
+pub use dialect::{ParseRefusal, Parsed, parse};
+pub use error::RouterError;
+pub use lex::{Literal, LiteralKind};
+pub use normalise::Normalised;
+pub use plan::*;
+pub use split::split_statements;
+pub use sql_mode::SqlMode;
+pub use statement::{
+    AccessMode, Assignment, BeginOptions, Completion, Diagnostics, Effects, FunctionKind, FunctionSpan,
+    Isolation, Limit, QualifiedName, Recognised, Scalar, Scope, SetTarget, Statement, SystemVariable,
+    TemplateSpan, TransactionSettings, Value, Verb, recognise,
+};
+pub use vindex::*;
