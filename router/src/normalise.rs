@@ -4,6 +4,7 @@
 //! It runs on each statement, so it is one pass over bytes into buffers that the session keeps. Read next:
 //! [`crate::lex::Token`], what the front end makes of a template.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use podway_model::MySqlVersion;
@@ -13,7 +14,7 @@ use crate::charset::ClientCharset;
 use crate::error::RouterError;
 use crate::lex::class::{Class, class, is_word};
 use crate::lex::scan::{self, Block, Numeric, Quoting};
-use crate::lex::{Literal, LiteralKind, Tokens, charset_names};
+use crate::lex::{Literal, LiteralKind, Token, Tokens, charset_names, name_text};
 use crate::sql_mode::SqlMode;
 
 /// Offsets into statements are 32 bits wide; the protocol's own limit is 1 GiB.
@@ -125,6 +126,11 @@ impl Normalised {
     /// The tokens of the template.
     pub fn tokens(&self) -> Tokens<'_> {
         Tokens::new(&self.template, self.mode, self.charset)
+    }
+
+    /// The text of a token that is a name; see [`lex::name_text`](crate::lex::name_text).
+    pub fn name(&self, token: &Token) -> Option<Cow<'_, str>> {
+        name_text(token, &self.template, self.mode, self.charset)
     }
 
     /// The ordinal of the parameter that literal `index` is, if it is one.

@@ -2,13 +2,16 @@
 //! tree, never assumes UTF-8, never looks at a map.
 //!
 //! Reading order: [`class`] (what a byte can start) → [`scan`] (where a thing that has started ends) → [`literal`] (what the
-//! normaliser makes of literals) → [`charset_names`] (introducers) → [`token`] (tokens of a normalised statement).
+//! normaliser makes of literals) → [`charset_names`] (introducers) → [`token`] (tokens of a normalised statement) →
+//! [`name`] (the text of names).
 
 pub(crate) mod charset_names;
 pub(crate) mod class;
 mod literal;
+mod name;
 pub(crate) mod scan;
 mod token;
 
 pub use literal::{Literal, LiteralKind};
+pub use name::name_text;
 pub use token::{Symbol, Token, TokenKind, Tokens};
