@@ -1,1 +1,6 @@
-//! TODO
+//! What the `podway` binary is made of, for the binary itself and for the tests. Nothing of it is on the data path.
+//!
+//! Reading order: [`local_mysql`] (servers on this machine) → [`provision`] (shards, accounts and table definitions on servers).
+
+pub mod local_mysql;
+pub mod provision;
