@@ -1,0 +1,120 @@
+//! What a statement changed in its session, as an OK packet tells clients with CLIENT_SESSION_TRACK.
+//!
+//! Entries only; the list as a whole is [`crate::OkPacket::session_track`].
+
+use bytes::BufMut;
+
+use crate::codec::{Cursor, Decoded, put_lenenc_bytes, put_lenenc_int};
+
+const SYSTEM_VARIABLE: u8 = 0;
+const SCHEMA: u8 = 1;
+const STATE_CHANGE: u8 = 2;
+const GTIDS: u8 = 3;
+const TRANSACTION_CHARACTERISTICS: u8 = 4;
+const TRANSACTION_STATE: u8 = 5;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionTrack {
+    /// A variable named in `session_track_system_variables` was set.
+    SystemVariable {
+        /// The variable.
+        name: Vec<u8>,
+        /// Its new value.
+        value: Vec<u8>,
+    },
+    /// The current database changed.
+    Schema(Vec<u8>),
+    /// Whether anything in the session changed.
+    StateChange(bool),
+    /// GTIDs of what the statement committed.
+    Gtids(Vec<u8>),
+    /// Statements that would start a transaction with the same characteristics.
+    TransactionCharacteristics(Vec<u8>),
+    /// Eight letters on what the transaction has done so far, `T_______` as a rule.
+    TransactionState(Vec<u8>),
+    /// A kind that this crate does not know, kept whole.
+    Other {
+        /// The kind's number.
+        kind: u8,
+        /// Its data.
+        data: Vec<u8>,
+    },
+}
+
+impl SessionTrack {
+    /// Appends the entry.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut data = Vec::new();
+        let kind = match self {
+            SessionTrack::SystemVariable { name, value } => {
+                put_lenenc_bytes(&mut data, name);
+                put_lenenc_bytes(&mut data, value);
+                SYSTEM_VARIABLE
+            }
+            SessionTrack::Schema(name) => text(&mut data, name, SCHEMA),
+            SessionTrack::StateChange(changed) => {
+                text(&mut data, if *changed { b"1" } else { b"0" }, STATE_CHANGE)
+            }
+            SessionTrack::Gtids(gtids) => {
+                // The encoding; 0 is plain text, and there is no other.
+                data.put_u8(0);
+                text(&mut data, gtids, GTIDS)
+            }
+            SessionTrack::TransactionCharacteristics(sql) => {
+                text(&mut data, sql, TRANSACTION_CHARACTERISTICS)
+            }
+            SessionTrack::TransactionState(letters) => text(&mut data, letters, TRANSACTION_STATE),
+            SessionTrack::Other { kind, data: raw } => {
+                data.put_slice(raw);
+                *kind
+            }
+        };
+        out.put_u8(kind);
+        put_lenenc_int(out, data.len() as u64);
+        out.put_slice(&data);
+    }
+
+    /// Reads a whole list.
+    pub fn decode_all(entries: &[u8]) -> Decoded<Vec<SessionTrack>> {
+        let mut cursor = Cursor::new(entries);
+        let mut all = Vec::new();
+        while !cursor.is_empty() {
+            let kind = cursor.u8("session state, kind")?;
+            let data = cursor.lenenc_bytes("session state, data")?;
+            all.push(Self::decode_entry(kind, data)?);
+        }
+        Ok(all)
+    }
+
+    fn decode_entry(kind: u8, data: &[u8]) -> Decoded<SessionTrack> {
+        let mut cursor = Cursor::new(data);
+        let entry = match kind {
+            SYSTEM_VARIABLE => SessionTrack::SystemVariable {
+                name: cursor.lenenc_bytes("variable name")?.to_vec(),
+                value: cursor.lenenc_bytes("variable value")?.to_vec(),
+            },
+            SCHEMA => SessionTrack::Schema(cursor.lenenc_bytes("schema")?.to_vec()),
+            STATE_CHANGE => SessionTrack::StateChange(cursor.lenenc_bytes("state change")? == b"1"),
+            GTIDS => {
+                cursor.u8("GTID encoding")?;
+                SessionTrack::Gtids(cursor.lenenc_bytes("GTIDs")?.to_vec())
+            }
+            TRANSACTION_CHARACTERISTICS => {
+                let sql = cursor.lenenc_bytes("transaction characteristics")?;
+                SessionTrack::TransactionCharacteristics(sql.to_vec())
+            }
+            TRANSACTION_STATE => {
+                SessionTrack::TransactionState(cursor.lenenc_bytes("transaction state")?.to_vec())
+            }
+            kind => SessionTrack::Other { kind, data: cursor.rest().to_vec() },
+        };
+        cursor.finish()?;
+        Ok(entry)
+    }
+}
+
+fn text(data: &mut Vec<u8>, value: &[u8], kind: u8) -> u8 {
+    put_lenenc_bytes(data, value);
+    kind
+}
