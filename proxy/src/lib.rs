@@ -1,1 +1,21 @@
-//! TODO
+//! The proxy: clients' sessions, pooled connections to the shards, and what runs a plan between them.
+//!
+//! Each module knows those to its left only:
+//! [`error`] `config` `metrics` `client` < `topology_watch` < `backend` < `txn` < `execute` < `session` < `server`.
+//! It never decides where a statement goes (the router's plan says so) and never makes a map (a [`podway_topology_api::MapWatch`] brings it).
+
+mod backend;
+mod client;
+mod config;
+mod error;
+mod execute;
+mod metrics;
+mod server;
+mod session;
+mod topology_watch;
+mod txn;
+
+pub use config::{BackendLimits, ClientLimits, ProxyConfig, TlsFiles, TlsMode};
+pub use error::{ErrorCode, ProxyError};
+pub use metrics::{LatencySnapshot, MetricsSnapshot};
+pub use server::{Proxy, StartError};

@@ -23,11 +23,12 @@ pub struct Map {
     /// How the servers compare names.
     pub names: NameRule,
     /// The servers.
-    pub servers: BTreeMap<ServerId, Arc<Server>>,
+    servers: BTreeMap<ServerId, Arc<Server>>,
     /// The accounts that may log in.
     pub accounts: Vec<Arc<Account>>,
     keyspaces: HashMap<Name, Arc<Keyspace>>,
     default_keyspace: Option<Name>,
+    lowest_version: MySqlVersion,
 }
 
 /// Why a map cannot be.
@@ -57,6 +58,7 @@ impl Map {
             accounts: Vec::new(),
             keyspaces: HashMap::new(),
             default_keyspace: None,
+            lowest_version: MySqlVersion::FLOOR,
         }
     }
 
@@ -74,6 +76,28 @@ impl Map {
     /// Adds or replaces a server.
     pub fn put_server(&mut self, server: Server) {
         self.servers.insert(server.id, Arc::new(server));
+        self.find_lowest_version();
+    }
+
+    /// Forgets a server.
+    pub fn remove_server(&mut self, id: ServerId) {
+        self.servers.remove(&id);
+        self.find_lowest_version();
+    }
+
+    fn find_lowest_version(&mut self) {
+        let versions = self.servers.values().map(|server| server.parsed_version());
+        self.lowest_version = versions.min().unwrap_or(MySqlVersion::FLOOR);
+    }
+
+    /// The server with this number.
+    pub fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
+        self.servers.get(&id)
+    }
+
+    /// The servers, lowest number first.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers.values()
     }
 
     /// The keyspace with this name.
@@ -120,7 +144,7 @@ impl Map {
 
     /// The lowest version among the servers: what version comments are read by.
     pub fn lowest_version(&self) -> MySqlVersion {
-        self.servers.values().map(|server| server.parsed_version()).min().unwrap_or(MySqlVersion::FLOOR)
+        self.lowest_version
     }
 
     /// Whether one server holds all there is, so that every statement can go there whole.

@@ -71,6 +71,11 @@ impl Name {
         &self.text
     }
 
+    /// The name as it was written, shared.
+    pub fn shared_text(&self) -> Arc<str> {
+        self.text.clone()
+    }
+
     /// The form that is compared: what [`NameRule::fold`] makes of the text.
     pub fn key(&self) -> &str {
         self.key.as_deref().unwrap_or(&self.text)

@@ -1,0 +1,397 @@
+//! One connection to a server and the state that was applied to it: what its owner may rely on, and what it has to change first.
+//!
+//! It closes itself when dropped. One that is dropped in the middle of a command, or of a transaction, has its thread on the server ended too, so that
+//! neither work nor locks outlive it. It never decides what to send.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use podway_wire::{
+    CapabilityFlags, Command, ErrPacket, Event, OkPacket, ResponseKind, ResponseTracker, StatusFlags,
+    write_packet,
+};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::pool::{Place, PoolKey, ServerPool};
+use super::rows::Rows;
+use super::settings::{Settings, UserVariables};
+use super::statements::Statements;
+use crate::error::ProxyError;
+
+/// Room for one read.
+const READ_ROOM: usize = 16 << 10;
+/// What a connection's buffer shrinks to when it rests.
+const REST_BUFFER: usize = 64 << 10;
+/// How long the protocol's own small commands may take.
+const SMALL_COMMAND: Duration = Duration::from_secs(30);
+/// How long a server may leave a command unread.
+const WRITE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A connection that is logged in.
+pub struct BackendConnection {
+    stream: TcpStream,
+    /// What has arrived and is not used up.
+    pub input: BytesMut,
+    place: Place,
+    key: PoolKey,
+    thread: u32,
+    capabilities: CapabilityFlags,
+    schema: Box<str>,
+    settings: Arc<Settings>,
+    variables: Arc<UserVariables>,
+    last_insert_id: u64,
+    pub(super) statements: Statements,
+    status: StatusFlags,
+    busy: bool,
+    pinned: bool,
+    spoiled: bool,
+    cursors: usize,
+    resting_since: Instant,
+}
+
+impl BackendConnection {
+    /// A connection whose login has just ended well.
+    pub(super) fn new(
+        stream: TcpStream,
+        input: BytesMut,
+        place: Place,
+        key: PoolKey,
+        login: Login,
+    ) -> BackendConnection {
+        BackendConnection {
+            stream,
+            input,
+            statements: Statements::new(place.pool().clone()),
+            place,
+            key,
+            thread: login.thread,
+            capabilities: login.capabilities,
+            schema: "".into(),
+            settings: Arc::default(),
+            variables: Arc::default(),
+            last_insert_id: 0,
+            status: login.status,
+            busy: false,
+            pinned: false,
+            spoiled: false,
+            cursors: 0,
+            resting_since: Instant::now(),
+        }
+    }
+
+    /// The pool that it belongs to.
+    pub fn pool(&self) -> &Arc<ServerPool> {
+        self.place.pool()
+    }
+
+    /// Whose it is.
+    pub fn key(&self) -> &PoolKey {
+        &self.key
+    }
+
+    /// The server's number for it.
+    pub fn thread(&self) -> u32 {
+        self.thread
+    }
+
+    /// What was negotiated with the server.
+    pub fn capabilities(&self) -> CapabilityFlags {
+        self.capabilities
+    }
+
+    /// The status flags that the server sent last.
+    pub fn status(&self) -> StatusFlags {
+        self.status
+    }
+
+    /// Notes the status flags of an answer that the owner has read to its end.
+    pub fn answered(&mut self, status: Option<StatusFlags>) {
+        self.busy = false;
+        if let Some(status) = status {
+            self.status = status;
+        }
+    }
+
+    /// Whether a transaction is open, as far as the last answer told.
+    pub fn in_transaction(&self) -> bool {
+        self.status.contains(StatusFlags::SERVER_STATUS_IN_TRANS)
+    }
+
+    /// Says that something is on this connection that cannot be carried to another: it stays its session's, and is closed with it.
+    pub fn pin(&mut self) {
+        self.pinned = true;
+    }
+
+    /// Whether it stays its session's.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned || self.cursors > 0
+    }
+
+    /// Says that a cursor is open here, which stays on its connection.
+    pub fn hold_cursor(&mut self) {
+        self.cursors += 1;
+    }
+
+    /// Says that a cursor is closed.
+    pub fn release_cursor(&mut self) {
+        self.cursors = self.cursors.saturating_sub(1);
+    }
+
+    /// Whether its protocol state is known: no answer is outstanding.
+    pub fn is_usable(&self) -> bool {
+        !self.busy && self.input.is_empty()
+    }
+
+    /// Whether it may go back to its pool: no answer outstanding, no transaction, nothing unrecorded.
+    pub fn is_clean(&self) -> bool {
+        self.is_usable() && !self.is_pinned() && !self.spoiled && !self.in_transaction()
+    }
+
+    /// Whether nothing has arrived that nobody asked for, the end of the connection included.
+    pub(super) fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether a session with these settings and this schema can use it as it is.
+    pub(super) fn fits(&self, settings: u64, schema: &str) -> bool {
+        self.settings.fingerprint() == settings && &*self.schema == schema
+    }
+
+    pub(super) fn rested(&mut self) {
+        self.resting_since = Instant::now();
+        if self.input.capacity() > REST_BUFFER {
+            self.input = BytesMut::with_capacity(READ_ROOM);
+        }
+    }
+
+    pub(super) fn idle_for(&self) -> Duration {
+        self.resting_since.elapsed()
+    }
+
+    pub(super) fn statement_count(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// The value that LAST_INSERT_ID() has here.
+    pub fn last_insert_id(&self) -> u64 {
+        self.last_insert_id
+    }
+
+    /// Notes the value that LAST_INSERT_ID() has got here.
+    pub fn note_last_insert_id(&mut self, id: u64) {
+        self.last_insert_id = id;
+    }
+
+    /// Notes system variables that a session's own statement has set here.
+    pub fn note_settings(&mut self, settings: &Arc<Settings>) {
+        self.settings = settings.clone();
+    }
+
+    /// Notes user variables that a session's own statement has set here.
+    pub fn note_variables(&mut self, variables: &Arc<UserVariables>) {
+        self.variables = variables.clone();
+    }
+
+    /// Says that a SET failed half-way: what it has set is not known, so the connection is not given to anyone else.
+    pub fn note_unknown_settings(&mut self) {
+        self.spoiled = true;
+    }
+
+    /// Sends packets, headers included. From here on an answer is outstanding.
+    pub async fn send(&mut self, packets: &[u8]) -> Result<(), ProxyError> {
+        self.busy = true;
+        self.write(packets).await
+    }
+
+    /// Sends packets that have no answer, or that belong to a command already under way.
+    pub async fn write(&mut self, mut packets: &[u8]) -> Result<(), ProxyError> {
+        while !packets.is_empty() {
+            match self.stream.try_write(packets) {
+                Ok(sent) if sent > 0 => packets = &packets[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let writable = timeout(WRITE_DEADLINE, self.stream.writable()).await;
+                    writable.map_err(|_| self.lost("it does not read"))?.map_err(|error| self.lost(error))?;
+                }
+                // The server runs a command only when it has all of it, so this one has not run.
+                Ok(_) => return Err(self.unusable("it closed the connection")),
+                Err(error) => return Err(self.unusable(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, at least a byte. Safe to cancel.
+    pub async fn read_some(&mut self) -> Result<(), ProxyError> {
+        if self.input.is_empty() {
+            self.input.clear();
+        }
+        self.input.reserve(READ_ROOM);
+        match self.stream.read_buf(&mut self.input).await {
+            Ok(0) => Err(self.lost("it closed the connection")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+
+    /// Runs a command that is answered by one packet; the server's refusal is an error that leaves the connection usable.
+    pub async fn command(&mut self, payload: &[u8]) -> Result<OkPacket, ProxyError> {
+        let answer = self.exchange(payload, ResponseKind::Simple).await?;
+        let body = &answer[podway_wire::HEADER..];
+        if body.first() == Some(&0xFF) {
+            return Err(ProxyError::Server(self.error(body)?));
+        }
+        let ok = OkPacket::decode(body, self.capabilities).map_err(|error| self.surprise(error))?;
+        self.answered(Some(ok.status));
+        Ok(ok)
+    }
+
+    /// Runs a statement that returns no rows.
+    pub async fn execute(&mut self, sql: &[u8]) -> Result<OkPacket, ProxyError> {
+        self.command(&query_payload(sql, self.capabilities)).await
+    }
+
+    /// Runs a statement and reads its rows, which must be few.
+    pub async fn rows(&mut self, sql: &[u8]) -> Result<Rows, ProxyError> {
+        let payload = query_payload(sql, self.capabilities);
+        let answer = self.exchange(&payload, ResponseKind::Query).await?;
+        match Rows::decode(&answer, self.capabilities) {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(refused)) => Err(ProxyError::Server(refused)),
+            Err(error) => Err(self.surprise(error)),
+        }
+    }
+
+    /// Sends one command and reads its whole answer, headers included.
+    pub(super) async fn exchange(
+        &mut self,
+        payload: &[u8],
+        kind: ResponseKind,
+    ) -> Result<BytesMut, ProxyError> {
+        let mut packet = BytesMut::with_capacity(payload.len() + podway_wire::HEADER);
+        write_packet(&mut packet, &mut 0, payload);
+        self.send(&packet).await?;
+        let mut tracker = ResponseTracker::new(kind, self.capabilities, 1);
+        let mut answer = BytesMut::new();
+        loop {
+            timeout(SMALL_COMMAND, self.read_some()).await.map_err(|_| self.lost("it does not answer"))??;
+            let progress = tracker.feed(&self.input).map_err(|error| self.surprise(error))?;
+            answer.extend_from_slice(&self.input[..progress.consumed]);
+            self.input.advance(progress.consumed);
+            if answer.len() > self.pool().limits().max_metadata {
+                return Err(self.surprise("an answer over backend.max_metadata bytes"));
+            }
+            match progress.event {
+                Event::More => {}
+                Event::Done => break,
+                Event::LocalInfile => return Err(self.surprise("it asks for a file")),
+            }
+        }
+        if !self.input.is_empty() {
+            return Err(self.surprise("bytes behind the end of an answer"));
+        }
+        let summary = tracker.summary();
+        self.answered(summary.error.is_none().then_some(summary.status));
+        Ok(answer)
+    }
+
+    fn error(&self, body: &[u8]) -> Result<ErrPacket, ProxyError> {
+        ErrPacket::decode(body).map_err(|error| self.surprise(error))
+    }
+
+    /// Brings the default schema, the settings and the variables to what a session needs; `variables` where the statement reads them.
+    pub async fn synchronise(
+        &mut self,
+        schema: &str,
+        settings: &Arc<Settings>,
+        variables: Option<&Arc<UserVariables>>,
+    ) -> Result<(), ProxyError> {
+        if !schema.is_empty() && &*self.schema != schema {
+            let payload = [&[Command::COM_INIT_DB as u8], schema.as_bytes()].concat();
+            self.command(&payload).await?;
+            self.schema = schema.into();
+        }
+        if !Arc::ptr_eq(&self.settings, settings) && self.settings.fingerprint() != settings.fingerprint() {
+            if let Some(statement) = settings.statement_from(&self.settings) {
+                self.execute(&statement).await?;
+            }
+            self.settings = settings.clone();
+        }
+        if let Some(variables) = variables.filter(|variables| !Arc::ptr_eq(variables, &self.variables)) {
+            if let Some(statement) = variables.statement_from(&self.variables) {
+                self.execute(&statement).await?;
+            }
+            self.variables = variables.clone();
+        }
+        Ok(())
+    }
+
+    /// Makes LAST_INSERT_ID() return `id` here.
+    pub async fn synchronise_last_insert_id(&mut self, id: u64) -> Result<(), ProxyError> {
+        if self.last_insert_id != id {
+            self.execute(format!("SET SESSION last_insert_id = {id}").as_bytes()).await?;
+            self.last_insert_id = id;
+        }
+        Ok(())
+    }
+
+    /// An error before the server can have run anything.
+    pub fn unusable(&self, reason: impl ToString) -> ProxyError {
+        ProxyError::BackendUnusable { server: self.pool().address.clone(), reason: reason.to_string() }
+    }
+
+    /// An error in the middle of a command.
+    pub fn lost(&self, reason: impl ToString) -> ProxyError {
+        ProxyError::BackendLost { server: self.pool().address.clone(), reason: reason.to_string() }
+    }
+
+    /// An answer that should not be: counted, and the connection is never used again (it stays busy).
+    pub fn surprise(&self, reason: impl ToString) -> ProxyError {
+        self.pool().metrics().surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let reason = reason.to_string();
+        tracing::warn!(
+            server = self.pool().address,
+            thread = self.thread,
+            reason,
+            "an answer that should not be: the connection is closed"
+        );
+        self.lost(reason)
+    }
+}
+
+/// What the login settled.
+pub(super) struct Login {
+    pub(super) thread: u32,
+    pub(super) capabilities: CapabilityFlags,
+    pub(super) status: StatusFlags,
+}
+
+/// COM_QUERY with this text, with no query attributes.
+pub(super) fn query_payload(sql: &[u8], capabilities: CapabilityFlags) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(sql.len() + 3);
+    payload.push(Command::COM_QUERY as u8);
+    if capabilities.contains(CapabilityFlags::CLIENT_QUERY_ATTRIBUTES) {
+        payload.extend_from_slice(&[0, 1]);
+    }
+    payload.extend_from_slice(sql);
+    payload
+}
+
+impl Drop for BackendConnection {
+    fn drop(&mut self) {
+        if !self.busy && !self.in_transaction() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (pool, key, thread) = (self.pool().clone(), self.key.clone(), self.thread);
+        runtime.spawn(async move {
+            if let Err(error) = pool.kill(&key, thread, false).await {
+                tracing::debug!(server = pool.address, thread, %error, "an abandoned thread was gone already, or could not be ended");
+            }
+        });
+    }
+}

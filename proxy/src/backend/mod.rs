@@ -1,0 +1,19 @@
+//! Connections to the servers: logging in as the client's own account, the state that was applied to them, their pools, and ending what
+//! runs on them. A connection that surprises us is closed, never returned. It never reads a statement and knows no client.
+//!
+//! Reading order: `settings` → `connection` → `login` → `statements` → `pool` → `pools`.
+
+mod connection;
+mod login;
+mod pool;
+mod pools;
+mod rows;
+mod settings;
+mod statements;
+
+pub use connection::BackendConnection;
+pub use pool::{Fit, PoolKey, ServerPool};
+pub use pools::Pools;
+pub use rows::Rows;
+pub use settings::{Settings, UserVariables, quoted_identifier, string_literal};
+pub use statements::{BackendStatement, Description};

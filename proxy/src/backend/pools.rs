@@ -1,0 +1,86 @@
+//! The pools of all servers, made when they are first needed and retired when the map no longer has their server where it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use podway_model::{ClusterSecret, Map, Server, ServerId};
+
+use super::pool::ServerPool;
+use crate::config::BackendLimits;
+use crate::metrics::Metrics;
+
+/// How often idle connections are looked through.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The pools of all servers.
+pub struct Pools {
+    by_server: DashMap<ServerId, Arc<ServerPool>>,
+    limits: BackendLimits,
+    secret: ClusterSecret,
+    metrics: Arc<Metrics>,
+}
+
+impl Pools {
+    /// No pools yet.
+    pub fn new(limits: BackendLimits, secret: ClusterSecret, metrics: Arc<Metrics>) -> Pools {
+        Pools { by_server: DashMap::new(), limits, secret, metrics }
+    }
+
+    /// The pool of this server.
+    pub fn get(&self, server: &Arc<Server>) -> Arc<ServerPool> {
+        if let Some(pool) = self.by_server.get(&server.id).filter(|pool| same_place(&pool.server, server)) {
+            return pool.clone();
+        }
+        let make = || {
+            ServerPool::new(server.clone(), self.limits.clone(), self.secret.clone(), self.metrics.clone())
+        };
+        let mut entry = self.by_server.entry(server.id).or_insert_with(make);
+        if !same_place(&entry.server, server) {
+            std::mem::replace(entry.value_mut(), make()).retire();
+        }
+        entry.clone()
+    }
+
+    /// Retires the pools of servers that the map has no longer, or has elsewhere.
+    pub fn reconcile(&self, map: &Map) {
+        self.by_server.retain(|id, pool| {
+            let stays = map.server(*id).is_some_and(|server| same_place(&pool.server, server));
+            if !stays {
+                tracing::info!(
+                    server = pool.address,
+                    "the map no longer has this server here: its pool is retired"
+                );
+                pool.retire();
+            }
+            stays
+        });
+    }
+
+    /// Closes idle connections whose time has come, for ever. Safe to cancel.
+    pub async fn trim_for_ever(&self) {
+        let mut ticks = tokio::time::interval(TRIM_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.by_server.iter().for_each(|pool| pool.trim());
+        }
+    }
+
+    /// Closes what is idle everywhere and takes nothing back any more.
+    pub fn retire(&self) {
+        self.by_server.iter().for_each(|pool| pool.retire());
+    }
+
+    /// Each server's address with the connections open and idle there.
+    pub fn counts(&self) -> Vec<(String, usize, usize)> {
+        let count = |pool: &ServerPool| {
+            let (open, idle) = pool.counts();
+            (pool.address.clone(), open, idle)
+        };
+        self.by_server.iter().map(|pool| count(&pool)).collect()
+    }
+}
+
+fn same_place(a: &Arc<Server>, b: &Arc<Server>) -> bool {
+    Arc::ptr_eq(a, b) || (a.host == b.host && a.port == b.port && a.uuid == b.uuid)
+}

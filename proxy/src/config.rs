@@ -1,0 +1,139 @@
+//! What the proxy is told at start, with every bound by its name. Reading it from files or flags is the command line's work.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use podway_model::ClusterSecret;
+
+/// All that a proxy is told.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// Where clients connect; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// How TLS is offered.
+    pub tls: TlsMode,
+    /// From what the proxy's own passwords on the servers are derived.
+    pub secret: ClusterSecret,
+    /// Bounds on clients.
+    pub client: ClientLimits,
+    /// Bounds on connections to the servers.
+    pub backend: BackendLimits,
+    /// Bytes that the plan cache may hold.
+    pub plan_cache_bytes: usize,
+    /// How long statements and transactions may go on after a request to stop.
+    pub shutdown_deadline: Duration,
+}
+
+/// How TLS is offered to clients.
+#[derive(Clone, Debug)]
+pub enum TlsMode {
+    /// With a self-signed certificate made at start, as MySQL does.
+    SelfSigned,
+    /// With these files.
+    Files(TlsFiles),
+    /// Not at all.
+    Off,
+}
+
+/// PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate chain, the server's own first.
+    pub certificates: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Bounds on what clients may hold.
+#[derive(Clone, Debug)]
+pub struct ClientLimits {
+    /// Sessions at once; the next is refused with error 1040.
+    pub max_sessions: usize,
+    /// Connections at once that have not logged in yet.
+    pub max_unauthenticated: usize,
+    /// How long a login may take (`connect_timeout`).
+    pub login_deadline: Duration,
+    /// How long a session may be idle (`wait_timeout`).
+    pub idle_deadline: Duration,
+    /// How long a client may leave a result unread (`net_write_timeout`).
+    pub write_deadline: Duration,
+    /// How long the rest of a command may take to arrive (`net_read_timeout`).
+    pub read_deadline: Duration,
+    /// How long one statement may run.
+    pub statement_deadline: Duration,
+    /// Bytes of the largest command (`max_allowed_packet`).
+    pub max_packet: usize,
+    /// Prepared statements of one session.
+    pub max_statements: usize,
+    /// Bytes of parameters sent ahead of one execution.
+    pub max_long_data: usize,
+}
+
+/// Bounds on connections to the servers.
+#[derive(Clone, Debug)]
+pub struct BackendLimits {
+    /// Connections to one server, over all users.
+    pub max_connections: usize,
+    /// How long a statement waits for a connection before it is refused.
+    pub queue_deadline: Duration,
+    /// Statements that may wait for connections of one server.
+    pub max_waiters: usize,
+    /// How long connecting and logging in may take.
+    pub connect_deadline: Duration,
+    /// How long an unused connection is kept.
+    pub idle_deadline: Duration,
+    /// Prepared statements on one server, over all sessions (`max_prepared_stmt_count` less a reserve).
+    pub max_statements: usize,
+    /// Prepared statements on one connection.
+    pub max_statements_per_connection: usize,
+    /// Bytes of statements' metadata that are read before they are passed on.
+    pub max_metadata: usize,
+}
+
+impl ProxyConfig {
+    /// The defaults, listening here.
+    pub fn new(listen: SocketAddr, secret: ClusterSecret) -> ProxyConfig {
+        ProxyConfig {
+            listen,
+            tls: TlsMode::SelfSigned,
+            secret,
+            client: ClientLimits::default(),
+            backend: BackendLimits::default(),
+            plan_cache_bytes: 64 << 20,
+            shutdown_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for ClientLimits {
+    fn default() -> ClientLimits {
+        ClientLimits {
+            max_sessions: 20_000,
+            max_unauthenticated: 1_000,
+            login_deadline: Duration::from_secs(10),
+            idle_deadline: Duration::from_secs(28_800),
+            write_deadline: Duration::from_secs(60),
+            read_deadline: Duration::from_secs(30),
+            statement_deadline: Duration::from_secs(3_600),
+            max_packet: 64 << 20,
+            max_statements: 16_382,
+            max_long_data: 64 << 20,
+        }
+    }
+}
+
+impl Default for BackendLimits {
+    fn default() -> BackendLimits {
+        BackendLimits {
+            max_connections: 100,
+            queue_deadline: Duration::from_secs(10),
+            max_waiters: 20_000,
+            connect_deadline: Duration::from_secs(5),
+            idle_deadline: Duration::from_secs(60),
+            max_statements: 12_000,
+            max_statements_per_connection: 500,
+            max_metadata: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Errors with two texts: what the log says and what the client reads. Each carries MySQL's own number and SQLSTATE, says whose fault it
+//! was and whether the connection can go on.
+
+use std::borrow::Cow;
+use std::io;
+
+use podway_router::RouterError;
+use podway_wire as wire;
+
+/// MySQL's number and SQLSTATE of an error (MySQL manual, "Server Error Message Reference").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// The number.
+    pub number: u16,
+    /// The SQLSTATE.
+    pub state: [u8; 5],
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $state:literal;)*) => {
+        impl ErrorCode { $($(#[$doc])* pub const $name: ErrorCode = ErrorCode { number: $number, state: *$state };)* }
+    };
+}
+
+codes! {
+    /// ER_CON_COUNT_ERROR
+    TOO_MANY_CONNECTIONS = 1040, b"08004";
+    /// ER_BAD_HOST_ERROR
+    BAD_HANDSHAKE = 1043, b"08S01";
+    /// ER_ACCESS_DENIED_ERROR
+    ACCESS_DENIED = 1045, b"28000";
+    /// ER_NO_DB_ERROR
+    NO_DATABASE = 1046, b"3D000";
+    /// ER_PARSE_ERROR
+    SYNTAX = 1064, b"42000";
+    /// ER_UNKNOWN_COM_ERROR
+    UNKNOWN_COMMAND = 1047, b"08S01";
+    /// ER_BAD_DB_ERROR
+    UNKNOWN_DATABASE = 1049, b"42000";
+    /// ER_SERVER_SHUTDOWN
+    SHUTDOWN = 1053, b"08S01";
+    /// ER_NO_SUCH_THREAD
+    NO_SUCH_THREAD = 1094, b"HY000";
+    /// ER_KILL_DENIED_ERROR
+    KILL_DENIED = 1095, b"HY000";
+    /// ER_UNKNOWN_ERROR
+    UNKNOWN = 1105, b"HY000";
+    /// ER_NET_PACKET_TOO_LARGE
+    PACKET_TOO_LARGE = 1153, b"08S01";
+    /// ER_NET_READ_ERROR
+    BACKEND_LOST = 1158, b"08S01";
+    /// ER_NET_PACKETS_OUT_OF_ORDER
+    OUT_OF_ORDER = 1156, b"08S01";
+    /// ER_SPECIFIC_ACCESS_DENIED_ERROR
+    PRIVILEGE_NEEDED = 1227, b"42000";
+    /// ER_NOT_SUPPORTED_YET
+    NOT_SUPPORTED = 1235, b"42000";
+    /// ER_UNKNOWN_STMT_HANDLER
+    UNKNOWN_STATEMENT = 1243, b"HY000";
+    /// ER_NOT_SUPPORTED_AUTH_MODE
+    OLD_PROTOCOL = 1251, b"08004";
+    /// ER_UNSUPPORTED_PS
+    NOT_PREPARABLE = 1295, b"HY000";
+    /// ER_SP_DOES_NOT_EXIST, which MySQL also gives for savepoints
+    NO_SAVEPOINT = 1305, b"42000";
+    /// ER_QUERY_INTERRUPTED
+    INTERRUPTED = 1317, b"70100";
+    /// ER_STMT_HAS_NO_OPEN_CURSOR
+    NO_CURSOR = 1421, b"HY000";
+    /// ER_MAX_PREPARED_STMT_COUNT_REACHED
+    TOO_MANY_STATEMENTS = 1461, b"42000";
+    /// ER_CANT_CHANGE_TX_CHARACTERISTICS
+    TRANSACTION_RUNNING = 1568, b"25001";
+    /// ER_MALFORMED_PACKET
+    MALFORMED_PACKET = 1835, b"HY000";
+    /// ER_SECURE_TRANSPORT_REQUIRED
+    TLS_REQUIRED = 3159, b"HY000";
+}
+
+/// What the client is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} ({}): {message}", code.number, String::from_utf8_lossy(&code.state))]
+pub struct ClientError {
+    /// MySQL's number and SQLSTATE.
+    pub code: ErrorCode,
+    /// The text: what happened and what to do.
+    pub message: Cow<'static, str>,
+}
+
+impl ClientError {
+    /// An error with this text.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> ClientError {
+        ClientError { code, message: message.into() }
+    }
+
+    /// Error 1235 about `what`, in MySQL's words.
+    pub fn not_supported(what: &str) -> ClientError {
+        ClientError::new(
+            ErrorCode::NOT_SUPPORTED,
+            format!("This version of Podway doesn't yet support '{what}'"),
+        )
+    }
+}
+
+impl From<RouterError> for ClientError {
+    fn from(error: RouterError) -> ClientError {
+        ClientError {
+            code: ErrorCode { number: error.errno, state: error.sqlstate },
+            message: Cow::Owned(error.message),
+        }
+    }
+}
+
+/// Anything that ends a statement early.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The client is told and may go on.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The server refused; its error packet has not been forwarded yet.
+    #[error("the server answered {}: {}", .0.code, String::from_utf8_lossy(&.0.message))]
+    Server(wire::ErrPacket),
+    /// The client is gone, or broke the protocol so that nothing can be said to it any more.
+    #[error("the client's connection ended: {0}")]
+    ClientGone(io::Error),
+    /// A backend connection failed before it could have run anything: another may be tried.
+    #[error("{server}: {reason}")]
+    BackendUnusable {
+        /// The server, by its address.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A backend connection broke while it ran a statement: whether that took effect is not known.
+    #[error("{server}: the connection broke in the middle of a statement: {reason}")]
+    BackendLost {
+        /// The server, by its address.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl ProxyError {
+    /// What the client reads, unless it is the client that is gone.
+    pub fn for_client(&self) -> Option<wire::ErrPacket> {
+        let (code, message) = match self {
+            ProxyError::Client(error) => (error.code, error.message.clone().into_owned()),
+            ProxyError::Server(error) => return Some(error.clone()),
+            ProxyError::ClientGone(_) => return None,
+            ProxyError::BackendUnusable { server, reason } => {
+                (ErrorCode::BACKEND_LOST, format!("Podway could not use MySQL server {server}: {reason}"))
+            }
+            ProxyError::BackendLost { server, reason } => (
+                ErrorCode::BACKEND_LOST,
+                format!(
+                    "Podway lost MySQL server {server} while it ran the statement, which may or may not have taken effect: {reason}"
+                ),
+            ),
+        };
+        Some(error_packet(code, &message))
+    }
+}
+
+/// An error packet with this text.
+pub fn error_packet(code: ErrorCode, message: &str) -> wire::ErrPacket {
+    wire::ErrPacket::new(code.number, code.state, message)
+}

@@ -1,0 +1,115 @@
+//! The proxy as a whole: it listens, lets clients in within bounds, keeps deadlines, and stops in order.
+
+mod listener;
+mod tls;
+mod watchdog;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use podway_topology_api::MapWatch;
+use podway_wire::RsaKey;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::config::ProxyConfig;
+use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
+use crate::session::Shared;
+use crate::topology_watch::CurrentMap;
+
+/// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it in order.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+    listening: JoinHandle<()>,
+}
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The certificate or key cannot be used.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// No RSA key could be made.
+    #[error("cannot make an RSA key: {0}")]
+    Rsa(String),
+}
+
+impl Proxy {
+    /// Starts a proxy that follows this map, inside a tokio runtime.
+    pub async fn start(config: ProxyConfig, watch: MapWatch) -> Result<Proxy, StartError> {
+        let listen = config.listen;
+        let failed = |error| StartError::Listen { address: listen, error };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let tls = tls::acceptor(&config.tls)?;
+        let rsa = RsaKey::generate().map_err(|error| StartError::Rsa(error.to_string()))?;
+        let metrics = Arc::new(Metrics::default());
+        let shared = Arc::new(Shared::new(config, CurrentMap::new(&watch), metrics, Arc::new(rsa)));
+        let follow = {
+            let shared = shared.clone();
+            async move { shared.map.follow(watch, |map| shared.reconcile(map)).await }
+        };
+        let trim = {
+            let shared = shared.clone();
+            async move { shared.pools.trim_for_ever().await }
+        };
+        let tasks =
+            vec![tokio::spawn(follow), tokio::spawn(trim), tokio::spawn(watchdog::watch(shared.clone()))];
+        let listening = tokio::spawn(listener::accept_for_ever(listener, tls, shared.clone()));
+        tracing::info!(%address, "listening");
+        Ok(Proxy { address, shared, tasks, listening })
+    }
+
+    /// Where clients connect.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The counters now.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        let plans = self.shared.plans.stats();
+        MetricsSnapshot { plan_hits: plans.hits, plan_misses: plans.misses, ..self.shared.metrics.snapshot() }
+    }
+
+    /// The latencies until now.
+    pub fn latency(&self) -> LatencySnapshot {
+        self.shared.metrics.latency()
+    }
+
+    /// Each server's address with its connections: open, and idle of these.
+    pub fn backends(&self) -> Vec<(String, usize, usize)> {
+        self.shared.pools.counts()
+    }
+
+    /// Takes no more clients, lets statements and transactions end within the deadline, then ends what is left.
+    /// Returns how many sessions had to be ended in the middle of something.
+    pub async fn stop(mut self) -> usize {
+        self.listening.abort();
+        let _ = (&mut self.listening).await;
+        let give_up = Instant::now() + self.shared.config.shutdown_deadline;
+        let cut_off = watchdog::end_sessions(&self.shared, give_up).await;
+        self.shared.pools.retire();
+        cut_off
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        self.shared.registry.all().iter().for_each(|handle| handle.end());
+        self.shared.pools.retire();
+    }
+}

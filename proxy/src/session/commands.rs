@@ -1,0 +1,256 @@
+//! The session's loop: wait for a command, do it, answer it. One task drives it from login to the end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use podway_model::{Account, Name};
+use podway_router::Normalised;
+use podway_wire::{
+    CapabilityFlags, ClientCommand, CommandFrame, EofPacket, FrameError, OkPacket, ResponseKind, query_text,
+};
+
+use super::prepared::ClientStatement;
+use super::registry::SessionHandle;
+use super::reply::Place;
+use super::shared::Shared;
+use super::state::{SessionState, Warning};
+use crate::backend::{BackendConnection, PoolKey};
+use crate::client::{ClientStream, CommandError};
+use crate::error::{ClientError, ErrorCode, ProxyError, error_packet};
+
+/// A scratch buffer larger than this is given back after its command.
+const LARGE_SCRATCH: usize = 64 << 10;
+
+/// A client's session.
+pub struct Session {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: ClientStream,
+    pub(super) handle: Arc<SessionHandle>,
+    pub(super) account: Arc<Account>,
+    /// Which connections are its own kind.
+    pub(super) key: PoolKey,
+    pub(super) capabilities: CapabilityFlags,
+    pub(super) state: SessionState,
+    /// What the login settled, for COM_RESET_CONNECTION.
+    pub(super) initial: SessionState,
+    /// Connections that are the session's own for now: at most one per server.
+    pub(super) held: Vec<Box<BackendConnection>>,
+    /// Where the next answer goes.
+    pub(super) place: Place,
+    /// How many bytes of the client's buffer are the command at work.
+    pub(super) command_bytes: usize,
+    pub(super) normal: Normalised,
+    pub(super) payload: Vec<u8>,
+    pub(super) statements: HashMap<u32, ClientStatement>,
+    pub(super) next_statement: u32,
+    /// The nonce that the client's next proof of its password is made with.
+    pub(super) nonce: [u8; 20],
+    /// When the command at work came.
+    pub(super) started: Instant,
+}
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next command.
+    Next,
+    /// Not at all.
+    Close,
+}
+
+impl Session {
+    /// Serves the client until it leaves, or something ends the session.
+    pub async fn run(mut self) {
+        loop {
+            let database = self.state.database.as_ref().map(Name::as_str);
+            let goes_on = self.handle.idle(database, self.state.transaction.is_open());
+            if !goes_on || self.client.wait_for_command().await.is_err() || !self.handle.busy() {
+                break;
+            }
+            if self.next_command().await == Flow::Close {
+                break;
+            }
+        }
+        self.held.clear();
+        self.client.close().await;
+    }
+
+    async fn next_command(&mut self) -> Flow {
+        let limits = &self.shared.config.client;
+        match self.client.command(limits.max_packet, limits.read_deadline).await {
+            Ok(frame) => self.command(frame).await,
+            Err(CommandError::Gone(_)) => Flow::Close,
+            Err(CommandError::Frame(error)) => {
+                let code = match error {
+                    FrameError::TooLarge { .. } => ErrorCode::PACKET_TOO_LARGE,
+                    _ => ErrorCode::OUT_OF_ORDER,
+                };
+                self.place = Place::default();
+                let _ = self.reply_error(&error_packet(code, &error.to_string())).await;
+                Flow::Close
+            }
+        }
+    }
+
+    async fn command(&mut self, frame: CommandFrame) -> Flow {
+        self.started = Instant::now();
+        self.place = Place::default();
+        self.command_bytes = frame.total;
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        match frame.fragmented {
+            true => drop(podway_wire::payload(&self.client.input, &frame, &mut payload).len()),
+            false => payload.extend_from_slice(&self.client.input[podway_wire::HEADER..frame.total]),
+        }
+        let result = self.dispatch(&payload).await;
+        self.client.consume(self.command_bytes);
+        if payload.capacity() <= LARGE_SCRATCH {
+            self.payload = payload;
+        }
+        let failed = result.is_err();
+        let flow = match result {
+            Ok(flow) => flow,
+            Err(error) => self.failed(error).await,
+        };
+        self.shared.metrics.statement(self.started.elapsed(), failed);
+        flow
+    }
+
+    /// Tells the client of an error, where it can be told.
+    pub(super) async fn failed(&mut self, error: ProxyError) -> Flow {
+        let Some(packet) = error.for_client() else {
+            if let ProxyError::ClientGone(reason) = &error {
+                tracing::debug!(session = self.handle.id, %reason, "the client is gone");
+            }
+            return Flow::Close;
+        };
+        self.state.row_count = -1;
+        self.state.warnings.clear();
+        self.state.warnings.push(Warning {
+            level: b"Error".to_vec(),
+            code: packet.code,
+            message: packet.message.clone(),
+        });
+        let lost_state = matches!(error, ProxyError::BackendLost { .. } | ProxyError::BackendUnusable { .. })
+            && self.lost_its_connection();
+        match self.reply_error(&packet).await {
+            Ok(()) if !lost_state => Flow::Next,
+            _ => Flow::Close,
+        }
+    }
+
+    async fn dispatch(&mut self, payload: &[u8]) -> Result<Flow, ProxyError> {
+        let malformed = |error: podway_wire::DecodeError| {
+            ClientError::new(ErrorCode::MALFORMED_PACKET, format!("Malformed communication packet: {error}"))
+        };
+        let command = ClientCommand::decode(payload).map_err(malformed)?;
+        let name = command_name(&command);
+        if let ClientCommand::Query(body) = command {
+            let text = match self.capabilities.contains(CapabilityFlags::CLIENT_QUERY_ATTRIBUTES) {
+                false => body,
+                true => &body[query_text(body, self.capabilities).map_err(malformed)?.text_range],
+            };
+            self.handle.working(name, text, self.started);
+            return self.query(text).await;
+        }
+        self.handle.working(name, &[], self.started);
+        Box::pin(self.rare_command(command)).await
+    }
+
+    async fn rare_command(&mut self, command: ClientCommand<'_>) -> Result<Flow, ProxyError> {
+        match command {
+            ClientCommand::Quit => return Ok(Flow::Close),
+            ClientCommand::Ping => self.reply_ok().await?,
+            ClientCommand::InitDb(name) => self.use_database(name).await?,
+            ClientCommand::Query(_) => {}
+            ClientCommand::FieldList { table, .. } => self.field_list(table).await?,
+            ClientCommand::ProcessKill(id) => return self.kill(id.into(), false).await,
+            ClientCommand::Statistics => self.statistics().await?,
+            ClientCommand::Debug => self.pass_to_home(ResponseKind::Simple).await?,
+            ClientCommand::ChangeUser(body) => return self.change_user(body).await,
+            ClientCommand::ResetConnection => {
+                self.reset();
+                self.reply_ok().await?;
+            }
+            ClientCommand::SetOption(option) => self.set_option(option).await?,
+            ClientCommand::StmtPrepare(text) => self.prepare(text).await?,
+            ClientCommand::StmtExecute(body) => return self.execute(body).await,
+            ClientCommand::StmtSendLongData { id, param, data } => self.long_data(id, param, data),
+            ClientCommand::StmtReset(id) => self.reset_statement(id).await?,
+            ClientCommand::StmtClose(id) => self.close_statement(id).await,
+            ClientCommand::StmtFetch { id, rows } => self.fetch(id, rows).await?,
+            ClientCommand::Unknown(number) => {
+                tracing::debug!(number, "an unknown command");
+                return Err(ClientError::new(ErrorCode::UNKNOWN_COMMAND, "Unknown command").into());
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// The session starts anew: its connections are closed with all that is on them.
+    pub(super) fn reset(&mut self) {
+        self.held.clear();
+        self.statements.clear();
+        let database = self.state.database.take();
+        self.state = self.initial.clone();
+        self.state.database = database;
+    }
+
+    async fn set_option(&mut self, option: u16) -> Result<(), ProxyError> {
+        match option {
+            0 | 1 => self.capabilities.set(CapabilityFlags::CLIENT_MULTI_STATEMENTS, option == 0),
+            _ => return Err(ClientError::new(ErrorCode::UNKNOWN_COMMAND, "Unknown command").into()),
+        }
+        self.reply_eof().await
+    }
+
+    pub(super) async fn reply_eof(&mut self) -> Result<(), ProxyError> {
+        let mut payload = Vec::new();
+        if self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) {
+            let end = OkPacket { header: OkPacket::END_HEADER, status: self.status(), ..OkPacket::default() };
+            end.encode(self.capabilities, &mut payload);
+        } else {
+            EofPacket { status: self.status(), warnings: 0 }.encode(&mut payload);
+        }
+        self.reply_packet(&payload).await
+    }
+
+    async fn statistics(&mut self) -> Result<(), ProxyError> {
+        let metrics = self.shared.metrics.snapshot();
+        let text = format!(
+            "Sessions: {}  Questions: {}  Errors: {}  Plans: {}",
+            metrics.sessions,
+            metrics.statements,
+            metrics.errors,
+            self.shared.plans.stats().entries
+        );
+        self.shared.metrics.sessions.load(Relaxed);
+        self.reply_packet(text.as_bytes()).await
+    }
+}
+
+/// A command as SHOW PROCESSLIST names it.
+fn command_name(command: &ClientCommand<'_>) -> &'static str {
+    match command {
+        ClientCommand::Quit => "Quit",
+        ClientCommand::InitDb(_) => "Init DB",
+        ClientCommand::Query(_) => "Query",
+        ClientCommand::FieldList { .. } => "Field List",
+        ClientCommand::ProcessKill(_) => "Kill",
+        ClientCommand::Statistics => "Statistics",
+        ClientCommand::Debug => "Debug",
+        ClientCommand::Ping => "Ping",
+        ClientCommand::ChangeUser(_) => "Change user",
+        ClientCommand::ResetConnection => "Reset Connection",
+        ClientCommand::SetOption(_) => "Set option",
+        ClientCommand::StmtPrepare(_) => "Prepare",
+        ClientCommand::StmtExecute(_) => "Execute",
+        ClientCommand::StmtSendLongData { .. } => "Long Data",
+        ClientCommand::StmtReset(_) => "Reset stmt",
+        ClientCommand::StmtClose(_) => "Close stmt",
+        ClientCommand::StmtFetch { .. } => "Fetch",
+        ClientCommand::Unknown(_) => "Error",
+    }
+}

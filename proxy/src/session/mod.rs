@@ -1,0 +1,24 @@
+//! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
+//!
+//! Reading order: `shared` (what all sessions share) → `registry` (who is connected) → `state` → `reply` → `login` → `run` (a statement on
+//! its shard) → `text` (COM_QUERY) → `transaction` → `set` → `show` → `kill` → `prepared` → `commands` (the loop).
+//! It decides nothing about places: the plan does; and copies no rows: `execute` does.
+
+mod commands;
+mod defaults;
+mod kill;
+mod login;
+mod prepared;
+mod registry;
+mod reply;
+mod run;
+mod set;
+mod shared;
+mod show;
+mod state;
+mod text;
+mod transaction;
+
+pub use login::{Arrival, LoginError, log_in};
+pub use registry::SessionHandle;
+pub use shared::Shared;

@@ -1,0 +1,483 @@
+//! COM_STMT_*: a statement has one id for its client and is prepared on whichever connection an execution goes to.
+//!
+//! What a parameter's key leads to is known at EXECUTE only; at PREPARE any shard of the keyspace describes the statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use podway_model::{Map, Name, ServerId};
+use podway_router::{
+    CalendarTime, ClockTime, KeyValue, Normalised, Plan, Route, RouterError, Statement, TextCharset,
+};
+use podway_wire::{
+    BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
+    ResponseKind, StatusFlags, write_packet,
+};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::commands::{Flow, Session};
+use super::run::Spot;
+use super::text::Planned;
+use crate::backend::{BackendConnection, Description, Settings};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::Request;
+
+/// The bit of an execution's flags that asks for a cursor.
+const CURSOR_READ_ONLY: u8 = 1;
+/// Where an execution's statement id stands in its packet: behind the header and the command's byte.
+const STATEMENT_ID: std::ops::Range<usize> = HEADER + 1..HEADER + 5;
+
+/// A client's prepared statement.
+pub(super) struct ClientStatement {
+    text: Bytes,
+    normal: Normalised,
+    plan: Arc<Plan>,
+    schema_version: u64,
+    /// The current database when it was prepared, which unqualified names mean for good.
+    database: Option<Name>,
+    /// The settings under which it was prepared, for how its text reads.
+    settings: Arc<Settings>,
+    types: Arc<[ParamType]>,
+    long_data: HashMap<u16, Vec<u8>>,
+    long_data_bytes: usize,
+    cursor: Option<Cursor>,
+}
+
+/// An open cursor.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    server: ServerId,
+    backend_id: u32,
+}
+
+/// A statement's text as a shard reads it, and what it is known by there.
+struct OnShard {
+    text: Bytes,
+    key: u64,
+}
+
+impl Session {
+    /// COM_STMT_PREPARE.
+    pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), ProxyError> {
+        self.handle.working("Prepare", text, self.started);
+        let limit = self.shared.config.client.max_statements;
+        if self.statements.len() >= limit {
+            let message =
+                format!("Can't create more than client.max_statements statements (current value: {limit})");
+            return Err(ClientError::new(ErrorCode::TOO_MANY_STATEMENTS, message).into());
+        }
+        let map = self.shared.map.load();
+        let mut normal = Normalised::new();
+        normal.set_version(map.lowest_version());
+        normal
+            .run(text, self.state.lexical.sql_mode, self.state.lexical.charset)
+            .map_err(ClientError::from)?;
+        let plan = self.plan(&map, text, &normal, self.state.database.as_ref());
+        if let podway_router::Target::Refused(error) = &plan.target {
+            return Err(ClientError::from(error.clone()).into());
+        }
+        let mut statement = ClientStatement {
+            text: Bytes::copy_from_slice(text),
+            normal,
+            schema_version: map.schema_version,
+            plan,
+            database: self.state.database.clone(),
+            settings: self.state.settings.clone(),
+            types: Arc::new([]),
+            long_data: HashMap::new(),
+            long_data_bytes: 0,
+            cursor: None,
+        };
+        let description = self.describe(&mut statement, &map).await?;
+        let id = self.next_statement;
+        self.next_statement = self.next_statement.wrapping_add(1).max(1);
+        self.statements.insert(id, statement);
+        self.reply_prepared(id, &description).await
+    }
+
+    /// Has a shard prepare the statement, for its description and its errors.
+    async fn describe(
+        &mut self,
+        statement: &mut ClientStatement,
+        map: &Arc<Map>,
+    ) -> Result<Description, ProxyError> {
+        let route = match statement.plan.pins_params() {
+            true => Route::Any,
+            false => statement
+                .plan
+                .route(map, &statement.text, &statement.normal, &[])
+                .map_err(ClientError::from)?,
+        };
+        let spot = self.spot(map, &statement.plan, route)?;
+        let held = self.held.iter().position(|held| held.pool().id() == spot.pool.id());
+        let mut connection = match held {
+            Some(position) => self.held.swap_remove(position),
+            None => {
+                let fit =
+                    crate::backend::Fit { settings: self.state.settings.fingerprint(), schema: &spot.schema };
+                spot.pool.checkout(&self.key, fit).await?
+            }
+        };
+        let planned = Planned {
+            sql: &statement.text,
+            normal: &statement.normal,
+            map: map.clone(),
+            plan: statement.plan.clone(),
+        };
+        let on_shard = self.on_shard(&planned, &spot, &statement.settings);
+        let described = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await;
+        self.settle(connection);
+        let mut description = described.map_err(|error| self.in_logical_names(error, &spot))?;
+        if let Some(names) = spot.name_change() {
+            for payload in &mut description.columns {
+                let mut changed = Vec::with_capacity(payload.len());
+                let done =
+                    podway_wire::rewrite_schema(payload, &names.physical, &names.logical, &mut changed);
+                if done.is_ok_and(|changed| changed) {
+                    *payload = changed.into();
+                }
+            }
+        }
+        Ok(description)
+    }
+
+    /// Makes sure that the statement is prepared on this connection, as it read when its client prepared it.
+    async fn prepare_on(
+        &mut self,
+        connection: &mut BackendConnection,
+        spot: &Spot,
+        on_shard: &OnShard,
+        settings: &Arc<Settings>,
+    ) -> Result<Description, ProxyError> {
+        if let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) {
+            return Ok(prepared.description.clone());
+        }
+        connection.synchronise(&spot.schema, settings, None).await?;
+        let described = connection.prepare(on_shard.key, on_shard.text.clone()).await?;
+        connection.synchronise(&spot.schema, &self.state.settings, None).await?;
+        Ok(described)
+    }
+
+    /// The statement as this spot's shard reads it.
+    fn on_shard(&self, planned: &Planned<'_>, spot: &Spot, settings: &Settings) -> OnShard {
+        let mut sql = Vec::new();
+        let text = match self.rewritten_text(planned, spot, &mut sql) {
+            true => sql.into(),
+            false => Bytes::copy_from_slice(planned.sql),
+        };
+        let mut hasher = Xxh3::new();
+        for part in [&text[..], spot.schema.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        for name in ["sql_mode", "character_set_client", "collation_connection"] {
+            hasher.update(settings.get(name).unwrap_or_default());
+            hasher.update(&[0]);
+        }
+        OnShard { text, key: hasher.digest() }
+    }
+
+    async fn reply_prepared(&mut self, id: u32, description: &Description) -> Result<(), ProxyError> {
+        let ok = PrepareOk {
+            statement_id: id,
+            columns: description.columns.len() as u16,
+            params: description.params.len() as u16,
+            warnings: description.warnings,
+        };
+        let mut payload = Vec::new();
+        ok.encode(&mut payload);
+        let mut out = BytesMut::new();
+        let sequence = &mut self.place.sequence;
+        write_packet(&mut out, sequence, &payload);
+        let old_style = !self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF);
+        let mut status = StatusFlags::empty();
+        status.set(StatusFlags::SERVER_STATUS_AUTOCOMMIT, self.state.autocommit);
+        status.set(StatusFlags::SERVER_STATUS_IN_TRANS, self.state.transaction.is_open());
+        let mut eof = Vec::new();
+        EofPacket { status, warnings: 0 }.encode(&mut eof);
+        for definitions in [&description.params, &description.columns] {
+            definitions.iter().for_each(|definition| write_packet(&mut out, sequence, definition));
+            if old_style && !definitions.is_empty() {
+                write_packet(&mut out, sequence, &eof);
+            }
+        }
+        self.client.send(&out).await.map_err(ProxyError::ClientGone)
+    }
+
+    /// COM_STMT_EXECUTE.
+    pub(super) async fn execute(&mut self, body: &[u8]) -> Result<Flow, ProxyError> {
+        let id = body.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or(0);
+        let mut statement = self.statements.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
+        self.handle.working("Execute", &statement.text, self.started);
+        self.place.binary = true;
+        let result = self.execute_in(&mut statement, body).await;
+        statement.long_data.clear();
+        statement.long_data_bytes = 0;
+        self.statements.insert(id, statement);
+        result
+    }
+
+    async fn execute_in(&mut self, statement: &mut ClientStatement, body: &[u8]) -> Result<Flow, ProxyError> {
+        if statement.long_data_bytes > self.shared.config.client.max_long_data {
+            return Err(ClientError::new(
+                ErrorCode::PACKET_TOO_LARGE,
+                "Parameters sent ahead are over client.max_long_data bytes",
+            )
+            .into());
+        }
+        self.close_cursor(statement).await?;
+        let map = self.shared.map.load();
+        if statement.schema_version != map.schema_version {
+            statement.normal.set_version(map.lowest_version());
+            statement.plan = self.plan(&map, &statement.text, &statement.normal, statement.database.as_ref());
+            statement.schema_version = map.schema_version;
+        }
+        let params = statement.normal.param_count();
+        if statement.plan.statement != Statement::Query && params == 0 {
+            let text = statement.text.clone();
+            return self.query_prepared_text(&text).await;
+        }
+        if matches!(statement.plan.statement, Statement::Set(_) | Statement::Kill { .. }) {
+            return Err(ClientError::not_supported("parameters in this statement").into());
+        }
+        let malformed = |error: podway_wire::DecodeError| {
+            ClientError::new(ErrorCode::MALFORMED_PACKET, format!("Malformed communication packet: {error}"))
+        };
+        let previous = statement.types.clone();
+        let long_data =
+            |n: usize| u16::try_from(n).ok().and_then(|n| statement.long_data.get(&n)).map(Vec::as_slice);
+        let execute =
+            Execute::decode(body, self.capabilities, params, &previous, &long_data).map_err(malformed)?;
+        let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() {
+            true => execute
+                .values
+                .iter()
+                .zip(execute.types.iter())
+                .take(params)
+                .map(|(value, of)| self.key_value(value, of))
+                .collect(),
+            false => Vec::new(),
+        };
+        let route = statement
+            .plan
+            .route(&map, &statement.text, &statement.normal, &values)
+            .map_err(ClientError::from)?;
+        let types: Arc<[ParamType]> =
+            if execute.new_params_bound { execute.types[..params].into() } else { previous.clone() };
+        let (cursor, types) = self.run_execution(statement, &map, route, &execute, types).await?;
+        statement.types = types;
+        statement.cursor = cursor;
+        Ok(Flow::Next)
+    }
+
+    /// Sends an execution to its shard and passes the answer on. Returns the cursor that it has opened.
+    async fn run_execution(
+        &mut self,
+        statement: &ClientStatement,
+        map: &Arc<Map>,
+        route: Route,
+        execute: &Execute<'_>,
+        types: Arc<[ParamType]>,
+    ) -> Result<(Option<Cursor>, Arc<[ParamType]>), ProxyError> {
+        let planned = Planned {
+            sql: &statement.text,
+            normal: &statement.normal,
+            map: map.clone(),
+            plan: statement.plan.clone(),
+        };
+        let plan = &planned.plan;
+        self.commit_before(plan, map, route).await?;
+        let spot = self.spot(map, plan, route)?;
+        let mut connection = self.acquire(plan, &spot).await?;
+        let on_shard = self.on_shard(&planned, &spot, &statement.settings);
+        if let Err(error) = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await {
+            self.settle(connection);
+            return Err(self.in_logical_names(error, &spot));
+        }
+        let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) else {
+            return Err(connection.surprise("a statement that was just prepared is not there"));
+        };
+        let (backend_id, already_bound) = (prepared.id, prepared.bound.as_ref() == Some(&types));
+        prepared.bound = Some(types.clone());
+        let as_received =
+            statement.long_data.is_empty() && (execute.new_params_bound || already_bound || types.is_empty());
+        let packet = self.execute_packet(execute, backend_id, connection.capabilities(), as_received);
+        let rewriting = self.rewriting(plan, &spot);
+        let answer =
+            self.forward(&mut connection, Request::Packets(&packet), ResponseKind::Execute, rewriting).await;
+        if answer.is_err()
+            && let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text)
+        {
+            prepared.bound = None;
+        }
+        let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
+        let has_cursor = |status: StatusFlags| status.contains(StatusFlags::SERVER_STATUS_CURSOR_EXISTS);
+        let opened = wants_cursor && answer.as_ref().is_ok_and(|summary| has_cursor(summary.status));
+        if opened {
+            connection.hold_cursor();
+        }
+        let server = spot.pool.id();
+        self.finish(connection, plan, answer).await?;
+        Ok((opened.then_some(Cursor { server, backend_id }), types))
+    }
+
+    /// The execution as the shard's connection must get it: the client's own bytes under another id where they say all there is to say.
+    fn execute_packet(
+        &self,
+        execute: &Execute<'_>,
+        backend_id: u32,
+        capabilities: CapabilityFlags,
+        as_received: bool,
+    ) -> BytesMut {
+        if as_received {
+            let mut packet = BytesMut::from(&self.client.input[..self.command_bytes]);
+            packet[STATEMENT_ID].copy_from_slice(&backend_id.to_le_bytes());
+            return packet;
+        }
+        let mut payload = vec![Command::COM_STMT_EXECUTE as u8];
+        execute.encode(backend_id, capabilities, &mut payload);
+        let mut packet = BytesMut::with_capacity(payload.len() + HEADER);
+        write_packet(&mut packet, &mut 0, &payload);
+        packet
+    }
+
+    /// A parameter as the vindexes read it.
+    fn key_value<'v>(&self, value: &BinaryValue<'v>, of: &ParamType) -> KeyValue<'v> {
+        let is = |column_type: ColumnType| of.column_type == column_type as u8;
+        match value {
+            BinaryValue::Null => KeyValue::Null,
+            BinaryValue::Int(value) => KeyValue::Int(*value),
+            BinaryValue::UInt(value) => KeyValue::UInt(*value),
+            BinaryValue::Float(value) => KeyValue::Float(*value),
+            BinaryValue::Double(value) => KeyValue::Double(*value),
+            BinaryValue::Bytes(text)
+                if is(ColumnType::MYSQL_TYPE_NEWDECIMAL) || is(ColumnType::MYSQL_TYPE_DECIMAL) =>
+            {
+                KeyValue::Decimal { negative: false, text }
+            }
+            BinaryValue::Bytes(bytes) if is_binary(of.column_type) => KeyValue::Bytes((*bytes).into()),
+            BinaryValue::Bytes(text) => {
+                let lexical = &self.state.lexical;
+                KeyValue::text(text, TextCharset::of_connection(lexical.charset, &lexical.collation))
+            }
+            BinaryValue::Date { year, month, day, hour, minute, second, micros } => {
+                if is(ColumnType::MYSQL_TYPE_DATE) || is(ColumnType::MYSQL_TYPE_NEWDATE) {
+                    return KeyValue::Date { year: *year, month: *month, day: *day };
+                }
+                let (year, month, day, hour, minute, second, micros) =
+                    (*year, *month, *day, *hour, *minute, *second, *micros);
+                KeyValue::DateTime(CalendarTime { year, month, day, hour, minute, second, micros })
+            }
+            BinaryValue::Time { negative, days, hours, minutes, seconds, micros } => {
+                KeyValue::Time(ClockTime {
+                    negative: *negative,
+                    hours: days.saturating_mul(24).saturating_add((*hours).into()),
+                    minutes: *minutes,
+                    seconds: *seconds,
+                    micros: *micros,
+                })
+            }
+        }
+    }
+
+    /// COM_STMT_SEND_LONG_DATA: kept until the execution. Has no answer.
+    pub(super) fn long_data(&mut self, id: u32, param: u16, data: &[u8]) {
+        let limit = self.shared.config.client.max_long_data;
+        let Some(statement) = self.statements.get_mut(&id) else { return };
+        statement.long_data_bytes = statement.long_data_bytes.saturating_add(data.len());
+        if statement.long_data_bytes <= limit {
+            statement.long_data.entry(param).or_default().extend_from_slice(data);
+        }
+    }
+
+    /// COM_STMT_RESET.
+    pub(super) async fn reset_statement(&mut self, id: u32) -> Result<(), ProxyError> {
+        let mut statement = self.statements.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_reset"))?;
+        statement.long_data.clear();
+        statement.long_data_bytes = 0;
+        let closed = self.close_cursor(&mut statement).await;
+        self.statements.insert(id, statement);
+        closed?;
+        self.reply_ok().await
+    }
+
+    /// COM_STMT_CLOSE. Has no answer.
+    pub(super) async fn close_statement(&mut self, id: u32) {
+        if let Some(mut statement) = self.statements.remove(&id)
+            && let Err(error) = self.close_cursor(&mut statement).await
+        {
+            tracing::debug!(session = self.handle.id, %error, "a cursor was not closed in order");
+        }
+    }
+
+    /// COM_STMT_FETCH.
+    pub(super) async fn fetch(&mut self, id: u32, rows: u32) -> Result<(), ProxyError> {
+        let statement = self.statements.get(&id).ok_or_else(|| unknown(id, "mysqld_stmt_fetch"))?;
+        let no_cursor =
+            || ClientError::new(ErrorCode::NO_CURSOR, format!("The statement ({id}) has no open cursor."));
+        let cursor = statement.cursor.ok_or_else(no_cursor)?;
+        let plan = statement.plan.clone();
+        let position =
+            self.held.iter().position(|held| held.pool().id() == cursor.server).ok_or_else(no_cursor)?;
+        let mut connection = self.held.swap_remove(position);
+        let mut payload = vec![Command::COM_STMT_FETCH as u8];
+        payload.extend_from_slice(&cursor.backend_id.to_le_bytes());
+        payload.extend_from_slice(&rows.to_le_bytes());
+        let mut packet = BytesMut::new();
+        write_packet(&mut packet, &mut 0, &payload);
+        let answer = self
+            .forward(&mut connection, Request::Packets(&packet), ResponseKind::Fetch, Default::default())
+            .await;
+        let ended = answer
+            .as_ref()
+            .map_or(true, |summary| summary.status.contains(StatusFlags::SERVER_STATUS_LAST_ROW_SENT));
+        if ended {
+            connection.release_cursor();
+            if let Some(statement) = self.statements.get_mut(&id) {
+                statement.cursor = None;
+            }
+        }
+        self.finish(connection, &plan, answer).await.map(|_| ())
+    }
+
+    /// Closes the statement's cursor, if it has one.
+    async fn close_cursor(&mut self, statement: &mut ClientStatement) -> Result<(), ProxyError> {
+        let Some(cursor) = statement.cursor.take() else { return Ok(()) };
+        let Some(position) = self.held.iter().position(|held| held.pool().id() == cursor.server) else {
+            return Ok(());
+        };
+        let mut connection = self.held.swap_remove(position);
+        let mut payload = vec![Command::COM_STMT_RESET as u8];
+        payload.extend_from_slice(&cursor.backend_id.to_le_bytes());
+        let done = connection.command(&payload).await;
+        connection.release_cursor();
+        self.settle(connection);
+        done.map(|_| ())
+    }
+}
+
+/// BLOB types and BIT: bytes without a character set.
+fn is_binary(column_type: u8) -> bool {
+    [
+        ColumnType::MYSQL_TYPE_TINY_BLOB,
+        ColumnType::MYSQL_TYPE_MEDIUM_BLOB,
+        ColumnType::MYSQL_TYPE_LONG_BLOB,
+        ColumnType::MYSQL_TYPE_BLOB,
+        ColumnType::MYSQL_TYPE_BIT,
+        ColumnType::MYSQL_TYPE_GEOMETRY,
+    ]
+    .iter()
+    .any(|binary| *binary as u8 == column_type)
+}
+
+fn unknown(id: u32, function: &str) -> ProxyError {
+    let message = format!("Unknown prepared statement handler ({id}) given to {function}");
+    ClientError::new(ErrorCode::UNKNOWN_STATEMENT, message).into()
+}
+
+impl From<RouterError> for ProxyError {
+    fn from(error: RouterError) -> ProxyError {
+        ClientError::from(error).into()
+    }
+}

@@ -1,0 +1,252 @@
+//! Who is connected and what they are at: for SHOW PROCESSLIST, KILL, the deadlines of idle and of long statements, and shutdown.
+//!
+//! A session's phase is one atomic: only who moves it from Idle to Closing may end an idle session, so a command that has arrived is never lost to it.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use podway_model::AccountName;
+use tokio::task::AbortHandle;
+
+use crate::backend::{PoolKey, ServerPool};
+
+/// How much of a statement SHOW FULL PROCESSLIST shows.
+const INFO_BYTES: usize = 1 << 10;
+
+const IDLE: u8 = 0;
+const BUSY: u8 = 1;
+const CLOSING: u8 = 2;
+
+/// All sessions by their number.
+#[derive(Default)]
+pub struct Registry(DashMap<u32, Arc<SessionHandle>>);
+
+/// What others may know of a session, and do to it.
+pub struct SessionHandle {
+    /// Its number: CONNECTION_ID().
+    pub id: u32,
+    /// From where it came: `host:port`.
+    pub peer: String,
+    phase: AtomicU8,
+    abort: OnceLock<AbortHandle>,
+    info: Mutex<Info>,
+}
+
+/// What a session is at.
+struct Info {
+    account: Option<AccountName>,
+    database: Option<Arc<str>>,
+    command: &'static str,
+    since: Instant,
+    text: Vec<u8>,
+    in_transaction: bool,
+    running: Option<Running>,
+}
+
+/// The server's thread that works for a session.
+#[derive(Clone)]
+pub struct Running {
+    /// Where it works.
+    pub pool: Arc<ServerPool>,
+    /// As whom.
+    pub key: PoolKey,
+    /// Its number there.
+    pub thread: u32,
+}
+
+/// A row of SHOW PROCESSLIST.
+#[derive(Clone, Debug)]
+pub struct ProcessRow {
+    /// CONNECTION_ID().
+    pub id: u32,
+    /// Its account; none before the login has ended.
+    pub account: Option<AccountName>,
+    /// `host:port`.
+    pub peer: String,
+    /// Its current database.
+    pub database: Option<Arc<str>>,
+    /// What it is at, in MySQL's words.
+    pub command: &'static str,
+    /// For how long.
+    pub time: Duration,
+    /// Whether a transaction is open.
+    pub in_transaction: bool,
+    /// The statement's first bytes.
+    pub text: Vec<u8>,
+}
+
+impl Registry {
+    /// Adds a session.
+    pub fn insert(&self, handle: Arc<SessionHandle>) {
+        self.0.insert(handle.id, handle);
+    }
+
+    /// Forgets a session.
+    pub fn remove(&self, id: u32) {
+        self.0.remove(&id);
+    }
+
+    /// The session with this number.
+    pub fn get(&self, id: u32) -> Option<Arc<SessionHandle>> {
+        self.0.get(&id).map(|handle| handle.clone())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All sessions.
+    pub fn all(&self) -> Vec<Arc<SessionHandle>> {
+        let mut all: Vec<_> = self.0.iter().map(|handle| handle.clone()).collect();
+        all.sort_by_key(|handle| handle.id);
+        all
+    }
+}
+
+impl SessionHandle {
+    /// A session that has just connected.
+    pub fn new(id: u32, peer: String) -> SessionHandle {
+        let info = Info {
+            account: None,
+            database: None,
+            command: "Connect",
+            since: Instant::now(),
+            text: Vec::new(),
+            in_transaction: false,
+            running: None,
+        };
+        SessionHandle { id, peer, phase: AtomicU8::new(BUSY), abort: OnceLock::new(), info: Mutex::new(info) }
+    }
+
+    /// Says which task the session is.
+    pub fn set_task(&self, abort: AbortHandle) {
+        let _ = self.abort.set(abort);
+    }
+
+    /// The login has ended well.
+    pub fn logged_in(&self, account: &AccountName, database: Option<&str>) {
+        let mut info = self.info.lock();
+        info.account = Some(account.clone());
+        info.database = database.map(Arc::from);
+    }
+
+    /// The session waits for a command. False: it is to end.
+    pub fn idle(&self, database: Option<&str>, in_transaction: bool) -> bool {
+        {
+            let mut info = self.info.lock();
+            if info.database.as_deref() != database {
+                info.database = database.map(Arc::from);
+            }
+            info.command = "Sleep";
+            info.since = Instant::now();
+            info.text.clear();
+            info.in_transaction = in_transaction;
+        }
+        self.phase.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// A command has come. False: the session was ended a moment before.
+    pub fn busy(&self) -> bool {
+        self.phase.compare_exchange(IDLE, BUSY, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// What the command is.
+    pub fn working(&self, command: &'static str, text: &[u8], since: Instant) {
+        let mut info = self.info.lock();
+        info.command = command;
+        info.since = since;
+        info.text.clear();
+        info.text.extend_from_slice(&text[..text.len().min(INFO_BYTES)]);
+    }
+
+    /// Which thread works for it now.
+    pub fn set_running(&self, running: Option<Running>) {
+        self.info.lock().running = running;
+    }
+
+    /// The thread that works for it now.
+    pub fn running(&self) -> Option<Running> {
+        self.info.lock().running.clone()
+    }
+
+    /// Its account.
+    pub fn account(&self) -> Option<AccountName> {
+        self.info.lock().account.clone()
+    }
+
+    /// Ends it at once, with what runs for it.
+    pub fn end(&self) {
+        self.phase.store(CLOSING, Ordering::Release);
+        if let Some(task) = self.abort.get() {
+            task.abort();
+        }
+    }
+
+    /// Ends it if it is idle; outside a transaction only, where asked. True: it ends, or has already.
+    pub fn end_if_idle(&self, outside_transaction: bool, idle_for: Duration) -> bool {
+        {
+            let info = self.info.lock();
+            if (outside_transaction && info.in_transaction) || info.since.elapsed() < idle_for {
+                return false;
+            }
+        }
+        let ended = self.phase.compare_exchange(IDLE, CLOSING, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if ended && let Some(task) = self.abort.get() {
+            task.abort();
+        }
+        ended || self.phase.load(Ordering::Acquire) == CLOSING
+    }
+
+    /// For how long its statement has been at work; `None` while it is idle.
+    pub fn at_work_for(&self) -> Option<Duration> {
+        let is_busy = self.phase.load(Ordering::Acquire) == BUSY;
+        is_busy.then(|| self.info.lock().since.elapsed())
+    }
+
+    /// Its row of SHOW PROCESSLIST.
+    pub fn row(&self) -> ProcessRow {
+        let info = self.info.lock();
+        ProcessRow {
+            id: self.id,
+            account: info.account.clone(),
+            peer: self.peer.clone(),
+            database: info.database.clone(),
+            command: info.command,
+            time: info.since.elapsed(),
+            in_transaction: info.in_transaction,
+            text: info.text.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_side_wins_an_idle_session() {
+        let handle = SessionHandle::new(1, "h:1".into());
+        assert!(!handle.end_if_idle(true, Duration::ZERO), "it is busy logging in");
+        assert!(handle.idle(None, false));
+        assert!(handle.busy());
+        assert!(!handle.end_if_idle(true, Duration::ZERO), "a command has come");
+        assert!(handle.idle(None, true));
+        assert!(!handle.end_if_idle(true, Duration::ZERO), "a transaction is open");
+        assert!(handle.end_if_idle(false, Duration::ZERO));
+        assert!(!handle.busy(), "the command came too late");
+    }
+
+    #[test]
+    fn a_session_is_idle_long_enough_only_after_its_time() {
+        let handle = SessionHandle::new(1, "h:1".into());
+        handle.idle(Some("shop"), false);
+        assert!(!handle.end_if_idle(false, Duration::from_secs(60)));
+        assert_eq!(handle.row().database.as_deref(), Some("shop"));
+        assert_eq!(handle.row().command, "Sleep");
+    }
+}

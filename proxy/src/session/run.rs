@@ -1,0 +1,435 @@
+//! A statement on its shard: choose the connection, bring it to the session's state, send, pass the answer on, and remember what it left.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use podway_model::{Keyspace, Map, Name, ServerId};
+use podway_router::{Effects, Facts, Plan, Route, Target};
+use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
+
+use super::commands::Session;
+use super::registry::Running;
+use super::state::Warning;
+use super::text::Planned;
+use crate::backend::{BackendConnection, Fit, ServerPool};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::{Forward, NameChange, Request, Rewriting};
+use crate::txn::{Transaction, TransactionError};
+
+/// How often a statement is tried again on a fresh connection after one that turned out to be dead before it could have run.
+const FRESH_CONNECTIONS: usize = 3;
+
+/// What leaves something on a connection that cannot be carried to another.
+const PINNING: Effects = Effects::PINS
+    .union(Effects::USER_LOCKS)
+    .union(Effects::CREATES_TEMPORARY_TABLE)
+    .union(Effects::ASSIGNS_USER_VARIABLES)
+    .union(Effects::MANY_RESULTS);
+
+/// Where a statement runs.
+pub(super) struct Spot {
+    /// The server's connections.
+    pub pool: Arc<ServerPool>,
+    /// The default schema there.
+    pub schema: Arc<str>,
+    /// The keyspace whose shard it is, if the schema is one's.
+    pub keyspace: Option<Arc<Keyspace>>,
+}
+
+/// What is asked of a text statement's run.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    /// What shape the answer has.
+    pub kind: ResponseKind,
+    /// Whether the command's bytes can be passed on as they came.
+    pub as_received: bool,
+}
+
+impl Spot {
+    /// The name that changes between shard and client, if one does.
+    pub(super) fn name_change(&self) -> Option<NameChange> {
+        let keyspace = self.keyspace.as_ref()?;
+        (*self.schema != *keyspace.name.as_str()).then(|| NameChange {
+            physical: self.schema.as_bytes().to_vec(),
+            logical: keyspace.name.as_str().as_bytes().to_vec(),
+        })
+    }
+}
+
+impl Session {
+    /// Runs a text statement and passes its answer on.
+    pub(super) async fn run_statement(
+        &mut self,
+        planned: &Planned<'_>,
+        route: Route,
+        work: Work,
+    ) -> Result<(), ProxyError> {
+        self.commit_before(&planned.plan, &planned.map, route).await?;
+        let mut attempts = FRESH_CONNECTIONS;
+        loop {
+            let spot = self.spot(&planned.map, &planned.plan, route)?;
+            let fresh = self.is_free_of(spot.pool.id());
+            let mut connection = self.acquire(&planned.plan, &spot).await?;
+            let rewritten = self.rewritten(planned, &spot);
+            let request = match &rewritten {
+                Some(packet) => Request::Packets(packet),
+                None if work.as_received => Request::AsReceived(self.command_bytes),
+                None => Request::Packets(&self.query_packet(planned.sql)),
+            };
+            let answer =
+                self.forward(&mut connection, request, work.kind, self.rewriting(&planned.plan, &spot)).await;
+            match answer {
+                Err(ProxyError::BackendUnusable { .. }) if fresh && attempts > 0 => {
+                    attempts -= 1;
+                    drop(connection);
+                }
+                answer => return self.finish(connection, &planned.plan, answer).await.map(|_| ()),
+            }
+        }
+    }
+
+    /// Sends a request and passes its answer on, visible to KILL meanwhile.
+    pub(super) async fn forward(
+        &mut self,
+        connection: &mut BackendConnection,
+        request: Request<'_>,
+        kind: ResponseKind,
+        rewriting: Rewriting,
+    ) -> Result<Summary, ProxyError> {
+        let running = Running {
+            pool: connection.pool().clone(),
+            key: connection.key().clone(),
+            thread: connection.thread(),
+        };
+        self.handle.set_running(Some(running));
+        let mut forward = Forward {
+            client: &mut self.client,
+            command_bytes: &mut self.command_bytes,
+            backend: connection,
+            kind,
+            rewriting,
+            begun: false,
+        };
+        let answer = forward.run(request).await;
+        self.handle.set_running(None);
+        if let Ok(summary) = &answer {
+            self.place.sequence = summary.next_seq;
+        } else if matches!(answer, Err(ProxyError::ClientGone(_))) {
+            self.shared.metrics.cancelled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// What changes in an answer from this spot.
+    pub(super) fn rewriting(&self, plan: &Plan, spot: &Spot) -> Rewriting {
+        Rewriting {
+            names: spot.name_change(),
+            rows: plan.effects.contains(Effects::READS_SYSTEM_SCHEMA),
+            binary: self.place.binary,
+            more_follows: self.place.more_follows,
+            first_sequence: self.place.sequence,
+        }
+    }
+
+    /// The shard's server and schema for a route.
+    pub(super) fn spot(&self, map: &Map, plan: &Plan, route: Route) -> Result<Spot, ProxyError> {
+        let of_plan = plan.keyspace().and_then(|name| map.keyspace(name));
+        let of_session = self.state.database.as_ref().and_then(|name| map.keyspace(name));
+        let keyspace = of_plan.or(of_session).or_else(|| map.default_keyspace());
+        let keyspace = keyspace.ok_or_else(|| {
+            ClientError::new(ErrorCode::UNKNOWN, "The cluster has no keyspace yet: declare one first")
+        })?;
+        let index = match route {
+            Route::Shard(index) => index,
+            Route::Any | Route::Nowhere => self.any_shard(keyspace, plan),
+        };
+        let gone =
+            || ClientError::new(ErrorCode::UNKNOWN, "The statement's shard has left the map: try again");
+        let (server, shard) = map.place(keyspace, index).ok_or_else(gone)?;
+        let pool = self.shared.pools.get(server);
+        // A current database that is no keyspace (mysql, information_schema …) is the server's own.
+        let foreign = self.state.database.as_ref().filter(|_| of_plan.is_none() && of_session.is_none());
+        Ok(match foreign {
+            Some(database) => Spot { pool, schema: database.as_str().into(), keyspace: None },
+            None => Spot { pool, schema: shard.schema.shared_text(), keyspace: Some(keyspace.clone()) },
+        })
+    }
+
+    /// A shard for a statement that every shard answers alike: the transaction's own where it has one, else home.
+    fn any_shard(&self, keyspace: &Keyspace, plan: &Plan) -> podway_model::ShardIndex {
+        let pinned = || self.held.iter().find(|held| held.is_pinned()).map(|held| held.pool().id());
+        let preferred = match plan.effects.contains(Effects::PINS) {
+            true => pinned().or(self.state.transaction.server()),
+            false => self.state.transaction.server().or_else(pinned),
+        };
+        let there =
+            preferred.and_then(|server| keyspace.shards.iter().position(|shard| shard.server == server));
+        there.map_or(keyspace.home, |position| podway_model::ShardIndex(position as u16))
+    }
+
+    fn is_free_of(&self, server: ServerId) -> bool {
+        self.state.transaction.server() != Some(server)
+            && !self.held.iter().any(|held| held.pool().id() == server)
+    }
+
+    /// Whether the connection that an error broke held state of the session: then it cannot go on as if nothing had happened.
+    pub(super) fn lost_its_connection(&self) -> bool {
+        let Some(server) = self.state.transaction.server() else { return false };
+        !self.held.iter().any(|held| held.pool().id() == server)
+    }
+
+    /// Statements before which MySQL commits do so on the transaction's server, which may not be their own.
+    pub(super) async fn commit_before(
+        &mut self,
+        plan: &Plan,
+        map: &Map,
+        route: Route,
+    ) -> Result<(), ProxyError> {
+        if !plan.effects.contains(Effects::IMPLICIT_COMMIT) || !self.state.transaction.is_open() {
+            return Ok(());
+        }
+        let server = self.spot(map, plan, route)?.pool.id();
+        match self.state.transaction.server() {
+            Some(open) if open == server => Ok(()),
+            _ => self.commit_quietly().await,
+        }
+    }
+
+    /// The connection for a statement, brought to the session's state, with its transaction begun.
+    pub(super) async fn acquire(
+        &mut self,
+        plan: &Plan,
+        spot: &Spot,
+    ) -> Result<Box<BackendConnection>, ProxyError> {
+        self.state
+            .transaction
+            .admits(spot.pool.id())
+            .map_err(|error| ClientError::not_supported(&error.to_string()))?;
+        let held = self.held.iter().position(|held| held.pool().id() == spot.pool.id());
+        let mut connection = match held {
+            Some(position) => self.held.swap_remove(position),
+            None => {
+                let fit = Fit { settings: self.state.settings.fingerprint(), schema: &spot.schema };
+                spot.pool.checkout(&self.key, fit).await?
+            }
+        };
+        let result = self.bring_up(&mut connection, plan, spot).await;
+        if let Err(error) = result {
+            self.settle(connection);
+            return Err(self.in_logical_names(error, spot));
+        }
+        Ok(connection)
+    }
+
+    async fn bring_up(
+        &mut self,
+        connection: &mut BackendConnection,
+        plan: &Plan,
+        spot: &Spot,
+    ) -> Result<(), ProxyError> {
+        let needs_variables = Effects::READS_USER_VARIABLES
+            | Effects::ASSIGNS_USER_VARIABLES
+            | Effects::PINS
+            | Effects::MANY_RESULTS;
+        let variables = plan.effects.intersects(needs_variables).then_some(&self.state.variables);
+        connection.synchronise(&spot.schema, &self.state.settings, variables).await?;
+        if plan.effects.intersects(Effects::READS_LAST_INSERT_ID | Effects::PINS | Effects::MANY_RESULTS) {
+            connection.synchronise_last_insert_id(self.state.last_insert_id).await?;
+        }
+        if !self.runs_outside(plan) {
+            self.open_transaction(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// A statement that every shard answers alike does not settle where the transaction goes.
+    fn runs_outside(&self, plan: &Plan) -> bool {
+        let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
+        matches!(plan.target, Target::Any { .. } | Target::Nowhere) && !plan.effects.intersects(binds)
+    }
+
+    /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT.
+    pub(super) async fn open_transaction(
+        &mut self,
+        connection: &mut BackendConnection,
+    ) -> Result<(), ProxyError> {
+        if let Some(characteristics) = self.state.characteristics.take() {
+            connection.execute(&characteristics).await?;
+        }
+        if let Transaction::Pending { .. } = self.state.transaction {
+            for statement in self.state.transaction.opening() {
+                connection.execute(statement.as_bytes()).await?;
+            }
+            self.state.transaction = Transaction::Open(connection.pool().id());
+        }
+        Ok(())
+    }
+
+    /// What is sent instead of the client's own bytes, where names or functions have to be put in.
+    fn rewritten(&self, planned: &Planned<'_>, spot: &Spot) -> Option<BytesMut> {
+        let mut sql = Vec::new();
+        self.rewritten_text(planned, spot, &mut sql).then(|| self.query_packet(&sql))
+    }
+
+    /// Appends the statement's text as the shard must read it; false where that is the text itself.
+    pub(super) fn rewritten_text(&self, planned: &Planned<'_>, spot: &Spot, out: &mut Vec<u8>) -> bool {
+        let plan = &planned.plan;
+        let as_written = |name: &Name| {
+            self.physical(&planned.map, plan, spot, name).is_none_or(|schema| *schema == *name.as_str())
+        };
+        let same = spot.keyspace.as_ref().is_none_or(|keyspace| *spot.schema == *keyspace.name.as_str())
+            && self.state.database.is_some()
+            && plan.keyspaces().all(as_written);
+        if !plan.needs_rewrite(same) {
+            return false;
+        }
+        let names: Vec<(Name, Arc<str>)> =
+            (plan.keyspaces().chain(spot.keyspace.iter().map(|keyspace| &keyspace.name)))
+                .filter_map(|name| Some((name.clone(), self.physical(&planned.map, plan, spot, name)?)))
+                .collect();
+        let physical =
+            |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
+        let facts = Facts {
+            database: self.state.database.as_ref().map(Name::as_str),
+            physical: &physical,
+            connection_id: self.handle.id.into(),
+            row_count: self.state.row_count,
+            found_rows: self.state.found_rows,
+            warning_count: self.state.warnings.len() as u64,
+            error_count: self.state.error_count(),
+            charset: self.state.lexical.charset,
+            sql_mode: self.state.lexical.sql_mode,
+        };
+        plan.rewrite(planned.sql, planned.normal, &facts, out);
+        true
+    }
+
+    /// The schema that stands for a keyspace on this spot's server.
+    fn physical(&self, map: &Map, plan: &Plan, spot: &Spot, name: &Name) -> Option<Arc<str>> {
+        if plan.keyspace() == Some(name)
+            || spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name)
+        {
+            return Some(spot.schema.clone());
+        }
+        let keyspace = map.keyspace(name)?;
+        let there = keyspace.shards.iter().find(|shard| shard.server == spot.pool.id())?;
+        Some(there.schema.shared_text())
+    }
+
+    /// COM_QUERY with this text.
+    pub(super) fn query_packet(&self, sql: &[u8]) -> BytesMut {
+        let mut payload = Vec::with_capacity(sql.len() + 3);
+        payload.push(Command::COM_QUERY as u8);
+        put_query_prefix(self.capabilities, &mut payload);
+        payload.extend_from_slice(sql);
+        let mut packet = BytesMut::with_capacity(payload.len() + podway_wire::HEADER);
+        write_packet(&mut packet, &mut 0, &payload);
+        packet
+    }
+
+    /// Remembers what a statement left, and gives its connection back or keeps it.
+    pub(super) async fn finish(
+        &mut self,
+        mut connection: Box<BackendConnection>,
+        plan: &Plan,
+        answer: Result<Summary, ProxyError>,
+    ) -> Result<Summary, ProxyError> {
+        let after = match &answer {
+            Ok(summary) => self.remember(&mut connection, plan, summary).await,
+            // An error may have rolled the transaction back: the next status tells.
+            Err(ProxyError::Server(_)) if connection.in_transaction() || self.state.transaction.is_open() => {
+                connection.command(&[Command::COM_PING as u8]).await.map(|_| ())
+            }
+            Err(ProxyError::Server(_)) => Ok(()),
+            Err(_) => {
+                drop(connection);
+                return answer;
+            }
+        };
+        if plan.effects.intersects(PINNING) {
+            connection.pin();
+        }
+        self.settle(connection);
+        after?;
+        answer
+    }
+
+    async fn remember(
+        &mut self,
+        connection: &mut BackendConnection,
+        plan: &Plan,
+        summary: &Summary,
+    ) -> Result<(), ProxyError> {
+        let state = &mut self.state;
+        state.row_count = if summary.ends_in_rows { -1 } else { summary.affected_rows as i64 };
+        if summary.result_sets {
+            state.found_rows = summary.rows;
+        }
+        if !plan.effects.contains(Effects::READS_DIAGNOSTICS) {
+            state.warnings.clear();
+        }
+        if summary.last_insert_id != 0 {
+            // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
+            let rows = connection.rows(b"SELECT LAST_INSERT_ID()").await?;
+            let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.last_insert_id);
+            connection.note_last_insert_id(id);
+            self.state.last_insert_id = id;
+        }
+        if plan.effects.contains(Effects::CALC_FOUND_ROWS) {
+            let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
+            self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
+        }
+        if summary.warnings > 0 && !plan.effects.contains(Effects::READS_DIAGNOSTICS) {
+            self.state.warnings = warnings(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a connection back, keeps it for the transaction or the session, or closes it.
+    pub(super) fn settle(&mut self, connection: Box<BackendConnection>) {
+        let pool = connection.pool().clone();
+        let transaction = std::mem::take(&mut self.state.transaction);
+        self.state.transaction = transaction.after_answer(pool.id(), connection.in_transaction());
+        if connection.is_usable() && (connection.is_pinned() || connection.in_transaction()) {
+            self.held.push(connection);
+        } else if connection.is_clean() {
+            pool.checkin(connection);
+        }
+    }
+
+    /// A server's error with the keyspace's name in the place of the schema's.
+    pub(super) fn in_logical_names(&self, error: ProxyError, spot: &Spot) -> ProxyError {
+        match (error, spot.name_change()) {
+            (ProxyError::Server(mut refused), Some(names)) => {
+                refused.message = names.text(&refused.message);
+                ProxyError::Server(refused)
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+/// The conditions that a connection's last statement left.
+pub(super) async fn warnings(connection: &mut BackendConnection) -> Result<Vec<Warning>, ProxyError> {
+    let rows = connection.rows(b"SHOW WARNINGS").await?;
+    let cell = |row: &[Option<Vec<u8>>], n: usize| row.get(n).cloned().flatten().unwrap_or_default();
+    let warning = |row: &[Option<Vec<u8>>]| Warning {
+        level: cell(row, 0),
+        code: String::from_utf8_lossy(&cell(row, 1)).parse().unwrap_or(0),
+        message: cell(row, 2),
+    };
+    Ok(rows.iter().map(warning).collect())
+}
+
+impl From<TransactionError> for ProxyError {
+    fn from(error: TransactionError) -> ProxyError {
+        match &error {
+            TransactionError::NoSavepoint(_) => {
+                ClientError::new(ErrorCode::NO_SAVEPOINT, error.to_string()).into()
+            }
+            TransactionError::SecondServer | TransactionError::TooManySavepoints => {
+                ClientError::not_supported(&error.to_string()).into()
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What all sessions of a proxy share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dashmap::DashMap;
+use podway_model::{AccountName, Map, ServerId};
+use podway_router::PlanCache;
+use podway_wire::{RsaKey, Verifier};
+
+use super::defaults::ServerDefaults;
+use super::registry::Registry;
+use crate::backend::Pools;
+use crate::config::ProxyConfig;
+use crate::metrics::Metrics;
+use crate::topology_watch::CurrentMap;
+
+/// What all sessions of a proxy share.
+pub struct Shared {
+    /// What the proxy was told at start.
+    pub config: ProxyConfig,
+    /// The newest map.
+    pub map: CurrentMap,
+    /// The connections to the servers.
+    pub pools: Pools,
+    /// The plans.
+    pub plans: PlanCache,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// Who is connected.
+    pub registry: Registry,
+    /// What a session starts with on each server.
+    pub defaults: DashMap<ServerId, Arc<ServerDefaults>>,
+    /// Fast verifiers of users that have proved their password once, with the authentication string that they were made for.
+    pub verifiers: DashMap<AccountName, (Box<[u8]>, Verifier)>,
+    /// For passwords that are sent without TLS.
+    pub rsa: Arc<RsaKey>,
+    next_id: AtomicU32,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    pub fn new(config: ProxyConfig, map: CurrentMap, metrics: Arc<Metrics>, rsa: Arc<RsaKey>) -> Shared {
+        Shared {
+            pools: Pools::new(config.backend.clone(), config.secret.clone(), metrics.clone()),
+            plans: PlanCache::new(config.plan_cache_bytes),
+            config,
+            map,
+            metrics,
+            registry: Registry::default(),
+            defaults: DashMap::new(),
+            verifiers: DashMap::new(),
+            rsa,
+            next_id: AtomicU32::new(1),
+        }
+    }
+
+    /// Brings what is kept besides the map in line with a newer one.
+    pub fn reconcile(&self, map: &Map) {
+        self.pools.reconcile(map);
+        self.defaults.retain(|id, _| map.server(*id).is_some());
+        self.verifiers.retain(|name, _| map.accounts.iter().any(|account| account.name == *name));
+    }
+
+    /// A number for a session that no open session has.
+    pub fn next_session_id(&self) -> u32 {
+        loop {
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+            if id != 0 && self.registry.get(id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// The fast verifier for this account, if its password is still the one it was made for.
+    pub fn verifier(&self, account: &AccountName, authentication_string: &[u8]) -> Option<Verifier> {
+        let known = self.verifiers.get(account)?;
+        (*known.0 == *authentication_string).then(|| known.1.clone())
+    }
+}

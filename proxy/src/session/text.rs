@@ -1,0 +1,149 @@
+//! COM_QUERY: a text that holds one statement or several, each planned and run in its turn.
+
+use std::sync::Arc;
+
+use podway_model::{Map, Name};
+use podway_router::{Normalised, Plan, PlanContext, Route, Statement, split_statements};
+use podway_wire::{CapabilityFlags, ResponseKind};
+
+use super::commands::{Flow, Session};
+use super::run::Work;
+use crate::error::{ClientError, ErrorCode, ProxyError};
+
+/// A statement with its plan.
+pub(super) struct Planned<'a> {
+    /// Its text.
+    pub sql: &'a [u8],
+    /// Its text's shape and literals.
+    pub normal: &'a Normalised,
+    /// The picture of the cluster that it runs under.
+    pub map: Arc<Map>,
+    /// What to do.
+    pub plan: Arc<Plan>,
+}
+
+impl Session {
+    pub(super) async fn query(&mut self, text: &[u8]) -> Result<Flow, ProxyError> {
+        let several = self.capabilities.contains(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
+            && memchr::memchr(b';', text).is_some();
+        if several {
+            let parts = split_statements(text, self.state.lexical.sql_mode, self.state.lexical.charset);
+            if parts.len() > 1 {
+                return Box::pin(self.each_of(text, &parts)).await;
+            }
+        }
+        self.statement(text, true).await
+    }
+
+    /// Runs a prepared statement without parameters that the session itself has a part in.
+    pub(super) async fn query_prepared_text(&mut self, text: &[u8]) -> Result<Flow, ProxyError> {
+        self.statement(text, false).await
+    }
+
+    /// Runs the statements of one text; an error ends the text.
+    async fn each_of(&mut self, text: &[u8], parts: &[std::ops::Range<usize>]) -> Result<Flow, ProxyError> {
+        for (n, part) in parts.iter().enumerate() {
+            self.place.more_follows = n + 1 < parts.len();
+            if self.statement(&text[part.clone()], false).await? == Flow::Close {
+                return Ok(Flow::Close);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Plans and runs one statement. `is_command`: its text is the whole command, whose bytes can be passed on as they came.
+    async fn statement(&mut self, sql: &[u8], is_command: bool) -> Result<Flow, ProxyError> {
+        let mut normal = std::mem::take(&mut self.normal);
+        let result = self.statement_in(sql, &mut normal, is_command).await;
+        self.normal = normal;
+        result
+    }
+
+    async fn statement_in(
+        &mut self,
+        sql: &[u8],
+        normal: &mut Normalised,
+        is_command: bool,
+    ) -> Result<Flow, ProxyError> {
+        let map = self.shared.map.load();
+        normal.set_version(map.lowest_version());
+        normal
+            .run(sql, self.state.lexical.sql_mode, self.state.lexical.charset)
+            .map_err(ClientError::from)?;
+        let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
+        let planned = Planned { sql, normal, map, plan };
+        if planned.plan.statement == Statement::Query {
+            return self.run_text(&planned, is_command).await.map(|()| Flow::Next);
+        }
+        Box::pin(self.special(&planned, is_command)).await
+    }
+
+    /// The plan for a statement under this session's state.
+    pub(super) fn plan(
+        &self,
+        map: &Map,
+        sql: &[u8],
+        normal: &Normalised,
+        database: Option<&Name>,
+    ) -> Arc<Plan> {
+        let lexical = &self.state.lexical;
+        let context = PlanContext {
+            map,
+            keyspace: database,
+            sql_mode: lexical.sql_mode,
+            charset: lexical.charset,
+            collation: &lexical.collation,
+            time_zone: &lexical.time_zone,
+            temporary_tables: &self.state.temporary_tables,
+        };
+        self.shared.plans.plan(&context, sql, normal)
+    }
+
+    /// Where a text statement goes.
+    pub(super) fn route(&self, planned: &Planned<'_>) -> Result<Route, ProxyError> {
+        let route = planned.plan.route(&planned.map, planned.sql, planned.normal, &[]);
+        Ok(route.map_err(ClientError::from)?)
+    }
+
+    /// Runs a text statement where its plan says.
+    pub(super) async fn run_text(
+        &mut self,
+        planned: &Planned<'_>,
+        is_command: bool,
+    ) -> Result<(), ProxyError> {
+        let route = self.route(planned)?;
+        let work = Work { kind: ResponseKind::Query, as_received: is_command };
+        self.run_statement(planned, route, work).await
+    }
+
+    /// Statements that the session itself has a part in.
+    async fn special(&mut self, planned: &Planned<'_>, is_command: bool) -> Result<Flow, ProxyError> {
+        if let podway_router::Target::Refused(error) = &planned.plan.target {
+            return Err(ClientError::from(error.clone()).into());
+        }
+        match &planned.plan.statement {
+            Statement::Empty => {
+                return Err(
+                    ClientError::new(ErrorCode { number: 1065, state: *b"42000" }, "Query was empty").into()
+                );
+            }
+            Statement::Begin(options) => self.begin(planned, *options).await?,
+            Statement::Commit(completion) => return self.end_transaction(planned, *completion).await,
+            Statement::Rollback(completion) => return self.end_transaction(planned, *completion).await,
+            Statement::Savepoint(name) | Statement::RollbackTo(name) | Statement::ReleaseSavepoint(name) => {
+                self.savepoint(planned, name).await?;
+            }
+            Statement::Set(assignments) => self.set(planned, assignments, is_command).await?,
+            Statement::Use(name) => self.use_database(name.as_bytes()).await?,
+            Statement::Kill { query_only, id } => {
+                let id = self.kill_target(planned, id)?;
+                return self.kill(id, *query_only).await;
+            }
+            Statement::ShowProcesslist { full } => self.show_processlist(*full).await?,
+            Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,
+            Statement::Refused(what) => return Err(ClientError::not_supported(what).into()),
+            _ => self.run_text(planned, is_command).await?,
+        }
+        Ok(Flow::Next)
+    }
+}

@@ -1,0 +1,188 @@
+//! BEGIN, COMMIT, ROLLBACK and savepoints: answered here while no server knows of the transaction, passed on once one does.
+
+use podway_model::{Map, Name};
+use podway_router::{BeginOptions, Completion, Route, Statement};
+use podway_wire::ResponseKind;
+
+use super::commands::{Flow, Session};
+use super::run::Work;
+use super::state::CompletionType;
+use super::text::Planned;
+use crate::backend::BackendConnection;
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::{Request, Rewriting};
+use crate::txn::{Begin, Transaction};
+
+impl Session {
+    /// BEGIN, START TRANSACTION.
+    pub(super) async fn begin(
+        &mut self,
+        planned: &Planned<'_>,
+        options: BeginOptions,
+    ) -> Result<(), ProxyError> {
+        if options.read_only && options.read_write {
+            return Err(ClientError::new(
+                ErrorCode::SYNTAX,
+                "You have an error in your SQL syntax; READ ONLY and READ WRITE exclude each other",
+            )
+            .into());
+        }
+        self.commit_quietly().await?;
+        self.state.transaction =
+            Transaction::begin(Begin { read_only: options.read_only, read_write: options.read_write });
+        if options.consistent_snapshot {
+            if !self.is_single_shard(&planned.map) {
+                self.state.transaction = Transaction::None;
+                return Err(ClientError::not_supported(
+                    "START TRANSACTION WITH CONSISTENT SNAPSHOT over several shards",
+                )
+                .into());
+            }
+            self.state.transaction = Transaction::None;
+            return self
+                .run_statement(planned, Route::Any, Work { kind: ResponseKind::Query, as_received: false })
+                .await;
+        }
+        self.reply_ok().await
+    }
+
+    fn is_single_shard(&self, map: &Map) -> bool {
+        let current = self
+            .state
+            .database
+            .as_ref()
+            .and_then(|name| map.keyspace(name))
+            .or_else(|| map.default_keyspace());
+        current.is_some_and(|keyspace| keyspace.is_single())
+    }
+
+    /// COMMIT, ROLLBACK.
+    pub(super) async fn end_transaction(
+        &mut self,
+        planned: &Planned<'_>,
+        completion: Completion,
+    ) -> Result<Flow, ProxyError> {
+        let by_default = self.state.completion;
+        let chain = completion
+            .chain
+            .unwrap_or(by_default == CompletionType::Chain && completion.release != Some(true));
+        let release = completion.release.unwrap_or(by_default == CompletionType::Release && !chain);
+        let begin = match &self.state.transaction {
+            Transaction::Pending { begin, .. } => *begin,
+            _ => Begin::default(),
+        };
+        match self.take_transaction() {
+            Some(mut connection) => {
+                let text = protocol_text(&planned.plan.statement, chain);
+                self.pass(&mut connection, text.as_bytes())
+                    .await
+                    .inspect_err(|_| self.state.transaction = Transaction::None)?;
+                self.state.transaction = Transaction::None;
+                self.settle(connection);
+            }
+            None => {
+                self.state.transaction = if chain { Transaction::begin(begin) } else { Transaction::None };
+                self.reply_ok().await?;
+            }
+        }
+        self.state.row_count = 0;
+        self.state.warnings.clear();
+        Ok(if release { Flow::Close } else { Flow::Next })
+    }
+
+    /// The connection that the open transaction is on; a pinned one stands for whatever it may have open.
+    fn take_transaction(&mut self) -> Option<Box<BackendConnection>> {
+        let server = self.state.transaction.server()?;
+        let position = self.held.iter().position(|held| held.pool().id() == server)?;
+        Some(self.held.swap_remove(position))
+    }
+
+    /// Sends a statement of the transaction's own and passes the answer on.
+    async fn pass(&mut self, connection: &mut Box<BackendConnection>, sql: &[u8]) -> Result<(), ProxyError> {
+        let packet = self.query_packet(sql);
+        let rewriting = Rewriting {
+            more_follows: self.place.more_follows,
+            first_sequence: self.place.sequence,
+            ..Rewriting::default()
+        };
+        self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await.map(|_| ())
+    }
+
+    /// Commits what is open, as statements do that MySQL commits before.
+    pub(super) async fn commit_quietly(&mut self) -> Result<(), ProxyError> {
+        let open = self.take_transaction();
+        self.state.transaction = Transaction::None;
+        if let Some(mut connection) = open {
+            connection.execute(b"COMMIT AND NO CHAIN NO RELEASE").await?;
+            self.settle(connection);
+        }
+        Ok(())
+    }
+
+    /// SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT.
+    pub(super) async fn savepoint(&mut self, planned: &Planned<'_>, name: &Name) -> Result<(), ProxyError> {
+        if let Some(mut connection) = self.take_transaction() {
+            let answer = self.pass_statement(&mut connection, planned).await;
+            return self.finish(connection, &planned.plan, answer).await.map(|_| ());
+        }
+        match (&planned.plan.statement, self.state.transaction.is_open()) {
+            (Statement::Savepoint(_), true) => self.state.transaction.set_savepoint(name)?,
+            // Outside a transaction a savepoint is gone with its own statement.
+            (Statement::Savepoint(_), false) => {}
+            (Statement::RollbackTo(_), _) => self.state.transaction.roll_back_to(name)?,
+            _ => self.state.transaction.release(name)?,
+        }
+        self.reply_ok().await
+    }
+
+    async fn pass_statement(
+        &mut self,
+        connection: &mut Box<BackendConnection>,
+        planned: &Planned<'_>,
+    ) -> Result<podway_wire::Summary, ProxyError> {
+        let packet = self.query_packet(planned.sql);
+        let rewriting = Rewriting {
+            more_follows: self.place.more_follows,
+            first_sequence: self.place.sequence,
+            ..Rewriting::default()
+        };
+        self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await
+    }
+
+    /// Passes a command that names no table to the home shard, as it came.
+    pub(super) async fn pass_to_home(&mut self, kind: ResponseKind) -> Result<(), ProxyError> {
+        let map = self.shared.map.load();
+        let plan = self.plain_plan(&map);
+        let spot = self.spot(&map, &plan, Route::Any)?;
+        let mut connection = self.acquire(&plan, &spot).await?;
+        let rewriting = self.rewriting(&plan, &spot);
+        let request = Request::AsReceived(self.command_bytes);
+        let answer = self.forward(&mut connection, request, kind, rewriting).await;
+        self.finish(connection, &plan, answer).await.map(|_| ())
+    }
+
+    /// COM_FIELD_LIST: every shard has the table's columns.
+    pub(super) async fn field_list(&mut self, _table: &[u8]) -> Result<(), ProxyError> {
+        if self.state.database.is_none() {
+            return Err(ClientError::new(ErrorCode::NO_DATABASE, "No database selected").into());
+        }
+        self.pass_to_home(ResponseKind::FieldList).await
+    }
+
+    /// The plan of a statement that names nothing.
+    pub(super) fn plain_plan(&self, map: &Map) -> std::sync::Arc<podway_router::Plan> {
+        let mut normal = podway_router::Normalised::new();
+        normal.set_version(map.lowest_version());
+        let text = b"SELECT 1";
+        // A constant text without literals' traps: it always has a shape.
+        let _ = normal.run(text, self.state.lexical.sql_mode, self.state.lexical.charset);
+        self.plan(map, text, &normal, self.state.database.as_ref())
+    }
+}
+
+/// The statement as it is sent: immune to `completion_type`.
+fn protocol_text(statement: &Statement, chain: bool) -> String {
+    let verb = if matches!(statement, Statement::Rollback(_)) { "ROLLBACK" } else { "COMMIT" };
+    let and = if chain { "AND CHAIN" } else { "AND NO CHAIN" };
+    format!("{verb} {and} NO RELEASE")
+}
