@@ -106,6 +106,8 @@ pub enum FunctionKind {
     ReleaseAllLocks,
     /// IS_FREE_LOCK(…), IS_USED_LOCK(…)
     InspectLock,
+    /// LOAD_FILE(…)
+    LoadFile,
 }
 
 /// `@@x` that is read.

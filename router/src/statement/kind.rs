@@ -82,7 +82,10 @@ pub enum Statement {
         /// LOCAL: the client sends the file.
         local: bool,
     },
-    /// RESET CONNECTION-like changes of the session that no variable shows: the proxy cannot carry them.
+    /// A statement of the session's, or several statements in one, that MySQL would not read beyond this byte of the
+    /// template: to be answered with 1064, never to be sent.
+    Malformed(u32),
+    /// Nobody may run this; it names why.
     Refused(&'static str),
 }
 

@@ -1,11 +1,22 @@
 //! What a statement is to the session, recognised from its tokens: transactions, SET, USE, KILL, and every effect that outlives the
 //! statement. Never builds a tree, never looks at a map, never decides where a statement goes.
 //!
-//! Reading order: [`kind`] (the types) → [`effects`] (flags and function calls) → [`cursor`] (walking tokens) → [`recognise`].
+//! Reading order: [`kind`], [`assignment`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
+//! [`set`], [`session`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
+//! [`recognise`].
 
 mod assignment;
+mod calls;
+mod cursor;
 mod effects;
+mod items;
 mod kind;
+mod observe;
+mod session;
+mod set;
+mod transaction;
+mod verb;
+mod verb_effects;
 
 pub use assignment::{
     AccessMode, Assignment, Isolation, Scalar, Scope, SetTarget, TransactionSettings, Value,
@@ -13,10 +24,16 @@ pub use assignment::{
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
 pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, TemplateSpan, Verb};
 
+use std::borrow::Cow;
+
 use podway_model::{MySqlVersion, Name};
 
+use crate::lex::{Symbol, Token};
 use crate::normalise::Normalised;
 use crate::sql_mode::SqlMode;
+use cursor::Cursor;
+use observe::Observed;
+use verb::Leading;
 
 /// Everything that the tokens of a statement tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,18 +69,140 @@ pub struct QualifiedName {
     pub name: Box<str>,
 }
 
-/// Recognises a statement. What it cannot read is [`Verb::Unknown`] with every effect set that a token suggests.
-pub fn recognise(_sql: &[u8], _n: &Normalised, _mode: SqlMode, _version: MySqlVersion) -> Recognised {
+/// Recognises a statement. What it cannot read is [`Verb::Unknown`], with every effect that a token suggests.
+pub fn recognise(sql: &[u8], n: &Normalised, mode: SqlMode, version: MySqlVersion) -> Recognised {
+    debug_assert_eq!(mode, n.mode(), "a statement is recognised as it was normalised");
+    let mut all = n.tokens();
+    let tokens: Vec<Token> = all.by_ref().collect();
+    let mut cursor = Cursor::new(n, &tokens);
+    let leading = verb::leading(&mut cursor);
+    let unsure = n.is_ambiguous() || (n.version() != version && memchr::memmem::find(sql, b"/*!").is_some());
+    let mut statement = match () {
+        () if unsure => Statement::Refused("a version comment that the servers may read differently"),
+        () if all.in_version_comment() => Statement::Malformed(n.template().len() as u32),
+        () => statement_of(n, &mut cursor, leading.verb),
+    };
+    let stores_text = matches!(leading.verb, Verb::CreateRoutine | Verb::AlterRoutine);
+    if statement == Statement::Query && !stores_text {
+        let second = tokens.windows(2).find(|pair| pair[0].is(Symbol::Semicolon));
+        statement = second.map_or(statement, |pair| Statement::Malformed(pair[1].start));
+    }
+    let mut observed = observe::observe(n, &values_of(&statement, &tokens), leading.verb);
+    let set = set_effects(&statement, &mut observed);
+    let effects = observed.effects | set | verb_effects::of(leading.verb, leading.explained);
+    if effects.contains(Effects::STORES_TEXT) {
+        observed.functions.clear();
+        observed.system_variables.clear();
+    }
+    note_items(n, &tokens, &leading, &mut observed);
     Recognised {
-        statement: Statement::Query,
-        verb: Verb::Unknown,
-        explained: None,
-        body: 0,
-        effects: Effects::empty(),
-        functions: Vec::new(),
-        system_variables: Vec::new(),
-        user_variables: Vec::new(),
-        assigned_variables: Vec::new(),
-        temporary_tables: Vec::new(),
+        temporary_tables: temporary_tables(&mut cursor, leading.verb),
+        statement,
+        verb: leading.verb,
+        explained: leading.explained,
+        body: leading.body,
+        effects,
+        functions: observed.functions,
+        system_variables: observed.system_variables,
+        user_variables: observed.read,
+        assigned_variables: observed.assigned,
     }
 }
+
+/// What the session must do about a statement of this verb; the cursor stands behind the verb.
+fn statement_of(n: &Normalised, at: &mut Cursor<'_>, verb: Verb) -> Statement {
+    let statement = match verb {
+        Verb::Empty => Some(Statement::Empty),
+        Verb::Begin => transaction::begin(at),
+        Verb::Commit => transaction::commit(at),
+        Verb::Rollback => transaction::rollback(at),
+        Verb::Savepoint => transaction::savepoint(at),
+        Verb::ReleaseSavepoint => transaction::release(at),
+        Verb::Set => set::set(n, at),
+        Verb::Use => session::use_database(at),
+        Verb::Kill => session::kill(at),
+        Verb::Prepare => session::prepare(at),
+        Verb::Execute => session::execute(at),
+        Verb::Deallocate => session::deallocate(at),
+        Verb::Load => session::load(at),
+        Verb::LockTables => Some(Statement::LockTables),
+        Verb::UnlockTables => at.at_end().then_some(Statement::UnlockTables),
+        Verb::Xa => Some(Statement::Xa),
+        Verb::Show => return session::show(at).unwrap_or(Statement::Query),
+        _ => return Statement::Query,
+    };
+    statement.unwrap_or_else(|| Statement::Malformed(at.offset()))
+}
+
+/// The tokens that are looked over: of a SET, those of its values.
+fn values_of<'a>(statement: &Statement, tokens: &'a [Token]) -> Cow<'a, [Token]> {
+    let Statement::Set(assignments) = statement else { return Cow::Borrowed(tokens) };
+    let evaluated = assignments.iter().filter(|assignment| {
+        !matches!(assignment.target, SetTarget::Role | SetTarget::DefaultRole | SetTarget::Password)
+    });
+    let spans: Vec<TemplateSpan> = evaluated.map(|assignment| assignment.value.span).collect();
+    let within = |token: &&Token| spans.iter().any(|span| span.start <= token.start && token.end <= span.end);
+    tokens.iter().filter(within).copied().collect()
+}
+
+/// What a SET does beyond what its values do: its targets are no reads.
+fn set_effects(statement: &Statement, observed: &mut Observed) -> Effects {
+    let Statement::Set(assignments) = statement else {
+        return match statement {
+            Statement::ShowWarnings(_) => Effects::READS_DIAGNOSTICS,
+            Statement::Load { local: false } => Effects::SERVER_FILES,
+            _ => Effects::empty(),
+        };
+    };
+    let mut effects = Effects::empty();
+    for assignment in assignments {
+        effects |= match &assignment.target {
+            SetTarget::User(name) => {
+                if !observed.assigned.contains(name) {
+                    observed.assigned.push(name.clone());
+                }
+                Effects::ASSIGNS_USER_VARIABLES
+            }
+            SetTarget::Global(_) | SetTarget::Persist(_) | SetTarget::PersistOnly(_) => Effects::WRITES,
+            SetTarget::Role | SetTarget::ResourceGroup => Effects::PINS,
+            SetTarget::DefaultRole | SetTarget::Password => Effects::WRITES | Effects::IMPLICIT_COMMIT,
+            _ => Effects::empty(),
+        };
+    }
+    effects
+}
+
+/// Notes at each call whether it stands in an item that has no name of its own.
+fn note_items(n: &Normalised, tokens: &[Token], leading: &Leading, observed: &mut Observed) {
+    if leading.verb != Verb::Select || observed.functions.is_empty() {
+        return;
+    }
+    let items = items::unaliased(n, tokens, leading.verb_at);
+    for function in &mut observed.functions {
+        let holds = |item: &&TemplateSpan| item.start <= function.span.start && function.span.end <= item.end;
+        function.unaliased_item = items.iter().find(holds).copied();
+    }
+}
+
+/// The tables that CREATE TEMPORARY TABLE or DROP TEMPORARY TABLE names; the cursor stands behind TABLE.
+fn temporary_tables(at: &mut Cursor<'_>, verb: Verb) -> Vec<QualifiedName> {
+    let mut tables = Vec::new();
+    if !matches!(verb, Verb::CreateTemporaryTable | Verb::DropTemporaryTable) {
+        return tables;
+    }
+    let _ = at.words(&["IF", "NOT", "EXISTS"]) || at.words(&["IF", "EXISTS"]);
+    while let Some(first) = at.name() {
+        let second = if at.symbol(Symbol::Dot) { at.name() } else { None };
+        tables.push(match second {
+            Some(name) => QualifiedName { schema: Some(first), name },
+            None => QualifiedName { schema: None, name: first },
+        });
+        if verb == Verb::CreateTemporaryTable || !at.symbol(Symbol::Comma) {
+            break;
+        }
+    }
+    tables
+}
+
+#[cfg(test)]
+mod tests;
