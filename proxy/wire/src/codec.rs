@@ -8,7 +8,8 @@ use thiserror::Error;
 
 /// Why a packet's bytes are not the packet they should be.
 ///
-/// Always the fault of whoever sent the bytes; sending the same again cannot help.
+/// Always the fault of whoever sent the bytes; sending the same again cannot help. What arrives as a command is answered with
+/// 1835 (HY000, "Malformed communication packet.") where a variant does not say otherwise, and the connection goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The packet ends before the field does.
@@ -31,6 +32,9 @@ pub enum DecodeError {
         /// What it holds.
         value: u64,
     },
+    /// A statement's parameters are not what it needs, or are of no known type. MySQL answers 1210 (HY000).
+    #[error("the values bound to a statement do not fit it")]
+    BadArguments,
     /// A client that speaks the protocol from before MySQL 4.1.
     #[error("the client speaks the protocol from before MySQL 4.1")]
     OldProtocol,

@@ -118,7 +118,9 @@ impl ServerAuth {
         self.begin(plugin, login.auth_response.clone(), can_switch, is_tls)
     }
 
-    /// Begins with a COM_CHANGE_USER of a client that logged in with `capabilities`.
+    /// Begins with a COM_CHANGE_USER of a client that logged in with `capabilities`. A client that can switch plugins is
+    /// always asked anew, as MySQL does: its own client sends nothing and waits for that, password or not. The nonce is
+    /// best a fresh one then; only for clients that cannot switch it must be the greeting's.
     pub fn on_change_user(
         &mut self,
         change: &ChangeUser,
@@ -126,12 +128,7 @@ impl ServerAuth {
         is_tls: bool,
     ) -> AuthStep {
         let can_switch = capabilities.contains(CapabilityFlags::CLIENT_PLUGIN_AUTH);
-        let plugin = match (&change.plugin, can_switch) {
-            // MySQL's own client sends nothing here and waits to be asked, whether it has a password or not.
-            (_, true) if change.auth_response.is_empty() => Vec::new(),
-            (Some(name), _) => name.clone(),
-            (None, _) => native::PLUGIN.to_vec(),
-        };
+        let plugin = if can_switch { Vec::new() } else { native::PLUGIN.to_vec() };
         self.begin(plugin, change.auth_response.clone(), can_switch, is_tls)
     }
 

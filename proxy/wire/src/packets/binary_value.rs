@@ -141,7 +141,7 @@ pub(crate) fn known_type(number: u8) -> Decoded<ColumnType> {
             | MYSQL_TYPE_TYPED_ARRAY
             | MYSQL_TYPE_UNKNOWN,
         )
-        | Err(_) => Err(DecodeError::Unexpected { field: "type", value: number.into() }),
+        | Err(_) => Err(DecodeError::BadArguments),
         Ok(known) => Ok(known),
     }
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::BufMut;
+use mysql_common::constants::ColumnType;
 
 use super::binary_value::{BinaryValue, is_string};
 use crate::codec::{Cursor, DecodeError, Decoded, put_lenenc_bytes};
@@ -44,19 +45,17 @@ impl<'a> Bound<'a> {
 
     pub(crate) fn read(cursor: &mut Cursor<'a>, binding: &Binding<'a, '_>) -> Decoded<Bound<'a>> {
         let null_bitmap = cursor.bytes(binding.count.div_ceil(8), "NULL bitmap")?;
-        let new_params_bound = match cursor.u8("new-types flag")? {
-            0 => false,
-            1 => true,
-            value => return Err(DecodeError::Unexpected { field: "new-types flag", value: value.into() }),
-        };
-        let types = match new_params_bound {
-            true => Cow::Owned(read_types(cursor, binding)?),
-            false => Cow::Borrowed(
-                binding
-                    .previous_types
-                    .get(..binding.count)
-                    .ok_or(DecodeError::Unexpected { field: "new-types flag", value: 0 })?,
-            ),
+        let new_params_bound = cursor.u8("new-types flag")? != 0;
+        let types = match (new_params_bound, binding.previous_types.get(..binding.count)) {
+            (true, _) => Cow::Owned(read_types(cursor, binding)?),
+            (false, Some(previous)) => Cow::Borrowed(previous),
+            // A client that has nothing but NULLs to send need not say of what type they are.
+            (false, None) if (0..binding.count).all(|index| is_null(null_bitmap, index)) => {
+                let null =
+                    ParamType { column_type: ColumnType::MYSQL_TYPE_NULL as u8, ..ParamType::default() };
+                Cow::Owned(vec![null; binding.count])
+            }
+            (false, None) => return Err(DecodeError::BadArguments),
         };
         let mut values = Vec::with_capacity(types.len());
         for (index, of) in types.iter().enumerate() {

@@ -52,11 +52,12 @@ impl<'a> Execute<'a> {
         let iterations = cursor.u32le("iterations")?;
         let named = capabilities.contains(CapabilityFlags::CLIENT_QUERY_ATTRIBUTES);
         let mut count = param_count;
-        if named && flags & PARAMETER_COUNT_AVAILABLE != 0 {
+        // MySQL's documentation makes the number depend on the flag alone; its server does not.
+        if named && (param_count > 0 || flags & PARAMETER_COUNT_AVAILABLE != 0) {
             let sent = cursor.lenenc_int("number of parameters")?;
             count = usize::try_from(sent).map_err(|_| DecodeError::Truncated { field: "parameters" })?;
             if count < param_count {
-                return Err(DecodeError::Unexpected { field: "number of parameters", value: sent });
+                return Err(DecodeError::BadArguments);
             }
         }
         let mut bound = Bound::empty();

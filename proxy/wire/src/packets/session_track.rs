@@ -54,7 +54,9 @@ impl SessionTrack {
             }
             SessionTrack::Schema(name) => text(&mut data, name, SCHEMA),
             SessionTrack::StateChange(changed) => {
-                text(&mut data, if *changed { b"1" } else { b"0" }, STATE_CHANGE)
+                // The only kind whose text has no length of its own.
+                data.put_u8(if *changed { b'1' } else { b'0' });
+                STATE_CHANGE
             }
             SessionTrack::Gtids(gtids) => {
                 // The encoding; 0 is plain text, and there is no other.
@@ -95,7 +97,7 @@ impl SessionTrack {
                 value: cursor.lenenc_bytes("variable value")?.to_vec(),
             },
             SCHEMA => SessionTrack::Schema(cursor.lenenc_bytes("schema")?.to_vec()),
-            STATE_CHANGE => SessionTrack::StateChange(cursor.lenenc_bytes("state change")? == b"1"),
+            STATE_CHANGE => SessionTrack::StateChange(cursor.rest() == b"1"),
             GTIDS => {
                 cursor.u8("GTID encoding")?;
                 SessionTrack::Gtids(cursor.lenenc_bytes("GTIDs")?.to_vec())

@@ -107,8 +107,10 @@ pub enum PacketRole {
 /// What became of the statement. Valid once the answer is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The session's state after the last result. Unchanged by an error, which reports none.
+    /// The session's state after the last result. Errors, prepared statements and statistics report none.
     pub status: StatusFlags,
+    /// Whether any result has reported `status`; without, it says nothing.
+    pub has_status: bool,
     /// Of the last result; 0 when that has rows.
     pub affected_rows: u64,
     /// Of the last result; 0 when that has rows.

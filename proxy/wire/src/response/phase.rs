@@ -20,6 +20,8 @@ pub(super) enum Phase {
     ColumnsEof,
     /// Rows, or their end.
     Rows,
+    /// A table's columns without their number, or their end.
+    Fields,
     /// The rest of a row of more than 16 MiB.
     RowRest,
     /// The only packet.
@@ -46,7 +48,8 @@ impl Phase {
             ResponseKind::Query | ResponseKind::Execute => Phase::First,
             ResponseKind::Simple => Phase::Single,
             ResponseKind::Prepare => Phase::PrepareFirst,
-            ResponseKind::Fetch | ResponseKind::FieldList => Phase::Rows,
+            ResponseKind::Fetch => Phase::Rows,
+            ResponseKind::FieldList => Phase::Fields,
             ResponseKind::Statistics => Phase::Text,
         }
     }
@@ -69,14 +72,18 @@ impl Phase {
             (Phase::Text, Some(byte)) if byte != ErrPacket::HEADER => PacketRole::Statistics,
             (_, ERR) => PacketRole::Err,
             // A first cell of 16 MiB or more also starts with 0xFE, but such a row is longer than any end of rows.
-            (Phase::Rows, END) if is_eof || (deprecates_eof && len < MAX_PAYLOAD) => PacketRole::End,
+            (Phase::Rows | Phase::Fields, END) if is_eof || (deprecates_eof && len < MAX_PAYLOAD) => {
+                PacketRole::End
+            }
             (Phase::Rows, Some(_)) => return Ok(PacketRole::Row),
             (Phase::First | Phase::Single, OK) => PacketRole::Ok,
             (Phase::Single, END) => PacketRole::End,
             (Phase::First, INFILE) => PacketRole::LocalInfile,
             (Phase::First, Some(byte)) if byte != EofPacket::HEADER => PacketRole::ColumnCount,
             (Phase::PrepareFirst, OK) => PacketRole::PrepareOk,
-            (Phase::Columns { .. } | Phase::PrepareColumns { .. }, Some(_)) => PacketRole::ColumnDefinition,
+            (Phase::Columns { .. } | Phase::PrepareColumns { .. } | Phase::Fields, Some(_)) => {
+                PacketRole::ColumnDefinition
+            }
             (Phase::Params { .. }, Some(_)) => PacketRole::ParamDefinition,
             (Phase::ColumnsEof | Phase::ParamsEof { .. } | Phase::PrepareColumnsEof, END) if is_eof => {
                 PacketRole::MidEof
@@ -92,7 +99,7 @@ impl Phase {
     fn place(self) -> &'static str {
         match self {
             Phase::First => "the start of a result",
-            Phase::Columns { .. } | Phase::PrepareColumns { .. } => "a result's columns",
+            Phase::Columns { .. } | Phase::PrepareColumns { .. } | Phase::Fields => "a result's columns",
             Phase::ColumnsEof | Phase::PrepareColumnsEof => "the end of a result's columns",
             Phase::Rows | Phase::RowRest => "a result's rows",
             Phase::Single | Phase::Text | Phase::PrepareFirst => "the answer's start",

@@ -28,6 +28,8 @@ pub struct ResponseTracker {
     seq: u8,
     /// Bytes of the current packet that are still to come, and say nothing.
     skip: usize,
+    /// The EOF before the rows of OUT parameters says that a result follows them; the one after them forgets to.
+    out_params: bool,
     summary: Summary,
 }
 
@@ -36,7 +38,8 @@ impl ResponseTracker {
     /// 1 after a command of one physical packet.
     pub fn new(kind: ResponseKind, capabilities: CapabilityFlags, first_seq: u8) -> Self {
         let phase = Phase::first_of(kind);
-        ResponseTracker { kind, capabilities, phase, seq: first_seq, skip: 0, summary: Summary::default() }
+        let summary = Summary::default();
+        ResponseTracker { kind, capabilities, phase, seq: first_seq, skip: 0, out_params: false, summary }
     }
 
     /// Walks on. `buf` starts where the last call's `consumed` ended; what lies behind the answer's end is never consumed.
@@ -211,7 +214,10 @@ impl ResponseTracker {
             {
                 self.after_result(eof.status, eof.warnings, true)
             }
-            _ => Phase::Rows,
+            _ => {
+                self.out_params = eof.status.contains(StatusFlags::SERVER_PS_OUT_PARAMS);
+                Phase::Rows
+            }
         })
     }
 
@@ -252,11 +258,14 @@ impl ResponseTracker {
         let several = matches!(self.kind, ResponseKind::Query | ResponseKind::Execute);
         let summary = &mut self.summary;
         summary.status = status;
+        summary.has_status = true;
         summary.warnings = warnings;
         summary.ends_in_rows = has_rows;
         summary.affected_rows = 0;
         summary.last_insert_id = 0;
-        match several && status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) {
+        let more = status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) || self.out_params;
+        self.out_params = false;
+        match several && more {
             true => Phase::First,
             false => Phase::Done,
         }
