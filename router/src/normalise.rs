@@ -20,12 +20,17 @@ use crate::sql_mode::SqlMode;
 /// Offsets into statements are 32 bits wide; the protocol's own limit is 1 GiB.
 const MAX_BYTES: usize = 1 << 30;
 
+/// The first servers that read `$$…$$` as one text.
+const DOLLAR_QUOTES: MySqlVersion = MySqlVersion(90000);
+
 /// A statement taken apart: the template (every literal and every plain comment is one byte) and where they were.
 #[derive(Clone, Debug)]
 pub struct Normalised {
     template: Vec<u8>,
     literals: Vec<Literal>,
     comments: Vec<Comment>,
+    /// Where optimizer hints begin and end in the template.
+    hints: Vec<(u32, u32)>,
     hash: u64,
     mode: SqlMode,
     charset: ClientCharset,
@@ -53,6 +58,7 @@ impl Normalised {
             template: Vec::new(),
             literals: Vec::new(),
             comments: Vec::new(),
+            hints: Vec::new(),
             hash: 0,
             mode: SqlMode::empty(),
             charset: ClientCharset::default(),
@@ -72,6 +78,7 @@ impl Normalised {
         self.template.clear();
         self.literals.clear();
         self.comments.clear();
+        self.hints.clear();
         self.ambiguous = false;
         (self.mode, self.charset) = (mode, charset);
         if sql.len() > MAX_BYTES {
@@ -125,7 +132,8 @@ impl Normalised {
 
     /// The tokens of the template.
     pub fn tokens(&self) -> Tokens<'_> {
-        Tokens::new(&self.template, self.mode, self.charset)
+        let dollar_quotes = self.version >= DOLLAR_QUOTES;
+        Tokens::new(&self.template, self.mode, self.charset, dollar_quotes)
     }
 
     /// The text of a token that is a name; see [`lex::name_text`](crate::lex::name_text).
@@ -208,6 +216,12 @@ impl Pass<'_> {
     /// A word, and what hangs on it: `N'…'`, `x'…'`, `t.1a`.
     #[inline]
     fn word(&mut self, at: usize) -> Result<usize, RouterError> {
+        if self.sql[at] == b'$'
+            && self.out.version >= DOLLAR_QUOTES
+            && let Some(tag_end) = scan::dollar_tag(self.sql, at)
+        {
+            return scan::dollar_quoted(self.sql, at, tag_end).ok_or_else(|| self.syntax(at));
+        }
         let end = scan::word(self.sql, at, self.quoting.charset);
         match self.sql.get(end) {
             Some(b'.') => Ok(self.after_word_dot(end)),
@@ -270,7 +284,12 @@ impl Pass<'_> {
     fn block(&mut self, at: usize) -> Result<usize, RouterError> {
         match scan::block(self.sql, at, self.out.version) {
             Block::Comment(end) => Ok(self.comment(at, end)),
-            Block::Hint(end) | Block::Text(end) => Ok(end),
+            Block::Hint(end) => {
+                let start = self.out.template.len() + at - self.copied;
+                self.out.hints.push((start as u32, (start + end - at) as u32));
+                Ok(end)
+            }
+            Block::Text(end) => Ok(end),
             Block::Ambiguous(end) => {
                 self.out.ambiguous = true;
                 Ok(end)
@@ -300,8 +319,7 @@ impl Pass<'_> {
         let cut_at = self.cut(at, end, kind.placeholder());
         let mut literal = Literal::new(kind, at..end, cut_at);
         if matches!(kind, LiteralKind::String | LiteralKind::Hex | LiteralKind::Bit) {
-            let before = &self.out.template[..cut_at];
-            literal = match before_literal(before) {
+            literal = match before_literal(&self.out.template[..cut_at], &self.out.hints) {
                 Before::Text if kind == LiteralKind::String => literal.continuing(true),
                 Before::Introducer(charset) => literal.with_introducer(charset),
                 _ => literal,
@@ -328,14 +346,14 @@ enum Before {
 
 /// Looks back from the end of a template's part, over blanks, comments and the marks of version comments.
 #[inline]
-fn before_literal(template: &[u8]) -> Before {
+fn before_literal(template: &[u8], hints: &[(u32, u32)]) -> Before {
     match template.last() {
         Some(b'(' | b',' | b'=') | None => Before::Other,
-        Some(_) => look_back(template),
+        Some(_) => look_back(template, hints),
     }
 }
 
-fn look_back(template: &[u8]) -> Before {
+fn look_back(template: &[u8], hints: &[(u32, u32)]) -> Before {
     let mut rest = template;
     loop {
         let Some(&last) = rest.last() else { return Before::Other };
@@ -345,7 +363,8 @@ fn look_back(template: &[u8]) -> Before {
         } else if LiteralKind::from_placeholder(last).is_some_and(LiteralKind::is_text) {
             return Before::Text;
         } else if last == b'/' && shorter.ends_with(b"*") {
-            rest = before_closing(&shorter[..shorter.len() - 1]);
+            let hint = hints.binary_search_by_key(&rest.len(), |&(_, end)| end as usize);
+            rest = &rest[..hint.map_or(rest.len() - 2, |hint| hints[hint].0 as usize)];
         } else if last == b'!' && shorter.ends_with(b"/*") {
             rest = &shorter[..shorter.len() - 2];
         } else if is_word(last) {
@@ -364,14 +383,6 @@ fn look_back(template: &[u8]) -> Before {
         } else {
             return Before::Other;
         }
-    }
-}
-
-/// What counts before a `*/`, whose comment's part is `inside`: the text of a version comment, nothing of a hint.
-fn before_closing(inside: &[u8]) -> &[u8] {
-    match memchr::memmem::rfind(inside, b"/*") {
-        Some(at) if inside.get(at + 2) == Some(&b'+') => &inside[..at],
-        _ => inside,
     }
 }
 

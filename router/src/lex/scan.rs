@@ -63,6 +63,20 @@ pub(crate) fn word(sql: &[u8], at: usize, charset: ClientCharset) -> usize {
     i
 }
 
+/// The end of the tag (`$$`, `$tag$`) whose first `$` is at `at`, if it is one: servers from 9.0 on read it as the start of a text, the
+/// body of a routine in another language.
+pub(crate) fn dollar_tag(sql: &[u8], at: usize) -> Option<usize> {
+    let len = sql[at + 1..].iter().position(|&byte| !is_word(byte) || byte == b'$')?;
+    let end = at + 1 + len;
+    (sql[end] == b'$').then_some(end + 1)
+}
+
+/// The end of the text that the tag from `at` to `tag_end` starts, closing tag included.
+pub(crate) fn dollar_quoted(sql: &[u8], at: usize, tag_end: usize) -> Option<usize> {
+    let tag = &sql[at..tag_end];
+    memchr::memmem::find(&sql[tag_end..], tag).map(|len| tag_end + len + tag.len())
+}
+
 /// What starts with a digit.
 pub(crate) enum Numeric {
     /// A literal, up to here.

@@ -35,7 +35,7 @@ pub enum TokenKind {
     Symbol(Symbol),
     /// `/*+ … */`.
     Hint,
-    /// A byte that starts nothing.
+    /// A byte that starts nothing, or a dollar-quoted text.
     Unknown,
 }
 
@@ -108,12 +108,18 @@ pub struct Tokens<'a> {
     literals: u32,
     charset: ClientCharset,
     mode: SqlMode,
+    dollar_quotes: bool,
     open_version_comment: bool,
 }
 
 impl<'a> Tokens<'a> {
-    pub(crate) fn new(template: &'a [u8], mode: SqlMode, charset: ClientCharset) -> Self {
-        Tokens { template, at: 0, literals: 0, charset, mode, open_version_comment: false }
+    pub(crate) fn new(
+        template: &'a [u8],
+        mode: SqlMode,
+        charset: ClientCharset,
+        dollar_quotes: bool,
+    ) -> Self {
+        Tokens { template, at: 0, literals: 0, charset, mode, dollar_quotes, open_version_comment: false }
     }
 
     /// Whether the text up to here ends inside a version comment: MySQL refuses a statement that does.
@@ -147,6 +153,13 @@ impl<'a> Tokens<'a> {
         }
         let quoting = Quoting { charset: self.charset, backslash: false };
         let name = |at: usize| scan::quoted(self.template, at, quoting).unwrap_or(self.template.len());
+        if byte == b'$'
+            && self.dollar_quotes
+            && let Some(tag_end) = scan::dollar_tag(self.template, at)
+        {
+            let end = scan::dollar_quoted(self.template, at, tag_end).unwrap_or(self.template.len());
+            return (TokenKind::Unknown, end);
+        }
         match class(byte) {
             Class::Word | Class::Digit => (TokenKind::Word, scan::word(self.template, at, self.charset)),
             Class::Backtick | Class::DoubleQuote => (TokenKind::QuotedName, name(at)),

@@ -90,6 +90,8 @@ fn literals_and_comments_become_one_byte_each() {
             "INSERT INTO t VALUES (<int>,<str>,NULL),(-<dec>,<str>,<hex>)",
         ),
         ("GRANT SELECT ON *.* TO 'u'@'%'", "GRANT SELECT ON *.* TO <str>@'%'"),
+        ("CREATE FUNCTION f() AS $js$ it's 1 $js$ x 1", "CREATE FUNCTION f() AS $js$ it's 1 $js$ x <int>"),
+        ("SELECT $a, a$b$c", "SELECT $a, a$b$c"),
         ("SELECT 4/2, 4*/* x */2", "SELECT <int>/<int>, <int>*<c><int>"),
         ("", ""),
     ];
@@ -138,7 +140,7 @@ fn what_never_ends_and_what_mysql_refuses_is_a_syntax_error() {
         b"SELECT 1.ex",
         b"SELECT 1\0",
         b"SELECT \x04",
-        b"SELECT @'abc",
+        b"SELECT $x$",
     ];
     for sql in cases {
         let error = normalised(sql, SqlMode::empty(), ClientCharset::Utf8).expect_err("refused");
@@ -166,7 +168,7 @@ fn strings_know_their_introducer_and_whether_they_continue() {
             "SELECT /*!40101 _latin1*/ 'a' /*!40101 'b' */ 'c'",
             &[(Some("latin1"), false), (None, true), (None, true)],
         ),
-        ("SELECT /*+ _latin1 */ 'a'", &[(None, false)]),
+        ("SELECT /*+ _latin1 */ /*+ x */ 'a'", &[(None, false)]),
         ("SELECT _latin1 /*!40101 'a'*/", &[(Some("latin1"), false)]),
     ];
     for (sql, expected) in cases {

@@ -4,7 +4,7 @@
 
 use podway_model::Name;
 
-use super::kind::TemplateSpan;
+use super::span::TemplateSpan;
 
 /// One `target = value` of a SET.
 #[derive(Clone, Debug, PartialEq, Eq)]

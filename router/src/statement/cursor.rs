@@ -5,7 +5,7 @@
 use podway_model::Name;
 
 use super::assignment::{Scalar, Scope};
-use super::kind::TemplateSpan;
+use super::span::TemplateSpan;
 use crate::lex::{Symbol, Token, TokenKind};
 use crate::normalise::Normalised;
 
@@ -36,11 +36,6 @@ impl<'a> Cursor<'a> {
     /// The token `ahead` of here.
     pub fn peek(&self, ahead: usize) -> Option<Token> {
         self.tokens.get(self.at + ahead).copied()
-    }
-
-    /// The token before here.
-    pub fn previous(&self) -> Option<Token> {
-        self.tokens.get(self.at.checked_sub(1)?).copied()
     }
 
     /// The next token, which is then behind.

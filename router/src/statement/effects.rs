@@ -6,7 +6,7 @@ use bitflags::bitflags;
 use podway_model::Name;
 
 use super::assignment::Scope;
-use super::kind::TemplateSpan;
+use super::span::TemplateSpan;
 
 bitflags! {
     /// What a statement does or needs. Seen by tokens, so each may be set without need, but is never missing.

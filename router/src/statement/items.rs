@@ -3,7 +3,7 @@
 //! A proxy that puts a value in place of a call must give the column the name that it would have had. Read next:
 //! [`super::observe`].
 
-use super::kind::TemplateSpan;
+use super::span::TemplateSpan;
 use crate::lex::{Symbol, Token, TokenKind};
 use crate::normalise::Normalised;
 

@@ -1,7 +1,7 @@
 //! What a statement is to the session, recognised from its tokens: transactions, SET, USE, KILL, and every effect that outlives the
 //! statement. Never builds a tree, never looks at a map, never decides where a statement goes.
 //!
-//! Reading order: [`kind`], [`assignment`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
+//! Reading order: [`span`], [`assignment`], [`kind`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
 //! [`set`], [`session`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
 //! [`recognise`].
 
@@ -14,6 +14,7 @@ mod kind;
 mod observe;
 mod session;
 mod set;
+mod span;
 mod transaction;
 mod verb;
 mod verb_effects;
@@ -22,7 +23,8 @@ pub use assignment::{
     AccessMode, Assignment, Isolation, Scalar, Scope, SetTarget, TransactionSettings, Value,
 };
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
-pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, TemplateSpan, Verb};
+pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, Verb};
+pub use span::TemplateSpan;
 
 use std::borrow::Cow;
 
@@ -104,8 +106,8 @@ pub fn recognise(sql: &[u8], n: &Normalised, mode: SqlMode, version: MySqlVersio
         effects,
         functions: observed.functions,
         system_variables: observed.system_variables,
-        user_variables: observed.read,
-        assigned_variables: observed.assigned,
+        user_variables: observed.read.names,
+        assigned_variables: observed.assigned.names,
     }
 }
 
@@ -140,8 +142,11 @@ fn values_of<'a>(statement: &Statement, tokens: &'a [Token]) -> Cow<'a, [Token]>
     let evaluated = assignments.iter().filter(|assignment| {
         !matches!(assignment.target, SetTarget::Role | SetTarget::DefaultRole | SetTarget::Password)
     });
-    let spans: Vec<TemplateSpan> = evaluated.map(|assignment| assignment.value.span).collect();
-    let within = |token: &&Token| spans.iter().any(|span| span.start <= token.start && token.end <= span.end);
+    let mut spans = evaluated.map(|assignment| assignment.value.span).peekable();
+    let within = |token: &&Token| {
+        while spans.next_if(|span| span.end <= token.start).is_some() {}
+        spans.peek().is_some_and(|span| span.start <= token.start)
+    };
     tokens.iter().filter(within).copied().collect()
 }
 
@@ -158,9 +163,7 @@ fn set_effects(statement: &Statement, observed: &mut Observed) -> Effects {
     for assignment in assignments {
         effects |= match &assignment.target {
             SetTarget::User(name) => {
-                if !observed.assigned.contains(name) {
-                    observed.assigned.push(name.clone());
-                }
+                observed.assigned.add(name.clone());
                 Effects::ASSIGNS_USER_VARIABLES
             }
             SetTarget::Global(_) | SetTarget::Persist(_) | SetTarget::PersistOnly(_) => Effects::WRITES,
@@ -179,8 +182,9 @@ fn note_items(n: &Normalised, tokens: &[Token], leading: &Leading, observed: &mu
     }
     let items = items::unaliased(n, tokens, leading.verb_at);
     for function in &mut observed.functions {
-        let holds = |item: &&TemplateSpan| item.start <= function.span.start && function.span.end <= item.end;
-        function.unaliased_item = items.iter().find(holds).copied();
+        let behind = items.partition_point(|item| item.end < function.span.end);
+        let item = items.get(behind).filter(|item| item.start <= function.span.start);
+        function.unaliased_item = item.copied();
     }
 }
 

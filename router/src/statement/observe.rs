@@ -2,12 +2,15 @@
 //!
 //! Only tokens are seen, not scopes: what might be an effect counts as one. Read next: [`crate::Recognised`].
 
+use std::collections::HashSet;
+
 use podway_model::Name;
 
 use super::calls;
-use super::cursor::{Cursor, system_name};
+use super::cursor::system_name;
 use super::effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
-use super::kind::{TemplateSpan, Verb};
+use super::kind::Verb;
+use super::span::TemplateSpan;
 use crate::lex::{Symbol, Token, TokenKind};
 use crate::normalise::Normalised;
 
@@ -23,13 +26,29 @@ pub(super) struct Observed {
     pub effects: Effects,
     pub functions: Vec<FunctionSpan>,
     pub system_variables: Vec<SystemVariable>,
-    pub read: Vec<Name>,
-    pub assigned: Vec<Name>,
+    pub read: Names,
+    pub assigned: Names,
+}
+
+/// Names in the order in which they came, each once.
+#[derive(Default)]
+pub(super) struct Names {
+    pub names: Vec<Name>,
+    known: HashSet<Name>,
+}
+
+impl Names {
+    /// Adds a name, if it is new.
+    pub fn add(&mut self, name: Name) {
+        if self.known.insert(name.clone()) {
+            self.names.push(name);
+        }
+    }
 }
 
 /// Looks over tokens: of a whole statement, or of the values that a SET sets.
 pub(super) fn observe(n: &Normalised, tokens: &[Token], verb: Verb) -> Observed {
-    let mut observer = Observer { n, tokens, verb, seen: Observed::default() };
+    let mut observer = Observer { n, tokens, verb, groups: None, seen: Observed::default() };
     let mut at = 0;
     while at < tokens.len() {
         at = observer.token(at);
@@ -41,6 +60,8 @@ struct Observer<'a> {
     n: &'a Normalised,
     tokens: &'a [Token],
     verb: Verb,
+    /// Made when the first call is seen.
+    groups: Option<Vec<u32>>,
     seen: Observed,
 }
 
@@ -143,10 +164,9 @@ impl Observer<'_> {
         let mut end = token.end;
         let mut next = at + 1;
         if opens {
-            let mut cursor = Cursor::new(self.n, self.tokens);
-            cursor.seek(at + 1);
-            cursor.skip_group();
-            let has_arguments = cursor.position() > at + 3;
+            let groups = self.groups.get_or_insert_with(|| groups(self.tokens));
+            let group_end = groups[at + 1] as usize;
+            let has_arguments = group_end > at + 3;
             if has_arguments && kind == FunctionKind::LastInsertId {
                 kind = FunctionKind::SetLastInsertId;
             }
@@ -154,9 +174,9 @@ impl Observer<'_> {
             if has_arguments != calls::takes_arguments(kind) || self.follows_table_word(at) {
                 return at + 1;
             }
-            end = cursor.previous().map_or(end, |last| last.end);
+            end = self.tokens[group_end - 1].end;
             // Arguments may hold calls, too; an empty list has been seen.
-            next = if has_arguments { at + 1 } else { cursor.position() };
+            next = if has_arguments { at + 1 } else { group_end };
         }
         self.function(kind, TemplateSpan { start: token.start, end });
         next
@@ -189,7 +209,7 @@ impl Observer<'_> {
         }
         if let Some(name) = self.n.name(token) {
             self.seen.effects |= Effects::READS_USER_VARIABLES;
-            remember(&mut self.seen.read, &name);
+            self.seen.read.add(Name::caseless(&name));
         }
     }
 
@@ -213,7 +233,7 @@ impl Observer<'_> {
     fn assign(&mut self, token: &Token) {
         self.seen.effects |= Effects::ASSIGNS_USER_VARIABLES;
         if let Some(name) = self.n.name(token) {
-            remember(&mut self.seen.assigned, &name);
+            self.seen.assigned.add(Name::caseless(&name));
         }
     }
 
@@ -229,9 +249,18 @@ impl Observer<'_> {
     }
 }
 
-fn remember(names: &mut Vec<Name>, name: &str) {
-    let name = Name::caseless(name);
-    if !names.contains(&name) {
-        names.push(name);
+/// For each opening parenthesis, the token behind its closing one (or the end, if it never closes).
+fn groups(tokens: &[Token]) -> Vec<u32> {
+    let mut ends = vec![tokens.len() as u32; tokens.len()];
+    let mut open = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is(Symbol::LeftParen) {
+            open.push(at);
+        } else if token.is(Symbol::RightParen)
+            && let Some(opening) = open.pop()
+        {
+            ends[opening] = at as u32 + 1;
+        }
     }
+    ends
 }
