@@ -1,1 +1,42 @@
-//! Where a statement goes. Never runs it.
+//! Where a statement goes: from its tokens and a map to a plan, from a plan and values to a shard. Never runs anything.
+//!
+//! Reading order:
+//! * [`context`] and [`target`]: what goes in and what comes out
+//! * [`tokens`] and [`functions`]: the statement as words
+//! * [`sketch`]: its blocks, tables and conditions; [`definitions`] and [`show`]: statements about whole tables
+//! * [`bind`]: names to what the map knows
+//! * [`conjuncts`] and [`pins`]: which tables are pinned to one key; [`rows`]: the keys of new rows
+//! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
+//! * [`splices`]: what the proxy puts in the place of the client's bytes
+//! * [`build`]: all of it, in order
+//! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
+//! * [`cache`]: plans by template
+
+mod bind;
+mod build;
+mod cache;
+mod conjuncts;
+mod context;
+mod decide;
+mod definitions;
+mod functions;
+mod mentions;
+mod pins;
+#[allow(clippy::module_inception, reason = "the plan is this module's noun")]
+mod plan;
+mod print;
+mod rewrite;
+mod route;
+mod rows;
+mod show;
+mod sketch;
+mod splices;
+mod target;
+mod tokens;
+
+pub use build::plan_uncached;
+pub use cache::{CacheStats, PlanCache};
+pub use context::PlanContext;
+pub use plan::Plan;
+pub use rewrite::Facts;
+pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};

@@ -1,0 +1,386 @@
+//! From a statement to its plan: recognise, sketch, bind, decide. Never fails: a refusal is a plan. Read next: [`super::mentions`] for
+//! keyspaces of one shard, [`super::decide`] for the others.
+
+use podway_model::Name;
+
+use super::bind::{self, Binding, Database, Place};
+use super::context::PlanContext;
+use super::decide::decide;
+use super::definitions::{self, Needs};
+use super::mentions::Mentions;
+use super::plan::{Names, Plan, Values};
+use super::show::{self, Subject};
+use super::sketch::parts::{Run, Sketch};
+use super::sketch::walker::{Rules, Walker};
+use super::splices;
+use super::target::Target;
+use super::tokens::Tokens;
+use crate::statement::recognise;
+use crate::{Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode, Statement, Verb};
+
+/// The plan of a statement, made from nothing but its text and the context.
+pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
+    let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
+    let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
+    let mut plan =
+        Plan { recognised, target: Target::Nowhere, splices: Vec::new(), names: Names::default(), values };
+    let mut tokens = Tokens::read(n);
+    let outcome = match own_target(ctx, &plan.recognised) {
+        Some(target) => Ok(target),
+        None => tokens.pair(sql).and_then(|()| Planning { ctx, t: &tokens, plan: &mut plan }.run()),
+    };
+    plan.target = outcome.unwrap_or_else(Target::Refused);
+    if matches!(plan.target, Target::Refused(_)) {
+        plan.splices.clear();
+        plan.names = Names::default();
+    }
+    plan
+}
+
+/// The target where the session itself acts, or nobody may.
+fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> {
+    if recognised.effects.contains(Effects::NAMES_PODWAY) {
+        let refusal = bind::database(ctx, "_podway").err()?;
+        return Some(Target::Refused(refusal));
+    }
+    match &recognised.statement {
+        Statement::Refused(what) => Some(Target::Refused(RouterError::unsupported(what))),
+        Statement::Malformed(_)
+        | Statement::Empty
+        | Statement::Begin(_)
+        | Statement::Commit(_)
+        | Statement::Rollback(_)
+        | Statement::Savepoint(_)
+        | Statement::RollbackTo(_)
+        | Statement::ReleaseSavepoint(_)
+        | Statement::Use(_)
+        | Statement::Kill { .. }
+        | Statement::ShowProcesslist { .. }
+        | Statement::ShowWarnings(_) => Some(Target::Nowhere),
+        Statement::Set(assignments) => {
+            let is_plain = |value: &Scalar| {
+                !matches!(value, Scalar::Expression | Scalar::UserVariable(_) | Scalar::SystemVariable { .. })
+            };
+            let is_own = |target: &SetTarget| {
+                matches!(
+                    target,
+                    SetTarget::User(_)
+                        | SetTarget::Session(_)
+                        | SetTarget::SessionTransient(_)
+                        | SetTarget::Names { .. }
+                        | SetTarget::Charset
+                        | SetTarget::Transaction(_)
+                )
+            };
+            let all = assignments.iter().all(|assignment| {
+                is_own(&assignment.target)
+                    && (is_plain(&assignment.value.scalar)
+                        || matches!(assignment.target, SetTarget::Transaction(_)))
+            });
+            all.then_some(Target::Nowhere)
+        }
+        _ => None,
+    }
+}
+
+struct Planning<'p> {
+    ctx: &'p PlanContext<'p>,
+    t: &'p Tokens<'p>,
+    plan: &'p mut Plan,
+}
+
+/// What was found, and what it needs of its target.
+struct Found {
+    sketch: Sketch,
+    needs: Needs,
+    show: Option<Subject>,
+}
+
+impl Planning<'_> {
+    fn run(mut self) -> Result<Target, RouterError> {
+        let mentions = Mentions::of(self.ctx, self.t);
+        if mentions.all_single(self.ctx) {
+            return self.single(&mentions);
+        }
+        let target = self.several();
+        let every_keyspace_single = self.ctx.map.keyspaces().all(|keyspace| keyspace.is_single());
+        match (target, self.ctx.map.default_keyspace()) {
+            (Err(_), Some(keyspace)) if mentions.is_empty(self.ctx) && every_keyspace_single => {
+                let keyspace = keyspace.name.clone();
+                self.single_unread(&mentions, keyspace)
+            }
+            (target, _) => target,
+        }
+    }
+
+    /// All keyspaces concerned have one shard: the statement goes there as it is, understood or not.
+    fn single(&mut self, mentions: &Mentions) -> Result<Target, RouterError> {
+        let current = self
+            .ctx
+            .keyspace
+            .and_then(|name| self.ctx.map.keyspace(name))
+            .map(|keyspace| keyspace.name.clone());
+        let fallback = current.clone().or_else(|| mentions.keyspaces.first().cloned());
+        let Some(fallback) = fallback else { return Err(RouterError::no_database()) };
+        let ctx = self.ctx;
+        let t = self.t;
+        let Ok(found) = self.sketch() else { return self.single_unread(mentions, fallback) };
+        let Ok(binding) = Binding::new(ctx, t, &found.sketch) else {
+            return self.single_unread(mentions, fallback);
+        };
+        let is_show = found.show.is_some();
+        let mut used: Vec<Name> = Vec::new();
+        for bound in &binding.sources {
+            if let Some(keyspace) = &bound.keyspace
+                && !used.contains(&keyspace.name)
+            {
+                used.push(keyspace.name.clone());
+            }
+            if let (Place::Foreign, Some(name)) = (&bound.place, &bound.database) {
+                self.plan.names.foreign.push(name.clone());
+            }
+        }
+        let nothing_used =
+            binding.sources.is_empty() && !is_show && found.sketch.foreign_functions.is_empty();
+        let tableless = matches!(self.plan.verb(), Verb::Select | Verb::Values | Verb::Do | Verb::Set);
+        if nothing_used && tableless && !found.sketch.needs_home && mentions.keyspaces.is_empty() {
+            splices::understood(self.plan, &binding, None);
+            return Ok(Target::Any { keyspace: Some(fallback) });
+        }
+        if used.is_empty() {
+            used.extend(mentions.keyspaces.iter().cloned());
+        }
+        let keyspace = match current.as_ref().filter(|current| used.is_empty() || used.contains(current)) {
+            Some(current) => current.clone(),
+            None => used.first().cloned().unwrap_or(fallback),
+        };
+        self.plan.names.neighbours = used.into_iter().filter(|name| *name != keyspace).collect();
+        self.plan.names.elsewhere = self.ctx.keyspace.is_some_and(|current| *current != keyspace);
+        splices::understood(self.plan, &binding, found.show);
+        Ok(Target::Whole { keyspace })
+    }
+
+    fn single_unread(&mut self, mentions: &Mentions, keyspace: Name) -> Result<Target, RouterError> {
+        let names = &mut self.plan.names;
+        names.neighbours = mentions.keyspaces.iter().filter(|name| **name != keyspace).cloned().collect();
+        names.suspects = mentions.unknown.clone();
+        names.ambiguous = mentions.ambiguous.clone();
+        names.elsewhere = self.ctx.keyspace.is_some_and(|current| *current != keyspace);
+        splices::unread(self.plan, self.t, mentions);
+        Ok(Target::Whole { keyspace })
+    }
+
+    /// Some keyspace concerned has several shards: nothing goes anywhere that is not understood.
+    fn several(&mut self) -> Result<Target, RouterError> {
+        let (ctx, t) = (self.ctx, self.t);
+        if let Some(what) = refused_verb(self.plan) {
+            return Err(RouterError::unsupported(what));
+        }
+        let found = self.sketch()?;
+        if let Some(show) = found.show {
+            return self.show(show, &found.sketch);
+        }
+        let binding = Binding::new(ctx, t, &found.sketch)?;
+        let verb = self.plan.verb();
+        let target = if found.needs == Needs::Structure {
+            self.structure(&binding)?
+        } else {
+            let target = decide(&binding)?;
+            at_home(target, verb, &self.plan.recognised)
+        };
+        self.plan.names.elsewhere = match (self.ctx.keyspace, keyspace_of(&target)) {
+            (Some(current), Some(keyspace)) => current != keyspace,
+            _ => false,
+        };
+        splices::understood(self.plan, &binding, None);
+        Ok(target)
+    }
+
+    fn structure(&self, binding: &Binding<'_>) -> Result<Target, RouterError> {
+        let keyspace = |bound: &bind::Bound| bound.keyspace.as_ref().map(|keyspace| keyspace.name.clone());
+        let default = || self.ctx.map.default_keyspace().map(|keyspace| keyspace.name.clone());
+        match binding.sources.first() {
+            Some(bound) => match &bound.place {
+                Place::Sharded(_) | Place::Reference(_) => Ok(Target::Any { keyspace: keyspace(bound) }),
+                Place::Foreign => Err(RouterError::unknown_database(
+                    bound.database.as_ref().map_or("", |name| name.as_str()),
+                )),
+                _ => Ok(Target::Home { keyspace: keyspace(bound).or_else(default) }),
+            },
+            None => Ok(Target::Home { keyspace: default() }),
+        }
+    }
+
+    fn show(&mut self, subject: Subject, sketch: &Sketch) -> Result<Target, RouterError> {
+        let (ctx, t) = (self.ctx, self.t);
+        let database_at = match subject {
+            Subject::Refused(what) => return Err(RouterError::unsupported(what)),
+            Subject::Server => return Ok(Target::Home { keyspace: self.some_keyspace() }),
+            Subject::Database(at) => at,
+            Subject::Table { database, .. } | Subject::Object { database, .. } => database,
+        };
+        let spelled = match database_at {
+            Some(at) => t.name(at).ok_or_else(bind::unreadable)?.into_owned(),
+            None => ctx.keyspace.ok_or_else(RouterError::no_database)?.as_str().to_owned(),
+        };
+        let binding = Binding::new(ctx, t, sketch)?;
+        let target = match (bind::database(ctx, &spelled)?, subject) {
+            (Database::Foreign(name), _) => return Err(RouterError::unknown_database(name)),
+            (Database::System, _) => Target::Home { keyspace: self.some_keyspace() },
+            (Database::Keyspace(_), Subject::Table { .. }) => self.structure(&binding)?,
+            (Database::Keyspace(keyspace), _) => Target::Home { keyspace: Some(keyspace.name.clone()) },
+        };
+        splices::understood(self.plan, &binding, Some(subject));
+        Ok(target)
+    }
+
+    fn some_keyspace(&self) -> Option<Name> {
+        let current = self.ctx.keyspace.and_then(|name| self.ctx.map.keyspace(name));
+        current.or_else(|| self.ctx.map.default_keyspace()).map(|keyspace| keyspace.name.clone())
+    }
+
+    fn sketch(&self) -> Result<Found, RouterError> {
+        let rules = Rules {
+            names: self.ctx.map.names,
+            version: self.ctx.map.lowest_version(),
+            ignore_space: self.ctx.sql_mode.contains(SqlMode::IGNORE_SPACE),
+        };
+        let t = self.t;
+        let mut w = Walker::new(t, rules);
+        let verb = self.plan.verb();
+        let mut needs = Needs::Tables;
+        let mut show = None;
+        match verb {
+            Verb::Show => {
+                let (subject, condition) = show::subject(t);
+                show = Some(subject);
+                show_sketch(&mut w, t, subject, condition)?;
+            }
+            Verb::Explain | Verb::ExplainAnalyze => {
+                let body = self.plan.recognised.body as usize;
+                let at = (0..t.len()).find(|&at| t.start(at) >= body).unwrap_or(t.len());
+                statement(&mut w, t, at, self.plan.recognised.explained)?;
+            }
+            Verb::Do | Verb::Set => {
+                w.values(1, t.len())?;
+            }
+            Verb::Help | Verb::Signal | Verb::UnlockTables => {
+                w.values(1, t.len())?;
+            }
+            _ => match definitions::sketch(&mut w, t, verb)? {
+                Some(needed) => needs = needed,
+                None => statement(&mut w, t, 0, Some(verb))?,
+            },
+        }
+        Ok(Found { sketch: w.finish(), needs, show })
+    }
+}
+
+fn show_sketch(
+    w: &mut Walker<'_>,
+    t: &Tokens<'_>,
+    subject: Subject,
+    condition: Option<Run>,
+) -> Result<(), RouterError> {
+    let block = match condition {
+        Some(run) => w.values(run.first, run.end)?,
+        None => w.values(t.len(), t.len())?,
+    };
+    match subject {
+        Subject::Table { database, name } => w.shown_table(database, name, block),
+        Subject::Object { database, .. } => w.qualifier(database),
+        Subject::Database(at) => w.qualifier(at),
+        Subject::Server | Subject::Refused(_) => {}
+    }
+    Ok(())
+}
+
+/// A query or a change of rows that starts at `at`.
+fn statement(w: &mut Walker<'_>, t: &Tokens<'_>, at: usize, verb: Option<Verb>) -> Result<(), RouterError> {
+    let end = t.len();
+    let is_query = matches!(verb, Some(Verb::Select | Verb::Values | Verb::Table));
+    if is_query {
+        w.query(at, end, None)?;
+        return Ok(());
+    }
+    let at = if t.is(at, "WITH") { w.with(at + 1, end, None)? } else { at };
+    match (verb, t.text(at)) {
+        (Some(Verb::Insert), "INSERT") | (Some(Verb::Replace), "REPLACE") => w.insert(at + 1, end),
+        (Some(Verb::Update), "UPDATE") => w.update(at + 1, end),
+        (Some(Verb::Delete), "DELETE") => w.delete(at + 1, end),
+        _ => Err(RouterError::unsupported(format_args!(
+            "this statement ({}) over several shards",
+            shown(t, at)
+        ))),
+    }
+}
+
+fn shown(t: &Tokens<'_>, at: usize) -> String {
+    let words: Vec<&str> = (at..at + 3).map(|at| t.text(at)).take_while(|text| !text.is_empty()).collect();
+    words.join(" ")
+}
+
+fn keyspace_of(target: &Target) -> Option<&Name> {
+    match target {
+        Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
+        Target::Keys { keyspace, .. } | Target::Whole { keyspace } => Some(keyspace),
+        Target::Nowhere | Target::Refused(_) => None,
+    }
+}
+
+/// What leaves something on one server, or defines something there, goes home even where its tables are everywhere.
+fn at_home(target: Target, verb: Verb, recognised: &Recognised) -> Target {
+    let leaves = Effects::USER_LOCKS | Effects::CREATES_TEMPORARY_TABLE | Effects::SERVER_FILES;
+    let is_query = matches!(
+        verb,
+        Verb::Select
+            | Verb::Values
+            | Verb::Table
+            | Verb::Do
+            | Verb::Set
+            | Verb::Explain
+            | Verb::ExplainAnalyze
+            | Verb::Signal
+    );
+    match target {
+        Target::Any { keyspace } if !is_query || recognised.effects.intersects(leaves) => {
+            Target::Home { keyspace }
+        }
+        target => target,
+    }
+}
+
+/// What is not served over several shards, whatever its tables.
+fn refused_verb(plan: &Plan) -> Option<&'static str> {
+    if let Statement::Set(assignments) = plan.statement() {
+        return assignments.iter().find_map(|assignment| match assignment.target {
+            SetTarget::Global(_) | SetTarget::Persist(_) | SetTarget::PersistOnly(_) => {
+                Some("SET GLOBAL over several servers")
+            }
+            SetTarget::Role | SetTarget::DefaultRole => Some("SET ROLE over several servers"),
+            SetTarget::Password => Some("SET PASSWORD over several servers"),
+            SetTarget::ResourceGroup => Some("SET RESOURCE GROUP over several servers"),
+            _ => None,
+        });
+    }
+    Some(match plan.verb() {
+        Verb::Call => "CALL over several shards",
+        Verb::Prepare | Verb::Execute | Verb::Deallocate => "PREPARE as a statement over several shards",
+        Verb::Xa => "XA over several shards",
+        Verb::CreateRoutine | Verb::AlterRoutine | Verb::DropRoutine => "stored programs over several shards",
+        Verb::CreateDatabase | Verb::AlterDatabase | Verb::DropDatabase => {
+            "CREATE, ALTER and DROP DATABASE over several shards"
+        }
+        Verb::Account => "accounts and privileges over several servers",
+        Verb::OtherDefinition | Verb::Plugin | Verb::Clone => "this definition over several servers",
+        Verb::Flush | Verb::Reset | Verb::Shutdown | Verb::Restart | Verb::IndexCache => {
+            "the administration of a server over several servers"
+        }
+        Verb::LockInstance | Verb::UnlockInstance => "LOCK INSTANCE over several servers",
+        Verb::Replication => "replication statements over several servers",
+        Verb::ImportTable => "IMPORT TABLE over several shards",
+        Verb::ExplainForConnection => "EXPLAIN FOR CONNECTION over several servers",
+        Verb::GetDiagnostics => "GET DIAGNOSTICS over several shards",
+        _ => return None,
+    })
+}

@@ -1,0 +1,163 @@
+//! From a bound statement to its target, in a cluster where some keyspace has several shards. Never looks at tokens' order, never
+//! sends anything anywhere. Read next: [`super::plan`].
+
+use std::sync::Arc;
+
+use podway_model::{Keyspace, Table};
+
+use super::bind::{Binding, Bound, Place};
+use super::pins;
+use super::rows;
+use super::sketch::parts::{Lock, Role, SourceId};
+use super::target::{KeyPin, Target};
+use crate::RouterError;
+
+/// The target of a statement.
+pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
+    let t = binding.t;
+    if let Some(what) = &binding.sketch.refusal {
+        return Err(RouterError::unsupported(what));
+    }
+    if let Some(&at) = binding.sketch.foreign_functions.first() {
+        let name = t.name(at).unwrap_or_default();
+        return Err(RouterError::unsupported(format_args!("the stored function {name} over several shards")));
+    }
+    for bound in &binding.sources {
+        match bound.place {
+            Place::View => {
+                return Err(RouterError::unsupported(format_args!(
+                    "the view {} over several shards",
+                    bound.table
+                )));
+            }
+            Place::Foreign => {
+                let name = bound.database.as_ref().map(|name| name.as_str()).unwrap_or_default();
+                return Err(RouterError::unknown_database(name));
+            }
+            _ => {}
+        }
+    }
+    let keyspace = one_keyspace(binding)?;
+    check_roles(binding)?;
+    check_locks(binding)?;
+    let mut keys = pins::pins(binding)?;
+    if let Some((id, table)) = insert_target(binding) {
+        check_assigned(binding, id)?;
+        let Some(insert) = &binding.sketch.insert else {
+            return Err(pins::unpinned(&binding.sources[id].table));
+        };
+        keys.extend(rows::insert_pins(binding, insert, &table)?);
+    }
+    Ok(target(binding, keyspace, keys))
+}
+
+fn target(binding: &Binding<'_>, keyspace: Option<Arc<Keyspace>>, pins: Vec<KeyPin>) -> Target {
+    let needs_home = binding.sketch.needs_home
+        || binding.sources.iter().any(|bound| matches!(bound.place, Place::Home(_) | Place::System));
+    let current = || binding.ctx.keyspace.and_then(|name| binding.ctx.map.keyspace(name)).cloned();
+    let keyspace = keyspace.or_else(current).or_else(|| binding.ctx.map.default_keyspace().cloned());
+    let name = keyspace.map(|keyspace| keyspace.name.clone());
+    match name {
+        Some(keyspace) if !pins.is_empty() => Target::Keys { keyspace, pins, needs_home },
+        keyspace if needs_home => Target::Home { keyspace },
+        keyspace => Target::Any { keyspace },
+    }
+}
+
+/// The keyspace of all tables that are named.
+fn one_keyspace(binding: &Binding<'_>) -> Result<Option<Arc<Keyspace>>, RouterError> {
+    let mut keyspaces = binding.sources.iter().filter_map(|bound| bound.keyspace.as_ref());
+    let Some(first) = keyspaces.next() else { return Ok(None) };
+    match keyspaces.find(|other| other.name != first.name) {
+        Some(other) => {
+            let both =
+                format_args!("a statement with tables of two keyspaces ({} and {})", first.name, other.name);
+            Err(RouterError::unsupported(both))
+        }
+        None => Ok(Some(Arc::clone(first))),
+    }
+}
+
+fn check_roles(binding: &Binding<'_>) -> Result<(), RouterError> {
+    for (id, bound) in binding.sources.iter().enumerate() {
+        let written = match binding.sketch.sources[id].role {
+            Role::Read => false,
+            Role::Insert | Role::Whole => true,
+            Role::Change => is_changed(binding, id),
+        };
+        if !written {
+            continue;
+        }
+        let what =
+            if binding.sketch.sources[id].role == Role::Whole { "this statement on" } else { "a write to" };
+        match &bound.place {
+            Place::Reference(_) => return Err(refused(what, "reference table", bound)),
+            Place::System => return Err(refused(what, "system table", bound)),
+            Place::Sharded(_) if binding.sketch.sources[id].role == Role::Whole => {
+                return Err(refused(what, "sharded table", bound));
+            }
+            Place::Sharded(_) if binding.sketch.sources[id].role == Role::Change => {
+                check_assigned(binding, id)?
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn refused(what: &str, kind: &str, bound: &Bound) -> RouterError {
+    RouterError::unsupported(format_args!("{what} the {kind} {}", bound.table))
+}
+
+/// Whether an UPDATE or DELETE may change rows of this source.
+fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
+    let sketch = binding.sketch;
+    let block = sketch.sources[id].block;
+    let mut assigned = sketch.assigned.iter().filter(|(at, _)| *at == block).peekable();
+    let mut deleted = sketch.deleted.iter().filter(|(at, _)| *at == block).peekable();
+    if assigned.peek().is_none() && deleted.peek().is_none() {
+        return true;
+    }
+    assigned.any(|(_, run)| binding.candidates(*run, block).contains(&id))
+        || deleted.any(|(_, run)| binding.named(run.end - 1, &sketch.blocks[block].sources).contains(&id))
+}
+
+/// Refuses a change of the sharding key: the row would have to move.
+fn check_assigned(binding: &Binding<'_>, id: SourceId) -> Result<(), RouterError> {
+    let (Place::Sharded(table), block) = (&binding.sources[id].place, binding.sketch.sources[id].block)
+    else {
+        return Ok(());
+    };
+    for (at, run) in &binding.sketch.assigned {
+        let name = binding.t.name(run.end - 1).ok_or_else(super::bind::unreadable)?;
+        let is_key = table.key_columns().any(|column| column.name == podway_model::Name::caseless(&name));
+        if *at == block && is_key && binding.candidates(*run, block).contains(&id) {
+            return Err(RouterError::unsupported(format_args!("changing the sharding key column {name}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_locks(binding: &Binding<'_>) -> Result<(), RouterError> {
+    for block in &binding.sketch.blocks {
+        let locked = match &block.lock {
+            Lock::None => Vec::new(),
+            Lock::All => block.sources.clone(),
+            Lock::Of(names) => names.iter().flat_map(|&name| binding.named(name, &block.sources)).collect(),
+        };
+        let copies = locked.into_iter().find(|&id| matches!(binding.sources[id].place, Place::Reference(_)));
+        if let Some(id) = copies {
+            return Err(refused("a locking read of", "reference table", &binding.sources[id]));
+        }
+    }
+    Ok(())
+}
+
+fn insert_target(binding: &Binding<'_>) -> Option<(SourceId, Arc<Table>)> {
+    let is_target = |id: &usize| binding.sketch.sources[*id].role == Role::Insert;
+    let id = (0..binding.sources.len()).find(is_target)?;
+    match &binding.sources[id].place {
+        Place::Sharded(table) => Some((id, Arc::clone(table))),
+        _ => None,
+    }
+}

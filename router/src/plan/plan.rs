@@ -1,0 +1,112 @@
+//! A plan: what is known of every statement of one template. A value; [`super::route`] and [`super::rewrite`] put it to use.
+
+use std::mem::size_of;
+
+use podway_model::Name;
+
+use super::target::{KeyPin, KeySource, KeyUse, Splice, Target};
+use crate::{ClientCharset, Effects, Recognised, SqlMode, Statement, Verb};
+
+/// Where the statements of a template go, and what the proxy changes in them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What they are to the session.
+    pub recognised: Recognised,
+    /// Where they go.
+    pub target: Target,
+    /// What is put in the place of their bytes, in order.
+    pub splices: Vec<Splice>,
+    pub(super) names: Names,
+    pub(super) values: Values,
+}
+
+/// The databases that a statement has to do with, besides its target's keyspace.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Other keyspaces, of one shard each: they must lie on the target's server.
+    pub neighbours: Vec<Name>,
+    /// Databases that the map does not know: reachable where one server holds everything.
+    pub foreign: Vec<Name>,
+    /// Names before a dot that may be databases or tables: none may be a physical schema's.
+    pub suspects: Vec<Name>,
+    /// A keyspace whose name also stands for something else in a statement that is not understood: it cannot be replaced.
+    pub ambiguous: Option<Name>,
+    /// Whether the session's current database is another than the target's.
+    pub elsewhere: bool,
+}
+
+/// What literals mean in this plan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values {
+    pub sql_mode: SqlMode,
+    pub charset: ClientCharset,
+    pub collation: Box<str>,
+}
+
+impl Plan {
+    /// What the session must do about it.
+    pub fn statement(&self) -> &Statement {
+        &self.recognised.statement
+    }
+
+    /// What it does beyond giving rows.
+    pub fn effects(&self) -> Effects {
+        self.recognised.effects
+    }
+
+    /// What kind of statement it is.
+    pub fn verb(&self) -> Verb {
+        self.recognised.verb
+    }
+
+    /// The keyspace of the target.
+    pub fn keyspace(&self) -> Option<&Name> {
+        match &self.target {
+            Target::Nowhere | Target::Refused(_) => None,
+            Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
+            Target::Keys { keyspace, .. } | Target::Whole { keyspace } => Some(keyspace),
+        }
+    }
+
+    /// All keyspaces that it names or goes to.
+    pub fn keyspaces(&self) -> impl Iterator<Item = &Name> {
+        self.keyspace().into_iter().chain(&self.names.neighbours)
+    }
+
+    /// Whether where it goes depends on parameters.
+    pub fn pins_params(&self) -> bool {
+        let is_param = |source: &KeySource| matches!(source, KeySource::Param(_));
+        match &self.target {
+            Target::Keys { pins, .. } => pins.iter().flat_map(|pin| &pin.columns).any(is_param),
+            _ => false,
+        }
+    }
+
+    /// About how many bytes it holds.
+    pub fn memory(&self) -> usize {
+        let pins = match &self.target {
+            Target::Keys { pins, .. } => pins.iter().map(pin_bytes).sum(),
+            Target::Refused(error) => error.message.len(),
+            _ => 0,
+        };
+        let recognised = &self.recognised;
+        let lists = recognised.functions.capacity() + recognised.system_variables.capacity();
+        let names = recognised.user_variables.capacity() + recognised.assigned_variables.capacity();
+        size_of::<Plan>()
+            + pins
+            + self.splices.capacity() * size_of::<Splice>()
+            + (lists + names) * SMALL_ITEM
+            + self.values.collation.len()
+    }
+}
+
+/// What a variable's or a call's entry holds, its text included.
+const SMALL_ITEM: usize = 96;
+
+fn pin_bytes(pin: &KeyPin) -> usize {
+    let flags = match &pin.usage {
+        KeyUse::Predicate { null_safe, .. } => null_safe.capacity(),
+        KeyUse::Insert { .. } => 0,
+    };
+    size_of::<KeyPin>() + pin.columns.capacity() * size_of::<KeySource>() + flags
+}

@@ -1,0 +1,111 @@
+//! A plan as text, for golden tests and EXPLAIN: stable, one fact per line.
+
+use std::fmt::Write;
+
+use super::plan::Plan;
+use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
+use crate::{Effects, Statement};
+
+impl Plan {
+    /// The plan as text.
+    pub fn printed(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String does not fail.
+        let _ = self.print(&mut out);
+        out
+    }
+
+    fn print(&self, out: &mut String) -> std::fmt::Result {
+        match &self.target {
+            Target::Nowhere => write!(out, "nowhere")?,
+            Target::Any { keyspace } => write!(out, "any shard of {}", shown(keyspace.as_ref()))?,
+            Target::Home { keyspace } => write!(out, "home of {}", shown(keyspace.as_ref()))?,
+            Target::Whole { keyspace } => write!(out, "whole to {keyspace}")?,
+            Target::Refused(error) => write!(out, "refused {}: {}", error.errno, error.message)?,
+            Target::Keys { keyspace, pins, needs_home } => {
+                write!(out, "keys of {keyspace}")?;
+                for pin in pins {
+                    write!(out, " | {}", printed_pin(pin))?;
+                }
+                if *needs_home {
+                    write!(out, " | home")?;
+                }
+            }
+        }
+        if self.recognised.statement != Statement::Query {
+            let name = format!("{:?}", self.recognised.statement);
+            let end = name.find([' ', '(']).unwrap_or(name.len());
+            write!(out, "\nstatement: {}", &name[..end])?;
+        }
+        self.print_names(out)?;
+        for splice in &self.splices {
+            let span = splice.span;
+            let what = match &splice.kind {
+                SpliceKind::Schema(keyspace) => format!("schema of {keyspace}"),
+                SpliceKind::Function(kind) => format!("{kind:?}"),
+                SpliceKind::SchemaText(_) => "schema as text".to_owned(),
+                SpliceKind::Heading(item) => format!("heading {}..{}", item.start, item.end),
+            };
+            write!(out, "\nsplice {}..{}: {what}", span.start, span.end)?;
+        }
+        Ok(())
+    }
+
+    fn print_names(&self, out: &mut String) -> std::fmt::Result {
+        let names = &self.names;
+        for (what, list) in
+            [("with", &names.neighbours), ("foreign", &names.foreign), ("not physical", &names.suspects)]
+        {
+            if !list.is_empty() {
+                let list: Vec<&str> = list.iter().map(|name| name.as_str()).collect();
+                write!(out, "\n{what}: {}", list.join(", "))?;
+            }
+        }
+        if let Some(name) = &names.ambiguous {
+            write!(out, "\nambiguous: {name}")?;
+        }
+        Ok(())
+    }
+
+    /// The effects by name.
+    pub fn printed_effects(&self) -> String {
+        let names: Vec<&str> =
+            self.recognised.effects.iter_names().map(|(name, _): (&str, Effects)| name).collect();
+        names.join(" ")
+    }
+}
+
+fn shown(name: Option<&podway_model::Name>) -> &str {
+    name.map_or("no keyspace", |name| name.as_str())
+}
+
+fn printed_pin(pin: &KeyPin) -> String {
+    let operators = |at: usize| match &pin.usage {
+        KeyUse::Predicate { null_safe, .. } if null_safe.get(at) == Some(&true) => "<=>",
+        KeyUse::Predicate { listed: true, .. } => "in",
+        KeyUse::Predicate { .. } => "=",
+        KeyUse::Insert { .. } => ":=",
+    };
+    let columns = pin.table.key_columns().zip(&pin.columns).enumerate();
+    let columns: Vec<String> = columns
+        .map(|(at, (column, source))| {
+            format!("{} {} {}", column.name, operators(at), printed_source(*source))
+        })
+        .collect();
+    let counter = match &pin.usage {
+        KeyUse::Insert { counter: Some(source), .. } => format!(", counter {}", printed_source(*source)),
+        _ => String::new(),
+    };
+    format!("{}({}{counter})", pin.table.name, columns.join(", "))
+}
+
+fn printed_source(source: KeySource) -> String {
+    match source {
+        KeySource::Literal(at) => format!("#{at}"),
+        KeySource::NegatedLiteral(at) => format!("-#{at}"),
+        KeySource::Param(at) => format!("?{at}"),
+        KeySource::Integer(value) => value.to_string(),
+        KeySource::Null => "NULL".to_owned(),
+        KeySource::Default => "DEFAULT".to_owned(),
+    }
+}

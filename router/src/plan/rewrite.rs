@@ -1,0 +1,192 @@
+//! Puts the proxy's bytes in the place of the client's: physical schemas, what only the session knows, and the aliases that keep
+//! columns' names. Every byte outside a splice is copied as it is.
+
+use std::io::Write;
+use std::ops::Range;
+
+use podway_model::Name;
+
+use super::plan::Plan;
+use super::target::{Splice, SpliceKind};
+use crate::{ClientCharset, FunctionKind, Normalised, SqlMode, TemplateSpan};
+
+/// What a session knows when a statement is sent.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The session's current database, as clients name it.
+    pub database: Option<&'a Name>,
+    /// The physical schema of a keyspace on the shard that the statement goes to; `None` where the name stays as it is.
+    pub physical: &'a dyn Fn(&Name) -> Option<&'a str>,
+    /// What CONNECTION_ID() gives.
+    pub connection_id: u64,
+    /// What ROW_COUNT() gives.
+    pub row_count: i64,
+    /// What FOUND_ROWS() gives.
+    pub found_rows: u64,
+    /// `@@warning_count`.
+    pub warning_count: u64,
+    /// `@@error_count`.
+    pub error_count: u64,
+    /// `character_set_client`, in which the statement is written.
+    pub charset: ClientCharset,
+    /// The session's `sql_mode`.
+    pub sql_mode: SqlMode,
+}
+
+impl Plan {
+    /// Whether the statement cannot be sent as it is; `physical_is_logical`: whether the shards that it goes to have schemas named like
+    /// their keyspaces.
+    pub fn needs_rewrite(&self, physical_is_logical: bool) -> bool {
+        self.splices.iter().any(|splice| match splice.kind {
+            SpliceKind::Function(FunctionKind::Database) => !physical_is_logical || self.names.elsewhere,
+            SpliceKind::Function(_) => true,
+            SpliceKind::Schema(_) | SpliceKind::SchemaText(_) => !physical_is_logical,
+            SpliceKind::Heading(_) => false,
+        })
+    }
+
+    /// Appends the statement as it is to be sent.
+    pub fn rewrite(&self, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        let whole = TemplateSpan { start: 0, end: n.template().len() as u32 };
+        self.rewrite_span(whole, sql, n, facts, out);
+        // The end of the last literal is behind the template's last byte as mapped: whatever follows is copied.
+        let copied = n.original_offset(n.template().len());
+        out.extend_from_slice(sql.get(copied..).unwrap_or_default());
+    }
+
+    /// Appends one part of the statement, such as the value of a SET, as it is to be sent.
+    pub fn rewrite_span(
+        &self,
+        span: TemplateSpan,
+        sql: &[u8],
+        n: &Normalised,
+        facts: &Facts<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Range { start: mut copied, end } = n.original_range(span.range());
+        for splice in &self.splices {
+            if splice.span.start < span.start || splice.span.end > span.end {
+                continue;
+            }
+            let at = n.original_range(splice.span.range());
+            if at.start < copied {
+                continue;
+            }
+            let before = out.len();
+            out.extend_from_slice(sql.get(copied..at.start).unwrap_or_default());
+            if self.put(splice, sql, n, facts, out) {
+                copied = at.end;
+            } else {
+                out.truncate(before);
+            }
+        }
+        out.extend_from_slice(sql.get(copied..end).unwrap_or_default());
+    }
+
+    /// Appends what a splice puts in; `false`, and nothing appended, where the client's bytes stay.
+    fn put(&self, splice: &Splice, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
+        match &splice.kind {
+            SpliceKind::Schema(keyspace) => match (facts.physical)(keyspace) {
+                Some(physical) if physical != keyspace.as_str() => {
+                    put_name(physical.as_bytes(), ClientCharset::Utf8, out)
+                }
+                _ => return false,
+            },
+            SpliceKind::SchemaText(literal) => {
+                let Some(physical) = self.schema_text(*literal, sql, n, facts) else { return false };
+                put_text(physical.as_bytes(), b'\'', out);
+            }
+            SpliceKind::Function(kind) => {
+                let Some(text) = self.call(*kind, facts) else { return false };
+                out.extend_from_slice(&text);
+            }
+            SpliceKind::Heading(item) => {
+                let inside = |other: &&Splice| {
+                    other.span.start >= item.start && other.span.end <= item.end && other.kind != splice.kind
+                };
+                let mut scratch = Vec::new();
+                let changed = self.splices.iter().filter(inside).any(|other| {
+                    !matches!(other.kind, SpliceKind::Heading(_))
+                        && self.put(other, sql, n, facts, &mut scratch)
+                });
+                if !changed {
+                    return false;
+                }
+                out.extend_from_slice(b" AS ");
+                let text = sql.get(n.original_range(item.range())).unwrap_or_default();
+                put_name(text, facts.charset, out);
+            }
+        }
+        true
+    }
+
+    fn call(&self, kind: FunctionKind, facts: &Facts<'_>) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        // A bare number could be taken for a column's place in ORDER BY or GROUP BY; a cast cannot, and keeps the type.
+        let written = match kind {
+            FunctionKind::ConnectionId | FunctionKind::PseudoThreadId => {
+                write!(text, "CAST({} AS UNSIGNED)", facts.connection_id)
+            }
+            FunctionKind::RowCount => write!(text, "CAST({} AS SIGNED)", facts.row_count),
+            FunctionKind::FoundRows => write!(text, "CAST({} AS SIGNED)", facts.found_rows),
+            FunctionKind::WarningCount => write!(text, "CAST({} AS UNSIGNED)", facts.warning_count),
+            FunctionKind::ErrorCount => write!(text, "CAST({} AS UNSIGNED)", facts.error_count),
+            FunctionKind::Database => {
+                let Some(database) = facts.database else {
+                    text.extend_from_slice(b"NULL");
+                    return Some(text);
+                };
+                let same = (facts.physical)(database).is_none_or(|physical| physical == database.as_str());
+                if same && !self.names.elsewhere {
+                    return None;
+                }
+                text.extend_from_slice(b"_utf8mb3");
+                put_text(database.as_str().as_bytes(), b'\'', &mut text);
+                Ok(())
+            }
+            _ => return None,
+        };
+        written.is_ok().then_some(text)
+    }
+
+    /// The physical schema that a literal names by its keyspace's name.
+    fn schema_text<'f>(
+        &self,
+        literal: u32,
+        sql: &[u8],
+        n: &Normalised,
+        facts: &Facts<'f>,
+    ) -> Option<&'f str> {
+        let text = n.literals().get(literal as usize)?.text(sql);
+        let inner = std::str::from_utf8(text.get(1..text.len().checked_sub(1)?)?).ok()?;
+        let keyspace = self.keyspaces().find(|keyspace| keyspace.as_str() == inner)?;
+        (facts.physical)(keyspace).filter(|physical| *physical != inner)
+    }
+}
+
+/// A name in backticks. A backtick may also be the second half of a character: those are left alone.
+fn put_name(name: &[u8], charset: ClientCharset, out: &mut Vec<u8>) {
+    out.push(b'`');
+    let mut rest = name;
+    while let Some(&byte) = rest.first() {
+        let length = charset.char_len(rest).min(rest.len());
+        out.extend_from_slice(&rest[..length]);
+        if byte == b'`' {
+            out.push(b'`');
+        }
+        rest = &rest[length..];
+    }
+    out.push(b'`');
+}
+
+/// A string of characters that need no escape but the quote's own.
+fn put_text(text: &[u8], quote: u8, out: &mut Vec<u8>) {
+    out.push(quote);
+    for &byte in text {
+        if byte == quote {
+            out.push(quote);
+        }
+        out.push(byte);
+    }
+    out.push(quote);
+}

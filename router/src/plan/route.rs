@@ -1,0 +1,204 @@
+//! From a plan and this statement's values to a shard. The hot path: no parsing, and no allocation but for a string with escapes.
+
+use podway_model::{Column, ColumnType, Keyspace, KeyspaceId, Map, Name, ShardIndex};
+
+use super::pins::unpinned;
+use super::plan::Plan;
+use super::target::{KeyPin, KeySource, KeyUse, Route, Target};
+use crate::vindex::{
+    InsertId, KeyValue, Pinned, PredicateId, ValueContext, default_value, keyspace_id_for_insert,
+    keyspace_id_for_predicate, literal_value,
+};
+use crate::{Normalised, RouterError, SqlMode, Statement};
+
+impl Plan {
+    /// The shard for this statement: `sql` and `n` are its own bytes, `params` its bound parameters.
+    pub fn route(
+        &self,
+        map: &Map,
+        sql: &[u8],
+        n: &Normalised,
+        params: &[KeyValue<'_>],
+    ) -> Result<Route, RouterError> {
+        if let Statement::Malformed(at) = self.recognised.statement {
+            return Err(RouterError::syntax(sql, n.original_offset(at as usize)));
+        }
+        match &self.target {
+            Target::Nowhere => Ok(Route::Nowhere),
+            Target::Refused(error) => Err(error.clone()),
+            Target::Any { .. } => self.check_names(map, None).map(|()| Route::Any),
+            Target::Home { keyspace } => {
+                let name = keyspace.as_ref().ok_or_else(RouterError::no_database)?;
+                Ok(Route::Shard(existing(map, name)?.home))
+            }
+            Target::Whole { keyspace } => {
+                let keyspace = existing(map, keyspace)?;
+                self.check_names(map, Some(keyspace))?;
+                Ok(Route::Shard(keyspace.home))
+            }
+            Target::Keys { keyspace, pins, needs_home } => {
+                let keyspace = existing(map, keyspace)?;
+                let values = Given { plan: self, sql, n, params };
+                let shard = values.shard(keyspace, pins)?;
+                match shard {
+                    Some(shard) if *needs_home && shard != keyspace.home => Err(RouterError::unsupported(
+                        "a statement that needs several shards: tables of the home shard with rows of another",
+                    )),
+                    Some(shard) => Ok(Route::Shard(shard)),
+                    None if *needs_home => Ok(Route::Shard(keyspace.home)),
+                    None => Ok(Route::Any),
+                }
+            }
+        }
+    }
+
+    /// Whether the other databases that it names are where it goes.
+    fn check_names(&self, map: &Map, target: Option<&Keyspace>) -> Result<(), RouterError> {
+        let names = &self.names;
+        let server = |keyspace: &Keyspace| keyspace.shard(keyspace.home).map(|shard| shard.server);
+        for neighbour in &names.neighbours {
+            let neighbour = existing(map, neighbour)?;
+            let together =
+                target.is_some_and(|target| neighbour.is_single() && server(neighbour) == server(target));
+            if !together {
+                let what = format_args!("a statement with keyspaces on several servers ({})", neighbour.name);
+                return Err(RouterError::unsupported(what));
+            }
+        }
+        let is_physical = |name: &Name| {
+            let mut shards = map.keyspaces().flat_map(|keyspace| &keyspace.shards);
+            shards.any(|shard| shard.schema == *name) && map.keyspace(name).is_none()
+        };
+        if let Some(name) = names.foreign.iter().chain(&names.suspects).find(|name| is_physical(name)) {
+            return Err(RouterError::unknown_database(name));
+        }
+        if let Some(name) = names.foreign.first().filter(|_| !map.is_one_server()) {
+            return Err(RouterError::unknown_database(name));
+        }
+        let spliced = |keyspace: &Keyspace| {
+            keyspace.shard(keyspace.home).is_some_and(|shard| shard.schema != keyspace.name)
+        };
+        if let Some(name) = &names.ambiguous
+            && spliced(existing(map, name)?)
+        {
+            return Err(RouterError::unsupported(format_args!(
+                "a statement in which {name} names a database and something else"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn existing<'m>(map: &'m Map, name: &Name) -> Result<&'m Keyspace, RouterError> {
+    map.keyspace(name).map(|keyspace| &**keyspace).ok_or_else(|| RouterError::unknown_database(name))
+}
+
+/// A plan with the values of one statement.
+struct Given<'a> {
+    plan: &'a Plan,
+    sql: &'a [u8],
+    n: &'a Normalised,
+    params: &'a [KeyValue<'a>],
+}
+
+impl<'a> Given<'a> {
+    /// The one shard of all pins; none where no pin leads to any row.
+    fn shard(&self, keyspace: &Keyspace, pins: &'a [KeyPin]) -> Result<Option<ShardIndex>, RouterError> {
+        let mut only = None;
+        for pin in pins {
+            let Some(id) = self.id(pin)? else { continue };
+            let shard = keyspace.shard_of(id);
+            if only.is_some_and(|only| only != shard) {
+                return Err(RouterError::unsupported(
+                    "a statement that needs several shards: its keys lie on different ones",
+                ));
+            }
+            only = Some(shard);
+        }
+        Ok(only)
+    }
+
+    fn id(&self, pin: &'a KeyPin) -> Result<Option<KeyspaceId>, RouterError> {
+        let values =
+            || pin.columns.iter().zip(pin.table.key_columns()).map(|(source, key)| self.value(*source, key));
+        let uncertain = || unpinned(pin.table.name.as_str());
+        match &pin.usage {
+            KeyUse::Predicate { null_safe, listed } => {
+                if *listed
+                    && !values().zip(pin.table.key_columns()).all(|(value, key)| is_natural(&value, key))
+                {
+                    return Err(uncertain());
+                }
+                let key = values().zip(null_safe).map(|(value, &null_safe)| Pinned { value, null_safe });
+                match keyspace_id_for_predicate(&pin.table, key) {
+                    PredicateId::Id(id) => Ok(Some(id)),
+                    PredicateId::NoRow => Ok(None),
+                    PredicateId::Uncertain => Err(uncertain()),
+                }
+            }
+            KeyUse::Insert { ignore, counter } => {
+                let mode = self.plan.values.sql_mode;
+                let mode = if *ignore { mode - SqlMode::STRICT } else { mode };
+                if let Some(source) = counter {
+                    self.check_counter(*source, pin, mode)?;
+                }
+                match keyspace_id_for_insert(&pin.table, values(), mode) {
+                    InsertId::Id(id) => Ok(Some(id)),
+                    InsertId::Refused => Ok(None),
+                    InsertId::Generated => Err(generated(pin.table.name.as_str())),
+                    InsertId::Uncertain => Err(RouterError::unsupported(format_args!(
+                        "a sharding key of {} whose stored form only MySQL can tell",
+                        pin.table.name
+                    ))),
+                }
+            }
+        }
+    }
+
+    fn value(&self, source: KeySource, key: &'a Column) -> KeyValue<'a> {
+        let values = &self.plan.values;
+        let context =
+            ValueContext { sql_mode: values.sql_mode, charset: values.charset, collation: &values.collation };
+        let literal = |at: u32| literal_value(self.sql, self.n.literals(), at as usize, &context);
+        match source {
+            KeySource::Literal(at) => literal(at),
+            KeySource::NegatedLiteral(at) => literal(at).negated(),
+            KeySource::Param(at) => self.params.get(at as usize).cloned().unwrap_or(KeyValue::Unknown),
+            KeySource::Integer(value) => KeyValue::Int(value),
+            KeySource::Null => KeyValue::Null,
+            KeySource::Default => default_value(key).unwrap_or(KeyValue::Unknown),
+        }
+    }
+
+    /// An AUTO_INCREMENT column must get a number of its own: the shards' counters know nothing of each other.
+    fn check_counter(&self, source: KeySource, pin: &'a KeyPin, mode: SqlMode) -> Result<(), RouterError> {
+        let Some(column) = pin.table.columns.iter().find(|column| column.auto_increment) else {
+            return Ok(());
+        };
+        let zero_is_a_value = mode.contains(SqlMode::NO_AUTO_VALUE_ON_ZERO);
+        match self.value(source, column) {
+            KeyValue::Int(value) if value != 0 || zero_is_a_value => Ok(()),
+            KeyValue::UInt(value) if value != 0 || zero_is_a_value => Ok(()),
+            KeyValue::Text { bytes, .. } if bytes.iter().any(|byte| matches!(byte, b'1'..=b'9')) => {
+                let number = bytes.iter().all(u8::is_ascii_digit);
+                if number { Ok(()) } else { Err(generated(pin.table.name.as_str())) }
+            }
+            _ => Err(generated(pin.table.name.as_str())),
+        }
+    }
+}
+
+fn generated(table: &str) -> RouterError {
+    RouterError::unsupported(format_args!("AUTO_INCREMENT numbers for the sharded table {table}"))
+}
+
+/// Whether the value is of the column's own kind: in a list of several kinds MySQL may compare otherwise than one by one.
+fn is_natural(value: &KeyValue<'_>, column: &Column) -> bool {
+    matches!(
+        (value, &column.column_type),
+        (KeyValue::Null, _)
+            | (KeyValue::Int(_) | KeyValue::UInt(_), ColumnType::Integer { .. })
+            | (KeyValue::Text { .. }, ColumnType::Char(_) | ColumnType::Varchar(_) | ColumnType::Text(_))
+            | (KeyValue::Bytes(_), ColumnType::Binary(_) | ColumnType::Varbinary(_) | ColumnType::Blob(_))
+    )
+}
