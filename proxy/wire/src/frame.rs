@@ -168,3 +168,113 @@ fn logical_frame(buf: &[u8], first_seq: u8, limit: usize) -> Result<Option<Comma
         frame.fragmented = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packet(len: usize, seq: u8) -> Vec<u8> {
+        let mut bytes = Header { len, seq }.to_bytes().to_vec();
+        bytes.resize(HEADER + len, b'x');
+        bytes
+    }
+
+    #[test]
+    fn a_header_is_a_length_and_a_number() {
+        assert_eq!(Header::read(&[0x03, 0x02, 0x01, 0xFF, 9]), Some(Header { len: 0x01_0203, seq: 255 }));
+        assert_eq!(Header { len: 0x01_0203, seq: 255 }.to_bytes(), [0x03, 0x02, 0x01, 0xFF]);
+        assert_eq!(Header::read(&[0, 0, 0]), None);
+    }
+
+    #[test]
+    fn a_command_is_found_once_all_of_it_is_there() {
+        let bytes = packet(5, 0);
+        let frame = CommandFrame { total: 9, payload_len: 5, next_seq: 1, fragmented: false };
+        for len in 0..bytes.len() {
+            assert_eq!(command_frame(&bytes[..len], 100), Ok(None), "{len}");
+        }
+        assert_eq!(command_frame(&bytes, 100), Ok(Some(frame)));
+        // What follows is the next command's.
+        assert_eq!(command_frame(&[&bytes[..], b"\xFF\xFF\xFF\xFF"].concat(), 100), Ok(Some(frame)));
+        assert_eq!(payload(&bytes, &frame, &mut Vec::new()), b"xxxxx");
+    }
+
+    #[test]
+    fn errors_are_found_in_headers_before_the_bytes_arrive() {
+        let number = |expected, found| Err(FrameError::WrongSequence { expected, found });
+        let too_large = Err(FrameError::TooLarge { limit: 100 });
+        assert_eq!(command_frame(&Header { len: 5, seq: 1 }.to_bytes(), 100), number(0, 1));
+        assert_eq!(command_frame(&Header { len: 101, seq: 0 }.to_bytes(), 100), too_large);
+        assert_eq!(command_frame(&Header { len: 100, seq: 0 }.to_bytes(), 100), Ok(None));
+        assert_eq!(command_frame(&Header { len: MAX_PAYLOAD, seq: 0 }.to_bytes(), 100), too_large);
+
+        // A second part is judged by its own header.
+        let limit = MAX_PAYLOAD + 10;
+        let first = packet(MAX_PAYLOAD, 0);
+        let then = |len, seq| [&first[..], &Header { len, seq }.to_bytes()].concat();
+        assert_eq!(command_frame(&then(11, 1), limit), Err(FrameError::TooLarge { limit }));
+        assert_eq!(command_frame(&then(10, 2), limit), number(1, 2));
+        assert_eq!(command_frame(&then(10, 1), limit), Ok(None));
+    }
+
+    #[test]
+    fn long_payloads_are_split_and_joined() {
+        let cases = [
+            (0, 1),
+            (1, 1),
+            (MAX_PAYLOAD - 1, 1),
+            (MAX_PAYLOAD, 2),
+            (MAX_PAYLOAD + 1, 2),
+            (2 * MAX_PAYLOAD, 3),
+        ];
+        for (len, packets) in cases {
+            let sent: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let (mut out, mut seq) = (BytesMut::new(), 0);
+            write_packet(&mut out, &mut seq, &sent);
+            assert_eq!(usize::from(seq), packets);
+            assert_eq!(out.len(), len + packets * HEADER);
+            let frame = command_frame(&out, usize::MAX).unwrap().unwrap();
+            assert_eq!((frame.total, frame.payload_len), (out.len(), len));
+            assert_eq!((usize::from(frame.next_seq), frame.fragmented), (packets, packets > 1));
+            assert!(payload(&out, &frame, &mut Vec::new()) == sent, "{len}");
+            assert_eq!(command_frame(&out[..out.len() - 1], usize::MAX), Ok(None), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_reader_goes_on_where_the_numbers_are() {
+        let mut buf = BytesMut::from(&[packet(2, 254), packet(3, 255), packet(0, 0)].concat()[..]);
+        let mut reader = PacketReader::new(254);
+        for len in [2, 3, 0] {
+            assert_eq!(reader.next(&mut buf, 100).unwrap().unwrap(), &b"xxx"[..len]);
+        }
+        assert_eq!(reader.seq(), 1);
+        assert_eq!(reader.next(&mut buf, 100), Ok(None));
+        buf.put_slice(&packet(1, 7));
+        assert_eq!(reader.next(&mut buf, 100), Err(FrameError::WrongSequence { expected: 1, found: 7 }));
+        reader.set_seq(7);
+        assert_eq!(reader.next(&mut buf, 100).unwrap().unwrap(), b"x"[..]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_reader_finds_what_was_written_in_any_chunking(
+            sent in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20),
+            first_seq: u8,
+            chunk in 1usize..300,
+        ) {
+            let (mut bytes, mut seq) = (BytesMut::new(), first_seq);
+            sent.iter().for_each(|payload| write_packet(&mut bytes, &mut seq, payload));
+            let (mut reader, mut buf, mut found) = (PacketReader::new(first_seq), BytesMut::new(), Vec::new());
+            for part in bytes.chunks(chunk) {
+                buf.put_slice(part);
+                while let Some(payload) = reader.next(&mut buf, 1000).unwrap() {
+                    found.push(payload.to_vec());
+                }
+            }
+            prop_assert_eq!(found, sent);
+            prop_assert_eq!(reader.seq(), seq);
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub mod auth;
 pub mod codec;
 pub mod frame;
 pub mod fuzz;
+#[cfg(test)]
+mod hex;
 mod packets;
 pub mod response;
 

@@ -71,6 +71,7 @@ fn sha1(parts: &[&[u8]]) -> [u8; SCRAMBLE_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NONCE: [u8; 20] = *b"abcdefghijklmnopqrst";
 
@@ -106,6 +107,19 @@ mod tests {
         ];
         for (name, scramble, nonce, stored, passes) in cases {
             assert_eq!(check(scramble, nonce, stored), passes, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scrambles_are_those_of_another_implementation(
+            password in prop::collection::vec(any::<u8>(), 1..100),
+            nonce: [u8; 20],
+        ) {
+            let made = scramble(&password, &nonce);
+            let other = mysql_common::scramble::scramble_native(&nonce, &password);
+            prop_assert_eq!(Some(&made[..]), other.as_ref().map(|bytes| &bytes[..]));
+            prop_assert!(check(&made, &nonce, &authentication_string(&password)));
         }
     }
 }

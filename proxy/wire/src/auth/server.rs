@@ -21,7 +21,7 @@ const FAST_SUCCEEDED: u8 = 3;
 const FULL_NEEDED: u8 = 4;
 
 /// Checked in place of an account that does not exist. That someone may find its password is no matter: the answer is no.
-const DECOY: &[u8] = b"$A$005$podway decoy salt 20..........................................";
+const DECOY: &[u8] = b"$A$00A$podway decoy salt 20..........................................";
 
 /// What is known of an account.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl ServerAuth {
         AuthStep::Send(packet)
     }
 
-    /// Goes on with the client's next packet. A full exchange ends here with about a millisecond of hashing.
+    /// Goes on with the client's next packet. A full exchange ends here with some milliseconds of hashing.
     pub fn on_packet(&mut self, payload: &[u8]) -> AuthStep {
         match self.state {
             State::Response => self.on_response(payload),

@@ -68,3 +68,38 @@ fn expect_header(cursor: &mut Cursor<'_>, header: u8) -> Decoded<()> {
         found => Err(DecodeError::Unexpected { field: "header", value: found.into() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hex::hex;
+
+    #[test]
+    fn a_captured_switch_is_read_and_written() {
+        let bytes = hex("fe 63616368696e675f736861325f70617373776f726400
+            6e01106310 2e7176 1a1a6c39593b1d6950 1f4722 00");
+        let mut expected =
+            AuthSwitch { plugin: b"caching_sha2_password".to_vec(), nonce: bytes[23..].to_vec() };
+        assert_eq!(expected.nonce.pop(), Some(0));
+        assert_eq!(AuthSwitch::decode(&bytes), Ok(expected.clone()));
+        let mut out = Vec::new();
+        expected.encode(&mut out);
+        assert_eq!(out, bytes);
+    }
+
+    #[test]
+    fn the_switch_to_the_oldest_scramble_is_refused() {
+        assert_eq!(AuthSwitch::decode(&[0xFE]), Err(DecodeError::OldProtocol));
+    }
+
+    #[test]
+    fn more_data_is_whatever_follows_its_mark() {
+        assert_eq!(AuthMoreData::decode(&[1, 4]), Ok(AuthMoreData(vec![4])));
+        assert_eq!(AuthMoreData::decode(&[1]), Ok(AuthMoreData(vec![])));
+        let error = DecodeError::Unexpected { field: "header", value: 2 };
+        assert_eq!(AuthMoreData::decode(&[2, 4]), Err(error));
+        let mut out = Vec::new();
+        AuthMoreData(vec![3]).encode(&mut out);
+        assert_eq!(out, [1, 3]);
+    }
+}

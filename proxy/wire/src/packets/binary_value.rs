@@ -218,3 +218,133 @@ fn put_micros(micros: u32, out: &mut Vec<u8>) {
         out.put_u32_le(micros);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn date(day: (u16, u8, u8), time: (u8, u8, u8), micros: u32) -> BinaryValue<'static> {
+        let ((year, month, day), (hour, minute, second)) = (day, time);
+        BinaryValue::Date { year, month, day, hour, minute, second, micros }
+    }
+
+    fn time(negative: bool, days: u32, time: (u8, u8, u8), micros: u32) -> BinaryValue<'static> {
+        let (hours, minutes, seconds) = time;
+        BinaryValue::Time { negative, days, hours, minutes, seconds, micros }
+    }
+
+    /// Type, unsigned, bytes, value: all of them values that MySQL itself takes or sends.
+    fn cases() -> Vec<(ColumnType, bool, &'static [u8], BinaryValue<'static>)> {
+        vec![
+            (MYSQL_TYPE_TINY, false, b"\xFF", BinaryValue::Int(-1)),
+            (MYSQL_TYPE_TINY, true, b"\xFF", BinaryValue::UInt(255)),
+            (MYSQL_TYPE_SHORT, false, b"\xFE\xFF", BinaryValue::Int(-2)),
+            (MYSQL_TYPE_YEAR, true, b"\xE8\x07", BinaryValue::UInt(2024)),
+            (MYSQL_TYPE_LONG, false, b"\0\0\0\x80", BinaryValue::Int(i32::MIN as i64)),
+            (MYSQL_TYPE_INT24, true, b"\xFF\xFF\xFF\0", BinaryValue::UInt(0xFF_FFFF)),
+            (MYSQL_TYPE_LONGLONG, false, b"\xFB\xFF\xFF\xFF\xFF\xFF\xFF\xFF", BinaryValue::Int(-5)),
+            (MYSQL_TYPE_LONGLONG, true, b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", BinaryValue::UInt(u64::MAX)),
+            (MYSQL_TYPE_FLOAT, false, b"\0\0\xC0\x3F", BinaryValue::Float(1.5)),
+            (MYSQL_TYPE_DOUBLE, false, b"\0\0\0\0\0\0\xF8\x3F", BinaryValue::Double(1.5)),
+            (MYSQL_TYPE_NULL, false, b"", BinaryValue::Null),
+            (MYSQL_TYPE_NEWDECIMAL, false, b"\x043.14", BinaryValue::Bytes(b"3.14")),
+            (MYSQL_TYPE_BLOB, false, b"\0", BinaryValue::Bytes(b"")),
+            (MYSQL_TYPE_JSON, false, b"\x02{}", BinaryValue::Bytes(b"{}")),
+            (MYSQL_TYPE_BIT, false, b"\x01\x05", BinaryValue::Bytes(b"\x05")),
+            (MYSQL_TYPE_VECTOR, false, b"\x04\0\0\x80\x3F", BinaryValue::Bytes(b"\0\0\x80\x3F")),
+            (MYSQL_TYPE_DATETIME, false, b"\0", date((0, 0, 0), (0, 0, 0), 0)),
+            (MYSQL_TYPE_DATE, false, b"\x04\xE8\x07\x02\x03", date((2024, 2, 3), (0, 0, 0), 0)),
+            (
+                MYSQL_TYPE_TIMESTAMP,
+                false,
+                b"\x07\xE8\x07\x02\x03\x04\x05\x06",
+                date((2024, 2, 3), (4, 5, 6), 0),
+            ),
+            (
+                MYSQL_TYPE_DATETIME,
+                false,
+                b"\x0B\xE8\x07\x02\x03\x04\x05\x06\x40\xE2\x01\0",
+                date((2024, 2, 3), (4, 5, 6), 123_456),
+            ),
+            (
+                MYSQL_TYPE_DATETIME,
+                false,
+                b"\x0B\xE8\x07\x02\x03\0\0\0\x01\0\0\0",
+                date((2024, 2, 3), (0, 0, 0), 1),
+            ),
+            (MYSQL_TYPE_TIME, false, b"\0", time(false, 0, (0, 0, 0), 0)),
+            (MYSQL_TYPE_TIME, false, b"\x08\x01\x22\0\0\0\x02\x03\x04", time(true, 34, (2, 3, 4), 0)),
+            (
+                MYSQL_TYPE_TIME,
+                false,
+                b"\x0C\0\x01\0\0\0\x02\x03\x04\x40\xE2\x01\0",
+                time(false, 1, (2, 3, 4), 123_456),
+            ),
+        ]
+    }
+
+    #[test]
+    fn values_of_every_type_are_read_and_written() {
+        for (column_type, unsigned, bytes, value) in cases() {
+            let mut cursor = Cursor::new(bytes);
+            assert_eq!(
+                BinaryValue::read(&mut cursor, column_type as u8, unsigned),
+                Ok(value),
+                "{column_type:?}"
+            );
+            assert_eq!(cursor.finish(), Ok(()), "{column_type:?}");
+            let mut out = Vec::new();
+            value.write(column_type as u8, &mut out);
+            assert_eq!(out, bytes, "{column_type:?}");
+        }
+    }
+
+    #[test]
+    fn cut_values_are_refused() {
+        for (column_type, unsigned, bytes, _) in cases() {
+            for len in 0..bytes.len() {
+                let read = BinaryValue::read(&mut Cursor::new(&bytes[..len]), column_type as u8, unsigned);
+                assert!(matches!(read, Err(DecodeError::Truncated { .. })), "{column_type:?} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_no_date_and_no_time_has_are_refused() {
+        for column_type in [MYSQL_TYPE_DATE, MYSQL_TYPE_DATETIME, MYSQL_TYPE_TIMESTAMP, MYSQL_TYPE_TIME] {
+            for len in [1, 2, 3, 5, 6, 9, 10, 13, 255] {
+                let bytes = [&[len][..], &[0; 255]].concat();
+                let read = BinaryValue::read(&mut Cursor::new(&bytes), column_type as u8, false);
+                assert!(matches!(read, Err(DecodeError::Unexpected { .. })), "{column_type:?} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn types_that_never_travel_are_bad_arguments() {
+        for number in [14, 17, 18, 19, 20, 200, 243, 244] {
+            let read = BinaryValue::read(&mut Cursor::new(&[0; 20]), number, false);
+            assert_eq!(read, Err(DecodeError::BadArguments), "{number}");
+            assert!(!is_string(number));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_so_that_it_reads_the_same(
+            number: u8,
+            unsigned: bool,
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            // Floats are compared by their bits: NaN is not equal to itself.
+            let bits = |value: BinaryValue<'_>| format!("{value:?}");
+            if let Ok(value) = BinaryValue::read(&mut Cursor::new(&bytes), number, unsigned) {
+                let mut out = Vec::new();
+                value.write(number, &mut out);
+                let again = BinaryValue::read(&mut Cursor::new(&out), number, unsigned).map(bits);
+                prop_assert_eq!(again, Ok(bits(value)));
+            }
+        }
+    }
+}

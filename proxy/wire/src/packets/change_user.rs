@@ -73,3 +73,84 @@ impl ChangeUser {
         Ok(change)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::DecodeError;
+
+    const SECURE: CapabilityFlags = CapabilityFlags::CLIENT_SECURE_CONNECTION;
+    const PLUGIN: CapabilityFlags = SECURE.union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
+    const ALL: CapabilityFlags = PLUGIN.union(CapabilityFlags::CLIENT_CONNECT_ATTRS);
+
+    fn whole() -> ChangeUser {
+        ChangeUser {
+            user: b"app".to_vec(),
+            auth_response: vec![7; 32],
+            database: Some(b"shop".to_vec()),
+            charset: 255,
+            plugin: Some(b"caching_sha2_password".to_vec()),
+            attributes: vec![(b"program_name".to_vec(), b"test".to_vec())],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for capabilities in [ALL, PLUGIN, SECURE] {
+            let mut expected = whole();
+            if !capabilities.contains(CapabilityFlags::CLIENT_CONNECT_ATTRS) {
+                expected.attributes.clear();
+            }
+            if !capabilities.contains(CapabilityFlags::CLIENT_PLUGIN_AUTH) {
+                expected.plugin = None;
+            }
+            let mut out = Vec::new();
+            expected.encode(capabilities, &mut out);
+            assert_eq!(ChangeUser::decode(&out, capabilities), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn everything_after_the_password_may_be_missing() {
+        let of = |database: Option<&str>, charset, plugin: Option<&str>| ChangeUser {
+            user: b"app".to_vec(),
+            auth_response: b"ab".to_vec(),
+            database: database.map(|name| name.as_bytes().to_vec()),
+            charset,
+            plugin: plugin.map(|name| name.as_bytes().to_vec()),
+            attributes: Vec::new(),
+        };
+        let cases: [(&[u8], ChangeUser); 8] = [
+            (b"app\0\x02ab", of(None, 0, None)),
+            (b"app\0\x02ab\0", of(None, 0, None)),
+            (b"app\0\x02abshop", of(Some("shop"), 0, None)),
+            (b"app\0\x02abshop\0", of(Some("shop"), 0, None)),
+            (b"app\0\x02abshop\0\x21\0", of(Some("shop"), 33, None)),
+            (b"app\0\x02ab\0\x21\0\0", of(None, 33, None)),
+            (b"app\0\x02ab\0\x21\0sha2", of(None, 33, Some("sha2"))),
+            (b"app\0\x02ab\0\x21\0sha2\0", of(None, 33, Some("sha2"))),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(ChangeUser::decode(bytes, ALL), Ok(expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_without_a_length_ends_with_a_nul() {
+        let change = ChangeUser::decode(b"app\0ab\0shop\0", CapabilityFlags::empty()).unwrap();
+        assert_eq!((&change.auth_response[..], change.database.as_deref()), (&b"ab"[..], Some(&b"shop"[..])));
+    }
+
+    #[test]
+    fn a_cut_packet_is_refused() {
+        let cases: [(&[u8], &str); 4] = [
+            (b"", "user"),
+            (b"app", "user"),
+            (b"app\0", "authentication response"),
+            (b"app\0\x05ab", "authentication response"),
+        ];
+        for (bytes, field) in cases {
+            assert_eq!(ChangeUser::decode(bytes, ALL), Err(DecodeError::Truncated { field }), "{bytes:?}");
+        }
+    }
+}

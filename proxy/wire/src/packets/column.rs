@@ -143,3 +143,73 @@ const BINARY: u16 = 63;
 
 /// Bytes of the fields after the names.
 const FIXED: u8 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CAPTURED: &[u8] = b"\x03def\x04wire\x02t2\x01t\x05alias\x01a\x0C\x3F\0\x0B\0\0\0\x03\x03\x42\0\0\0";
+
+    fn captured() -> ColumnDefinition {
+        ColumnDefinition {
+            schema: b"wire".to_vec(),
+            table: b"t2".to_vec(),
+            org_table: b"t".to_vec(),
+            name: b"alias".to_vec(),
+            org_name: b"a".to_vec(),
+            charset: 63,
+            length: 11,
+            column_type: ColumnType::MYSQL_TYPE_LONG,
+            flags: ColumnFlags::from_bits_retain(0x4203),
+            decimals: 0,
+        }
+    }
+
+    #[test]
+    fn a_captured_column_is_read_and_written() {
+        assert_eq!(ColumnDefinition::decode(CAPTURED), Ok(captured()));
+        let mut out = Vec::new();
+        captured().encode(&mut out);
+        assert_eq!(out, CAPTURED);
+    }
+
+    #[test]
+    fn the_default_that_field_list_appends_is_passed_over() {
+        assert_eq!(ColumnDefinition::decode(&[CAPTURED, b"\x010"].concat()), Ok(captured()));
+        assert_eq!(ColumnDefinition::decode(&[CAPTURED, b"\xFB"].concat()), Ok(captured()));
+    }
+
+    #[test]
+    fn only_the_schema_that_is_named_is_rewritten() {
+        let mut out = Vec::new();
+        assert_eq!(rewrite_schema(CAPTURED, b"other", b"shop", &mut out), Ok(false));
+        assert_eq!(rewrite_schema(CAPTURED, b"wir", b"shop", &mut out), Ok(false));
+        assert_eq!(out, b"");
+        assert_eq!(rewrite_schema(CAPTURED, b"wire", b"a_longer_name", &mut out), Ok(true));
+        let expected = ColumnDefinition { schema: b"a_longer_name".to_vec(), ..captured() };
+        assert_eq!(ColumnDefinition::decode(&out), Ok(expected));
+    }
+
+    #[test]
+    fn cut_columns_are_refused() {
+        for len in 0..CAPTURED.len() {
+            assert!(ColumnDefinition::decode(&CAPTURED[..len]).is_err(), "{len}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rewriting_changes_the_schema_and_nothing_else(
+            from in prop::collection::vec(any::<u8>(), 0..300),
+            to in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let column = ColumnDefinition { schema: from.clone(), ..captured() };
+            let (mut before, mut after, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+            column.encode(&mut before);
+            prop_assert_eq!(rewrite_schema(&before, &from, &to, &mut after), Ok(true));
+            ColumnDefinition { schema: to, ..column }.encode(&mut expected);
+            prop_assert_eq!(after, expected);
+        }
+    }
+}

@@ -121,3 +121,59 @@ const STMT_SEND_LONG_DATA: u8 = Command::COM_STMT_SEND_LONG_DATA as u8;
 const STMT_RESET: u8 = Command::COM_STMT_RESET as u8;
 const STMT_CLOSE: u8 = Command::COM_STMT_CLOSE as u8;
 const STMT_FETCH: u8 = Command::COM_STMT_FETCH as u8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::DecodeError;
+
+    #[test]
+    fn commands_are_told_apart() {
+        let cases: [(&[u8], ClientCommand<'_>); 23] = [
+            (b"\x01", ClientCommand::Quit),
+            (b"\x02shop", ClientCommand::InitDb(b"shop")),
+            (b"\x03select 1", ClientCommand::Query(b"select 1")),
+            (b"\x03", ClientCommand::Query(b"")),
+            (b"\x04t\0", ClientCommand::FieldList { table: b"t", wildcard: b"" }),
+            (b"\x04t\0a%", ClientCommand::FieldList { table: b"t", wildcard: b"a%" }),
+            (b"\x04t\0a%\0", ClientCommand::FieldList { table: b"t", wildcard: b"a%" }),
+            (b"\x09", ClientCommand::Statistics),
+            (b"\x0C\x07\0\0\0", ClientCommand::ProcessKill(7)),
+            (b"\x0D", ClientCommand::Debug),
+            (b"\x0E", ClientCommand::Ping),
+            (b"\x11app\0\0\0", ClientCommand::ChangeUser(b"app\0\0\0")),
+            (b"\x16select ?", ClientCommand::StmtPrepare(b"select ?")),
+            (b"\x17\x01\0\0\0\0\x01\0\0\0", ClientCommand::StmtExecute(b"\x01\0\0\0\0\x01\0\0\0")),
+            (b"\x18\x01\0\0\0\x02\0data", ClientCommand::StmtSendLongData { id: 1, param: 2, data: b"data" }),
+            (b"\x19\x01\0\0\0", ClientCommand::StmtClose(1)),
+            (b"\x1A\x01\0\0\0", ClientCommand::StmtReset(1)),
+            (b"\x1B\x01\0", ClientCommand::SetOption(1)),
+            (b"\x1C\x01\0\0\0\x09\0\0\0", ClientCommand::StmtFetch { id: 1, rows: 9 }),
+            (b"\x1F", ClientCommand::ResetConnection),
+            (b"\0", ClientCommand::Unknown(0)),
+            (b"\x12binlog", ClientCommand::Unknown(0x12)),
+            (b"\x63", ClientCommand::Unknown(0x63)),
+        ];
+        for (bytes, command) in cases {
+            assert_eq!(ClientCommand::decode(bytes), Ok(command), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn cut_commands_are_refused() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"", "command"),
+            (b"\x04t", "table"),
+            (b"\x0C\x07\0", "connection id"),
+            (b"\x18\x01\0\0\0", "parameter"),
+            (b"\x19\x01", "statement id"),
+            (b"\x1A", "statement id"),
+            (b"\x1B\x01", "option"),
+            (b"\x1C\x01\0\0\0", "rows"),
+            (b"\x1C", "statement id"),
+        ];
+        for (bytes, field) in cases {
+            assert_eq!(ClientCommand::decode(bytes), Err(DecodeError::Truncated { field }), "{bytes:?}");
+        }
+    }
+}

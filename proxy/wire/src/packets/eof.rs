@@ -44,3 +44,25 @@ impl EofPacket {
         Ok(EofPacket { warnings, status })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captured_eof_is_read_and_written() {
+        let status = StatusFlags::SERVER_STATUS_AUTOCOMMIT | StatusFlags::SERVER_STATUS_CURSOR_EXISTS;
+        let eof = EofPacket { warnings: 1, status };
+        assert_eq!(EofPacket::decode(b"\xFE\x01\0\x42\0"), Ok(eof));
+        let mut out = Vec::new();
+        eof.encode(&mut out);
+        assert_eq!(out, b"\xFE\x01\0\x42\0");
+    }
+
+    #[test]
+    fn what_is_shorter_longer_or_something_else_is_refused() {
+        for bytes in [&b""[..], b"\xFE", b"\xFE\0\0\x02", b"\xFE\0\0\x02\0\0", b"\0\0\0\x02\0"] {
+            assert!(EofPacket::decode(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

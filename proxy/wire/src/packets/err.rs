@@ -60,3 +60,39 @@ impl ErrPacket {
         Ok((code, state, cursor.rest()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPTURED: &[u8] = b"\xFF\x1E\x04#42S22Unknown column 'x' in 'field list'";
+
+    #[test]
+    fn a_captured_error_is_read_and_written() {
+        let error = ErrPacket::new(1054, *b"42S22", "Unknown column 'x' in 'field list'");
+        assert_eq!(ErrPacket::decode(CAPTURED), Ok(error.clone()));
+        let mut out = Vec::new();
+        error.encode(CapabilityFlags::CLIENT_PROTOCOL_41, &mut out);
+        assert_eq!(out, CAPTURED);
+    }
+
+    #[test]
+    fn before_the_login_there_is_no_sqlstate() {
+        let mut out = Vec::new();
+        ErrPacket::new(1040, *b"08004", "Too many connections").encode(CapabilityFlags::empty(), &mut out);
+        assert_eq!(out, b"\xFF\x10\x04Too many connections");
+        assert_eq!(ErrPacket::decode(&out).unwrap().state, *b"HY000");
+    }
+
+    #[test]
+    fn odd_errors_are_still_errors() {
+        let cases: [(&[u8], &[u8]); 3] =
+            [(b"\xFF\x01\0", b""), (b"\xFF\x01\0#42", b"#42"), (b"\xFF\x01\0#42S22", b"")];
+        for (bytes, message) in cases {
+            assert_eq!(ErrPacket::decode(bytes).unwrap().message, message, "{bytes:?}");
+        }
+        for bytes in [&b""[..], b"\xFF", b"\xFF\x01", b"\0\0\0\x02\0\0\0"] {
+            assert!(ErrPacket::decode(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

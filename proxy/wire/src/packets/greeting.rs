@@ -107,3 +107,64 @@ impl ServerHello {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hex::hex;
+
+    /// MySQL 9.7.4's, as it came off the socket.
+    const CAPTURED: &str = "0a 392e372e342d3200 1c000000 055a23391e0b4932 00 ffff ff 0200 ffdf 15
+        00000000000000000000 7d76623013455b04337e4b14 00 63616368696e675f736861325f70617373776f726400";
+
+    fn captured() -> Greeting {
+        Greeting {
+            version: b"9.7.4-2".to_vec(),
+            connection_id: 28,
+            nonce: hex("055a23391e0b49327d76623013455b04337e4b14").try_into().unwrap(),
+            capabilities: CapabilityFlags::from_bits_retain(0xDFFF_FFFF),
+            charset: 255,
+            status: StatusFlags::SERVER_STATUS_AUTOCOMMIT,
+            plugin: b"caching_sha2_password".to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_captured_greeting_is_read_and_written() {
+        assert_eq!(Greeting::decode(&hex(CAPTURED)), Ok(captured()));
+        let mut out = Vec::new();
+        captured().encode(&mut out);
+        assert_eq!(out, hex(CAPTURED));
+    }
+
+    #[test]
+    fn a_server_without_plugins_has_no_plugin() {
+        let mut greeting = captured();
+        greeting.capabilities.remove(CapabilityFlags::CLIENT_PLUGIN_AUTH);
+        greeting.plugin.clear();
+        let mut out = Vec::new();
+        greeting.encode(&mut out);
+        assert_eq!(Greeting::decode(&out), Ok(greeting));
+    }
+
+    #[test]
+    fn a_refusal_before_the_greeting_is_an_error_without_sqlstate() {
+        let refusal = b"\xFF\x10\x04Too many connections";
+        let expected = ErrPacket::new(1040, *b"HY000", "Too many connections");
+        assert_eq!(ServerHello::decode(refusal), Ok(ServerHello::Refused(expected)));
+        assert_eq!(ServerHello::decode(&hex(CAPTURED)), Ok(ServerHello::Greeting(captured())));
+    }
+
+    #[test]
+    fn other_protocols_and_cut_greetings_are_refused() {
+        let mut old = hex(CAPTURED);
+        old[0] = 9;
+        let error = DecodeError::Unexpected { field: "protocol version", value: 9 };
+        assert_eq!(Greeting::decode(&old), Err(error));
+        let whole = hex(CAPTURED);
+        // The plugin's name may be cut: nothing says how long it is.
+        for len in 0..whole.len() - 22 {
+            assert!(matches!(Greeting::decode(&whole[..len]), Err(DecodeError::Truncated { .. })), "{len}");
+        }
+    }
+}

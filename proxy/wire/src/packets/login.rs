@@ -199,3 +199,173 @@ fn read_auth_response(cursor: &mut Cursor<'_>, capabilities: CapabilityFlags) ->
     };
     Ok(response.to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hex::hex;
+
+    /// The `mysql` client 9.7.4 with `--ssl-mode=DISABLED`.
+    const CAPTURED: &str = "8da2bf19 00000001 ff 0000000000000000000000000000000000000000000000 753100
+        20 ed58cba54247c5fff2bc6c0985d879aecaf90eacd8489357cf353dd353cc13c4 7769726500
+        63616368696e675f736861325f70617373776f726400
+        72 045f706964 05 3236313331 095f706c6174666f726d 06 7838365f3634 035f6f73 05 4c696e7578
+        0c5f636c69656e745f6e616d65 08 6c69626d7973716c 076f735f75736572 04 726f6f74
+        0f5f636c69656e745f76657273696f6e 05 392e372e34 0c70726f6772616d5f6e616d65 05 6d7973716c";
+
+    /// The same client, before TLS.
+    const CAPTURED_TLS: &str = "85aabf19 00000001 ff 0000000000000000000000000000000000000000000000";
+
+    fn captured() -> Login {
+        let attributes = [
+            ("_pid", "26131"),
+            ("_platform", "x86_64"),
+            ("_os", "Linux"),
+            ("_client_name", "libmysql"),
+            ("os_user", "root"),
+            ("_client_version", "9.7.4"),
+            ("program_name", "mysql"),
+        ];
+        Login {
+            capabilities: CapabilityFlags::from_bits_retain(0x19BF_A28D),
+            max_packet: 0x100_0000,
+            charset: 255,
+            charset_high: 0,
+            user: b"u1".to_vec(),
+            auth_response: hex("ed58cba54247c5fff2bc6c0985d879aecaf90eacd8489357cf353dd353cc13c4"),
+            database: Some(b"wire".to_vec()),
+            plugin: Some(b"caching_sha2_password".to_vec()),
+            attributes: attributes.map(|(name, value)| (name.into(), value.into())).to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_captured_login_is_read_and_written() {
+        assert_eq!(LoginOrTls::decode(&hex(CAPTURED)), Ok(LoginOrTls::Login(captured())));
+        let mut out = Vec::new();
+        captured().encode(&mut out);
+        assert_eq!(out, hex(CAPTURED));
+    }
+
+    #[test]
+    fn a_captured_wish_for_tls_is_read_and_written() {
+        let capabilities = CapabilityFlags::from_bits_retain(0x19BF_AA85);
+        let request = TlsRequest { capabilities, max_packet: 0x100_0000, charset: 255 };
+        assert_eq!(LoginOrTls::decode(&hex(CAPTURED_TLS)), Ok(LoginOrTls::Tls(request)));
+        let mut out = Vec::new();
+        request.encode(&mut out);
+        assert_eq!(out, hex(CAPTURED_TLS));
+    }
+
+    const BASE: u32 = 0x0000_8201;
+    const WITH_DB: u32 = 0x8;
+    const PLUGIN_AUTH: u32 = 0x8_0000;
+    const ATTRIBUTES: u32 = 0x10_0000;
+    const LENENC: u32 = 0x20_0000;
+    const SSL: u32 = 0x800;
+    const SECURE: u32 = 0x8000;
+
+    fn packet(capabilities: u32, rest: &[u8]) -> Vec<u8> {
+        let mut packet = capabilities.to_le_bytes().to_vec();
+        packet.extend_from_slice(&[0, 0, 0, 1, 33]);
+        packet.extend_from_slice(&[0; 23]);
+        packet.extend_from_slice(rest);
+        packet
+    }
+
+    /// user, response, database, plugin
+    type Said<'a> = (&'a str, &'a [u8], Option<&'a str>, Option<&'a str>);
+
+    #[test]
+    fn the_bent_logins_of_real_clients_are_understood() {
+        let native = "mysql_native_password";
+        let cases: [(&str, u32, &[u8], Said<'_>); 14] = [
+            ("no plugins, a length of one byte", BASE, b"app\0\x03abc", ("app", b"abc", None, None)),
+            ("and a database", BASE | WITH_DB, b"app\0\x03abcdb\0", ("app", b"abc", Some("db"), None)),
+            ("no password at all", BASE, b"app\0\0", ("app", b"", None, None)),
+            ("not even a length", BASE, b"app\0", ("app", b"", None, None)),
+            ("not even the NUL after the user", BASE, b"app", ("app", b"", None, None)),
+            ("an anonymous user", BASE, b"\0\0", ("", b"", None, None)),
+            ("a response that a NUL ends", BASE & !SECURE, b"app\0abc\0", ("app", b"abc", None, None)),
+            ("or the packet", BASE & !SECURE, b"app\0abc", ("app", b"abc", None, None)),
+            (
+                "a length-encoded response",
+                BASE | LENENC | PLUGIN_AUTH,
+                b"app\0\xFC\x03\0abcmysql_native_password\0",
+                ("app", b"abc", None, Some(native)),
+            ),
+            (
+                "no NUL after the plugin, as PHP once had it",
+                BASE | PLUGIN_AUTH | WITH_DB,
+                b"app\0\x03abcdb\0mysql_native_password",
+                ("app", b"abc", Some("db"), Some(native)),
+            ),
+            (
+                "no NUL after the database",
+                BASE | WITH_DB,
+                b"app\0\x03abcdb",
+                ("app", b"abc", Some("db"), None),
+            ),
+            ("an announced database left out", BASE | WITH_DB, b"app\0\x03abc", ("app", b"abc", None, None)),
+            (
+                "an empty database and a plugin",
+                BASE | WITH_DB | PLUGIN_AUTH,
+                b"app\0\x03abc\0mysql_native_password\0",
+                ("app", b"abc", None, Some(native)),
+            ),
+            (
+                "announced plugin and attributes left out",
+                BASE | PLUGIN_AUTH | ATTRIBUTES,
+                b"app\0\x03abc",
+                ("app", b"abc", None, None),
+            ),
+        ];
+        for (name, capabilities, rest, (user, response, database, plugin)) in cases {
+            let login = Login::decode(&packet(capabilities, rest)).expect(name);
+            let text = |text: &str| text.as_bytes().to_vec();
+            assert_eq!(login.user, text(user), "{name}");
+            assert_eq!(login.auth_response, response, "{name}");
+            assert_eq!(login.database, database.map(text), "{name}");
+            assert_eq!(login.plugin, plugin.map(text), "{name}");
+            assert_eq!(login.attributes, [], "{name}");
+            assert_eq!(login.collation_id(), 33, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_login_after_tls_still_announces_tls_and_is_a_login() {
+        let bytes = packet(BASE | SSL, b"app\0\0");
+        assert!(matches!(LoginOrTls::decode(&bytes), Ok(LoginOrTls::Login(login)) if login.user == b"app"));
+    }
+
+    #[test]
+    fn a_zstd_level_at_the_end_is_passed_over() {
+        let zstd = 0x0400_0000;
+        let bytes = packet(BASE | zstd | PLUGIN_AUTH, b"app\0\0mysql_native_password\0\x03");
+        assert_eq!(Login::decode(&bytes).unwrap().plugin.as_deref(), Some(&b"mysql_native_password"[..]));
+    }
+
+    #[test]
+    fn what_cannot_be_a_login_is_refused() {
+        let response = DecodeError::Truncated { field: "authentication response" };
+        let cases: [(&str, Vec<u8>, DecodeError); 6] = [
+            ("nothing", vec![], DecodeError::Truncated { field: "capabilities" }),
+            ("MySQL 4.0's", b"\x05\0\0\0\0app\0scramble".to_vec(), DecodeError::OldProtocol),
+            ("cut", packet(BASE, b"")[..20].to_vec(), DecodeError::Truncated { field: "reserved" }),
+            ("a response longer than the packet", packet(BASE, b"app\0\x20abc"), response.clone()),
+            (
+                "absurdly longer",
+                packet(BASE | LENENC, b"app\0\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
+                response,
+            ),
+            (
+                "attributes longer than their block",
+                packet(BASE | ATTRIBUTES, b"app\0\0\x02\x09a"),
+                DecodeError::Truncated { field: "attribute name" },
+            ),
+        ];
+        for (name, bytes, error) in cases {
+            assert_eq!(LoginOrTls::decode(&bytes), Err(error), "{name}");
+        }
+    }
+}

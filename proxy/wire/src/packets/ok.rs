@@ -129,3 +129,79 @@ fn read_info<'a>(cursor: &mut Cursor<'a>, capabilities: CapabilityFlags) -> Deco
         _ => Ok(cursor.rest()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACK: CapabilityFlags = CapabilityFlags::CLIENT_SESSION_TRACK;
+    const PLAIN: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41;
+
+    fn cases() -> Vec<(&'static [u8], CapabilityFlags, OkPacket)> {
+        let status = StatusFlags::SERVER_STATUS_AUTOCOMMIT;
+        let no_index = status | StatusFlags::SERVER_STATUS_NO_INDEX_USED;
+        let tracked = status | StatusFlags::SERVER_SESSION_STATE_CHANGED;
+        let info = b"Rows matched: 1  Changed: 1  Warnings: 0".to_vec();
+        let plain = OkPacket { status, ..OkPacket::default() };
+        vec![
+            (b"\0\0\0\x02\0\0\0", PLAIN, plain.clone()),
+            (b"\0\0\0\x02\0\0\0", TRACK, plain.clone()),
+            (
+                b"\0\x01\0\x22\0\0\0(Rows matched: 1  Changed: 1  Warnings: 0",
+                PLAIN,
+                OkPacket { affected_rows: 1, status: no_index, info, ..OkPacket::default() },
+            ),
+            (
+                b"\0\0\0\x02\x40\0\0\0\x0D\x01\x0B\x0Awire_probe",
+                TRACK,
+                OkPacket {
+                    status: tracked,
+                    session_track: b"\x01\x0B\x0Awire_probe".to_vec(),
+                    ..OkPacket::default()
+                },
+            ),
+            (b"\xFE\0\0\x02\0\x01\0", TRACK, OkPacket { header: OkPacket::END_HEADER, warnings: 1, ..plain }),
+            (
+                b"\0\xFC\xE8\x03\xFD\0\0\x01\x02\0\0\0",
+                PLAIN,
+                OkPacket { affected_rows: 1000, last_insert_id: 65_536, status, ..OkPacket::default() },
+            ),
+        ]
+    }
+
+    #[test]
+    fn captured_packets_are_read_and_written() {
+        for (bytes, capabilities, ok) in cases() {
+            assert_eq!(OkPacket::decode(bytes, capabilities), Ok(ok.clone()));
+            let mut out = Vec::new();
+            ok.encode(capabilities, &mut out);
+            assert_eq!(out, bytes);
+        }
+    }
+
+    #[test]
+    fn session_state_is_not_sent_to_those_who_did_not_ask() {
+        let (_, _, ok) = cases().remove(3);
+        let mut out = Vec::new();
+        ok.encode(PLAIN, &mut out);
+        assert_eq!(out, b"\0\0\0\x02\0\0\0");
+    }
+
+    #[test]
+    fn a_text_without_a_length_is_read_too() {
+        let ok = OkPacket::decode(b"\0\0\0\x02\0\0\0Records: 2", PLAIN).unwrap();
+        assert_eq!(ok.info, b"Records: 2");
+    }
+
+    #[test]
+    fn cut_packets_are_refused() {
+        for (bytes, capabilities, ok) in cases() {
+            for len in 0..7 {
+                assert!(OkPacket::decode(&bytes[..len], capabilities).is_err());
+            }
+            if !ok.session_track.is_empty() {
+                assert!(OkPacket::decode(&bytes[..bytes.len() - 1], capabilities).is_err());
+            }
+        }
+    }
+}

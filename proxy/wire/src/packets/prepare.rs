@@ -97,3 +97,21 @@ impl PrepareAnswer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captured_answer_is_read_and_written() {
+        let prepared = PrepareOk { statement_id: 1, columns: 2, params: 1, warnings: 0 };
+        let bytes = b"\0\x01\0\0\0\x02\0\x01\0\0\0\0";
+        assert_eq!(PrepareOk::decode(bytes), Ok(prepared));
+        let mut out = Vec::new();
+        prepared.encode(&mut out);
+        assert_eq!(out, bytes);
+        assert_eq!(PrepareOk::decode(&bytes[..9]), Ok(prepared));
+        assert!(PrepareOk::decode(&bytes[..8]).is_err());
+        assert!(PrepareOk::decode(b"\xFF").is_err());
+    }
+}

@@ -67,3 +67,50 @@ fn zip_attributes(bound: Bound<'_>) -> Vec<QueryAttribute<'_>> {
         .map(|(of, value)| QueryAttribute { name: of.name.clone(), column_type: of.column_type, value })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMED: CapabilityFlags = CapabilityFlags::CLIENT_QUERY_ATTRIBUTES;
+
+    #[test]
+    fn without_attributes_every_byte_is_text() {
+        let found = query_text(b"\0\x01select 1", CapabilityFlags::empty()).unwrap();
+        assert_eq!(found, QueryText { text_range: 0..10, attributes: Vec::new() });
+    }
+
+    #[test]
+    fn the_text_follows_the_attributes() {
+        let attribute = |name: &str, value| QueryAttribute { name: name.into(), column_type: 254, value };
+        let cases: [(&[u8], Vec<QueryAttribute<'_>>); 3] = [
+            (b"\0\x01select 1", vec![]),
+            (b"\x01\x01\0\x01\xFE\0\x01a\x02hiselect 1", vec![attribute("a", BinaryValue::Bytes(b"hi"))]),
+            (
+                b"\x02\x01\x02\x01\xFE\0\x01a\xFE\0\x01b\x02hiselect 1",
+                vec![attribute("a", BinaryValue::Bytes(b"hi")), attribute("b", BinaryValue::Null)],
+            ),
+        ];
+        for (bytes, attributes) in cases {
+            let found = query_text(bytes, NAMED).unwrap();
+            assert_eq!(&bytes[found.text_range], b"select 1");
+            assert_eq!(found.attributes, attributes);
+        }
+    }
+
+    #[test]
+    fn what_mysql_calls_malformed_is_refused() {
+        for bytes in [&b""[..], b"\0", b"select 1", b"\0\x02select 1", b"\x01\x01\0\x01\xFE\0\x01a\x20hi"] {
+            assert!(query_text(bytes, NAMED).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_written_only_where_it_is_due() {
+        for (capabilities, expected) in [(NAMED, &b"\0\x01"[..]), (CapabilityFlags::empty(), b"")] {
+            let mut out = Vec::new();
+            put_query_prefix(capabilities, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+}

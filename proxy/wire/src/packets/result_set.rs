@@ -72,3 +72,27 @@ pub fn encode_end(capabilities: CapabilityFlags, status: StatusFlags, warnings: 
         false => EofPacket { warnings, status }.encode(out),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_written_as_mysql_writes_it() {
+        let columns = [ColumnDefinition::uint("1")];
+        let rows = [vec![Cell::from(1u64)]];
+        let status = StatusFlags::SERVER_STATUS_AUTOCOMMIT;
+        let result = ResultSet { columns: &columns, rows: &rows, status, warnings: 0 };
+        let (mut out, mut seq) = (BytesMut::new(), 1);
+        result.write(&mut out, &mut seq, CapabilityFlags::empty(), RowFormat::Text);
+        let expected = [
+            &b"\x01\0\0\x01\x01"[..],
+            b"\x17\0\0\x02\x03def\0\0\0\x011\0\x0C\x3F\0\x15\0\0\0\x08\xA0\0\0\0\0",
+            b"\x05\0\0\x03\xFE\0\0\x02\0",
+            b"\x02\0\0\x04\x011",
+            b"\x05\0\0\x05\xFE\0\0\x02\0",
+        ];
+        assert_eq!(out, expected.concat());
+        assert_eq!(seq, 6);
+    }
+}

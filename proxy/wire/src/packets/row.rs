@@ -207,3 +207,89 @@ fn print(digits: &mut [u8; 20], value: impl std::fmt::Display) -> &[u8] {
     let left = if full { 0 } else { rest.len() };
     &digits[..20 - left]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn captured_text_rows_are_read() {
+        type Case<'a> = (&'a [u8], &'a [Option<&'a [u8]>]);
+        let cases: [Case<'_>; 4] = [
+            (b"\x011\x01y", &[Some(b"1"), Some(b"y")]),
+            (b"\x012\xFB", &[Some(b"2"), None]),
+            (b"\x013\0", &[Some(b"3"), Some(b"")]),
+            (b"\xFB\xFB", &[None, None]),
+        ];
+        for (bytes, cells) in cases {
+            assert_eq!(decode_text_row(bytes).collect::<Decoded<Vec<_>>>().as_deref(), Ok(cells));
+            let mut out = Vec::new();
+            encode_text_row(cells.iter().copied(), &mut out);
+            assert_eq!(out, bytes);
+        }
+    }
+
+    #[test]
+    fn a_cut_row_ends_with_an_error() {
+        let cells: Vec<_> = decode_text_row(b"\x011\x05y").collect();
+        assert_eq!(cells, [Ok(Some(&b"1"[..])), Err(DecodeError::Truncated { field: "cell" })]);
+    }
+
+    fn column(column_type: ColumnType) -> ColumnDefinition {
+        ColumnDefinition { column_type, ..ColumnDefinition::int("c") }
+    }
+
+    #[test]
+    fn cells_go_out_as_their_columns_say() {
+        use ColumnType::*;
+        let text = |text: &'static str| Cell::from(text);
+        let cases: [(ColumnType, Cell<'_>, &[u8]); 10] = [
+            (MYSQL_TYPE_LONGLONG, Cell::Int(-5), b"\0\0\xFB\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
+            (MYSQL_TYPE_LONGLONG, Cell::UInt(7), b"\0\0\x07\0\0\0\0\0\0\0"),
+            (MYSQL_TYPE_LONG, Cell::Int(1), b"\0\0\x01\0\0\0"),
+            (MYSQL_TYPE_TINY, Cell::Int(-1), b"\0\0\xFF"),
+            (MYSQL_TYPE_LONG, text("42"), b"\0\0\x2A\0\0\0"),
+            (MYSQL_TYPE_LONG, text("no number"), b"\0\0\0\0\0\0"),
+            (MYSQL_TYPE_VAR_STRING, text("abc"), b"\0\0\x03abc"),
+            (MYSQL_TYPE_VAR_STRING, Cell::Int(i64::MIN), b"\0\0\x14-9223372036854775808"),
+            (MYSQL_TYPE_VAR_STRING, Cell::UInt(u64::MAX), b"\0\0\x1418446744073709551615"),
+            (MYSQL_TYPE_LONG, Cell::Null, b"\0\x04"),
+        ];
+        for (column_type, cell, expected) in cases {
+            let mut out = Vec::new();
+            encode_binary_row(&[column(column_type)], std::slice::from_ref(&cell), &mut out);
+            assert_eq!(out, expected, "{column_type:?} {cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_captured_binary_row_is_read() {
+        let columns = [column(ColumnType::MYSQL_TYPE_LONG), ColumnDefinition::text("b")];
+        let read = decode_binary_row(b"\0\0\x05\0\0\0\x01z", &columns).unwrap();
+        assert_eq!(read, [BinaryValue::Int(5), BinaryValue::Bytes(b"z")]);
+        for bytes in [&b""[..], b"\x01", b"\0", b"\0\0\x05\0", b"\0\0\x05\0\0\0\x01zz"] {
+            assert!(decode_binary_row(bytes, &columns).is_err(), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_survive_both_formats(cells in prop::collection::vec(
+            prop::option::of(prop::collection::vec(any::<u8>(), 0..300)), 1..40))
+        {
+            let row: Vec<Cell<'_>> = cells.iter().map(|cell| Cell::from(cell.as_deref())).collect();
+            let mut out = Vec::new();
+            encode_text_cells(&row, &mut out);
+            let read: Vec<_> = decode_text_row(&out).map(|cell| cell.unwrap().map(<[u8]>::to_vec)).collect();
+            prop_assert_eq!(&read, &cells);
+
+            let columns: Vec<_> = cells.iter().map(|_| ColumnDefinition::text("c")).collect();
+            out.clear();
+            encode_binary_row(&columns, &row, &mut out);
+            let expected: Vec<_> =
+                cells.iter().map(|cell| cell.as_deref().map_or(BinaryValue::Null, BinaryValue::Bytes)).collect();
+            prop_assert_eq!(decode_binary_row(&out, &columns), Ok(expected));
+        }
+    }
+}

@@ -120,3 +120,42 @@ fn text(data: &mut Vec<u8>, value: &[u8], kind: u8) -> u8 {
     put_lenenc_bytes(data, value);
     kind
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captured_entries_are_read_and_written() {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let cases: [(&[u8], SessionTrack); 8] = [
+            (
+                b"\0\x0A\x08sql_mode\0",
+                SessionTrack::SystemVariable { name: text("sql_mode"), value: Vec::new() },
+            ),
+            (b"\x01\x06\x05mysql", SessionTrack::Schema(text("mysql"))),
+            (b"\x02\x011", SessionTrack::StateChange(true)),
+            (b"\x02\x010", SessionTrack::StateChange(false)),
+            (b"\x03\x08\0\x06uuid:1", SessionTrack::Gtids(text("uuid:1"))),
+            (b"\x04\x01\0", SessionTrack::TransactionCharacteristics(Vec::new())),
+            (b"\x05\x09\x08T_R___S_", SessionTrack::TransactionState(text("T_R___S_"))),
+            (b"\x63\x02ab", SessionTrack::Other { kind: 0x63, data: text("ab") }),
+        ];
+        let (mut all, mut entries) = (Vec::new(), Vec::new());
+        for (bytes, entry) in cases {
+            let mut out = Vec::new();
+            entry.encode(&mut out);
+            assert_eq!(out, bytes);
+            all.extend_from_slice(bytes);
+            entries.push(entry);
+        }
+        assert_eq!(SessionTrack::decode_all(&all), Ok(entries));
+    }
+
+    #[test]
+    fn cut_and_overfull_entries_are_refused() {
+        for bytes in [&b"\x01"[..], b"\x01\x06\x05mysq", b"\x01\x07\x05mysqlx", b"\0\x02\x09a", b"\x03\0"] {
+            assert!(SessionTrack::decode_all(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Only the end is looked for; the bytes go to the server as they are. Next: [`super::ResponseTracker::resume_after_infile`].
 
-use super::{Event, Progress};
+use super::answer::{Event, Progress};
 use crate::frame::{FrameError, HEADER, Header, MAX_PAYLOAD};
 
 /// Follows a file on its way from the client.

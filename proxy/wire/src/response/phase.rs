@@ -2,7 +2,7 @@
 //!
 //! Pure: from a packet's length and first byte to its role. What the packet then changes is [`super::tracker`]'s.
 
-use super::{MAX_METADATA, PacketRole, ProtocolError, ResponseKind};
+use super::answer::{MAX_METADATA, PacketRole, ProtocolError, ResponseKind};
 use crate::frame::MAX_PAYLOAD;
 use crate::packets::eof::EofPacket;
 use crate::packets::err::ErrPacket;

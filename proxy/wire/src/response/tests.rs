@@ -5,7 +5,9 @@ use mysql_common::constants::{CapabilityFlags, StatusFlags};
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::DecodeError;
 use crate::frame::{HEADER, Header, MAX_PAYLOAD, write_packet};
+use crate::hex::hex;
 
 const CAPTURED: &str = include_str!("../../testdata/responses.txt");
 
@@ -34,10 +36,7 @@ fn parse(line: &'static str) -> Answer {
     let mut capabilities = CapabilityFlags::CLIENT_PROTOCOL_41;
     capabilities.set(CapabilityFlags::CLIENT_DEPRECATE_EOF, fields[2] == "deprecate_eof");
     capabilities.set(CapabilityFlags::CLIENT_SESSION_TRACK, fields[3] == "track");
-    let bytes = fields[4].as_bytes().chunks(2);
-    let bytes =
-        bytes.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
-    Answer { name: fields[0], kind, capabilities, bytes }
+    Answer { name: fields[0], kind, capabilities, bytes: hex(fields[4]) }
 }
 
 /// Feeds the answer in chunks of the given sizes, over and over, with what was not consumed kept; the client's file takes two

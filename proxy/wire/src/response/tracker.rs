@@ -4,11 +4,11 @@
 
 use mysql_common::constants::{CapabilityFlags, StatusFlags};
 
-use super::phase::Phase;
-use super::{
+use super::answer::{
     Event, MAX_COLUMNS, MAX_SESSION_TRACK, PacketEvent, PacketRole, Progress, ProtocolError, ResponseKind,
     Summary,
 };
+use super::phase::Phase;
 use crate::codec::Cursor;
 use crate::frame::{HEADER, Header, MAX_PAYLOAD};
 use crate::packets::eof::EofPacket;
