@@ -2,7 +2,7 @@
 //!
 //! A payload of [`MAX_PAYLOAD`] bytes goes on in the next packet; one logical packet may thus be several physical ones.
 //! Nothing here knows what a payload means. Responses are not read with this: they are followed without being joined,
-//! in [`crate::response`]. Next: [`crate::packets`].
+//! in [`crate::response`]. Next: `packets`.
 
 use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;

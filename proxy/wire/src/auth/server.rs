@@ -21,7 +21,7 @@ const FAST_SUCCEEDED: u8 = 3;
 const FULL_NEEDED: u8 = 4;
 
 /// Checked in place of an account that does not exist. That someone may find its password is no matter: the answer is no.
-const DECOY: &[u8] = b"$A$00A$podway decoy salt 20..........................................";
+const DECOY: &[u8] = b"$A$00A$podway decoy salt 20...........................................";
 
 /// What is known of an account.
 #[derive(Clone, Default, PartialEq, Eq)]

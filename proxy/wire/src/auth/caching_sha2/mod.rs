@@ -2,7 +2,7 @@
 //!
 //! A server keeps two things. The account's *authentication string* is slow to compute on purpose, and needs the password.
 //! The *verifier*, `SHA256(SHA256(password))`, is learnt whenever a full exchange succeeds, and checks the scrambles of all
-//! later logins; it never leaves memory. Next: [`crypt`], the slow hash.
+//! later logins; it never leaves memory. Next: `crypt`, the slow hash.
 
 mod crypt;
 
