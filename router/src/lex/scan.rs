@@ -9,9 +9,6 @@ use super::class::is_word;
 use super::literal::LiteralKind;
 use crate::charset::ClientCharset;
 
-/// Strings that are still open after so many bytes are searched with wide instructions.
-const SHORT_STRING: usize = 24;
-
 /// How a string's end is recognised.
 #[derive(Clone, Copy)]
 pub(crate) struct Quoting {
@@ -21,19 +18,28 @@ pub(crate) struct Quoting {
 }
 
 /// The end of the string or quoted name whose quote is at `at`; None if it never ends.
+#[inline]
 pub(crate) fn quoted(sql: &[u8], at: usize, quoting: Quoting) -> Option<usize> {
+    if quoting.charset.has_low_trail_bytes() {
+        return quoted_multibyte(sql, at, quoting);
+    }
     let quote = sql[at];
-    let multibyte = quoting.charset.has_low_trail_bytes();
+    let escape = if quoting.backslash { b'\\' } else { quote };
     let mut i = at + 1;
     loop {
-        if !multibyte && i > at + SHORT_STRING {
-            let rest = sql.get(i..)?;
-            i += if quoting.backslash {
-                memchr::memchr2(quote, b'\\', rest)?
-            } else {
-                memchr::memchr(quote, rest)?
-            };
+        i += memchr::memchr2(quote, escape, sql.get(i..)?)?;
+        if sql[i] == quote && sql.get(i + 1) != Some(&quote) {
+            return Some(i + 1);
         }
+        i += 2;
+    }
+}
+
+/// The same where a byte of a longer character may look like a quote or a backslash.
+fn quoted_multibyte(sql: &[u8], at: usize, quoting: Quoting) -> Option<usize> {
+    let quote = sql[at];
+    let mut i = at + 1;
+    loop {
         let byte = *sql.get(i)?;
         if byte == quote {
             if sql.get(i + 1) != Some(&quote) {
@@ -42,10 +48,8 @@ pub(crate) fn quoted(sql: &[u8], at: usize, quoting: Quoting) -> Option<usize> {
             i += 2;
         } else if byte == b'\\' && quoting.backslash {
             i += 2;
-        } else if multibyte && byte >= 0x80 {
-            i += quoting.charset.char_len(&sql[i..]);
         } else {
-            i += 1;
+            i += if byte >= 0x80 { quoting.charset.char_len(&sql[i..]) } else { 1 };
         }
     }
 }
