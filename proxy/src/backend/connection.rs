@@ -1,6 +1,6 @@
 //! One connection to a server and the state that was applied to it: what its owner may rely on, and what it has to change first.
 //!
-//! It closes itself when dropped. One that is dropped in the middle of a command, or of a transaction, has its thread on the server ended too, so that
+//! It closes itself when dropped. One that is dropped in the middle of a command has its thread on the server ended too, so that
 //! neither work nor locks outlive it. It never decides what to send.
 
 use std::io;
@@ -383,7 +383,8 @@ pub(super) fn query_payload(sql: &[u8], capabilities: CapabilityFlags) -> Vec<u8
 
 impl Drop for BackendConnection {
     fn drop(&mut self) {
-        if !self.busy && !self.in_transaction() {
+        // At rest, the server sees the connection end at once, and rolls back. At work, it would only see it when it is done.
+        if !self.busy {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

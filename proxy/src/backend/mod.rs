@@ -16,4 +16,4 @@ pub use pool::{Fit, PoolKey, ServerPool};
 pub use pools::Pools;
 pub use rows::Rows;
 pub use settings::{Settings, UserVariables, quoted_identifier, string_literal};
-pub use statements::{BackendStatement, Description};
+pub use statements::Description;

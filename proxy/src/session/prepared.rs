@@ -234,11 +234,11 @@ impl Session {
             statement.schema_version = map.schema_version;
         }
         let params = statement.normal.param_count();
-        if statement.plan.statement != Statement::Query && params == 0 {
+        if *statement.plan.statement() != Statement::Query && params == 0 {
             let text = statement.text.clone();
             return self.query_prepared_text(&text).await;
         }
-        if matches!(statement.plan.statement, Statement::Set(_) | Statement::Kill { .. }) {
+        if matches!(statement.plan.statement(), Statement::Set(_) | Statement::Kill { .. }) {
             return Err(ClientError::not_supported("parameters in this statement").into());
         }
         let malformed = |error: podway_wire::DecodeError| {

@@ -124,7 +124,7 @@ impl Session {
     pub(super) fn rewriting(&self, plan: &Plan, spot: &Spot) -> Rewriting {
         Rewriting {
             names: spot.name_change(),
-            rows: plan.effects.contains(Effects::READS_SYSTEM_SCHEMA),
+            rows: plan.effects().contains(Effects::READS_SYSTEM_SCHEMA),
             binary: self.place.binary,
             more_follows: self.place.more_follows,
             first_sequence: self.place.sequence,
@@ -158,7 +158,7 @@ impl Session {
     /// A shard for a statement that every shard answers alike: the transaction's own where it has one, else home.
     fn any_shard(&self, keyspace: &Keyspace, plan: &Plan) -> podway_model::ShardIndex {
         let pinned = || self.held.iter().find(|held| held.is_pinned()).map(|held| held.pool().id());
-        let preferred = match plan.effects.contains(Effects::PINS) {
+        let preferred = match plan.effects().contains(Effects::PINS) {
             true => pinned().or(self.state.transaction.server()),
             false => self.state.transaction.server().or_else(pinned),
         };
@@ -185,7 +185,7 @@ impl Session {
         map: &Map,
         route: Route,
     ) -> Result<(), ProxyError> {
-        if !plan.effects.contains(Effects::IMPLICIT_COMMIT) || !self.state.transaction.is_open() {
+        if !plan.effects().contains(Effects::IMPLICIT_COMMIT) || !self.state.transaction.is_open() {
             return Ok(());
         }
         let server = self.spot(map, plan, route)?.pool.id();
@@ -231,9 +231,9 @@ impl Session {
             | Effects::ASSIGNS_USER_VARIABLES
             | Effects::PINS
             | Effects::MANY_RESULTS;
-        let variables = plan.effects.intersects(needs_variables).then_some(&self.state.variables);
+        let variables = plan.effects().intersects(needs_variables).then_some(&self.state.variables);
         connection.synchronise(&spot.schema, &self.state.settings, variables).await?;
-        if plan.effects.intersects(Effects::READS_LAST_INSERT_ID | Effects::PINS | Effects::MANY_RESULTS) {
+        if plan.effects().intersects(Effects::READS_LAST_INSERT_ID | Effects::PINS | Effects::MANY_RESULTS) {
             connection.synchronise_last_insert_id(self.state.last_insert_id).await?;
         }
         if !self.runs_outside(plan) {
@@ -245,7 +245,7 @@ impl Session {
     /// A statement that every shard answers alike does not settle where the transaction goes.
     fn runs_outside(&self, plan: &Plan) -> bool {
         let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
-        matches!(plan.target, Target::Any { .. } | Target::Nowhere) && !plan.effects.intersects(binds)
+        matches!(plan.target, Target::Any { .. } | Target::Nowhere) && !plan.effects().intersects(binds)
     }
 
     /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT.
@@ -290,7 +290,7 @@ impl Session {
         let physical =
             |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
         let facts = Facts {
-            database: self.state.database.as_ref().map(Name::as_str),
+            database: self.state.database.as_ref(),
             physical: &physical,
             connection_id: self.handle.id.into(),
             row_count: self.state.row_count,
@@ -346,7 +346,7 @@ impl Session {
                 return answer;
             }
         };
-        if plan.effects.intersects(PINNING) {
+        if plan.effects().intersects(PINNING) {
             connection.pin();
         }
         self.settle(connection);
@@ -365,8 +365,16 @@ impl Session {
         if summary.result_sets {
             state.found_rows = summary.rows;
         }
-        if !plan.effects.contains(Effects::READS_DIAGNOSTICS) {
+        if !plan.effects().contains(Effects::READS_DIAGNOSTICS) {
             state.warnings.clear();
+        }
+        // In this order: each of these leaves what the next asks for.
+        if summary.warnings > 0 && !plan.effects().contains(Effects::READS_DIAGNOSTICS) {
+            self.state.warnings = warnings(connection).await?;
+        }
+        if plan.effects().contains(Effects::CALC_FOUND_ROWS) {
+            let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
+            self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
         }
         if summary.last_insert_id != 0 {
             // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
@@ -374,13 +382,6 @@ impl Session {
             let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.last_insert_id);
             connection.note_last_insert_id(id);
             self.state.last_insert_id = id;
-        }
-        if plan.effects.contains(Effects::CALC_FOUND_ROWS) {
-            let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
-            self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
-        }
-        if summary.warnings > 0 && !plan.effects.contains(Effects::READS_DIAGNOSTICS) {
-            self.state.warnings = warnings(connection).await?;
         }
         Ok(())
     }

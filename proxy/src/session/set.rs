@@ -97,8 +97,7 @@ impl Session {
             let texts: Vec<Vec<u8>> =
                 sorted.sent.iter().map(|assignment| text_of(planned, assignment)).collect();
             let rebuilt = [b"SET ".as_slice(), &texts.join(b", ".as_slice())].concat();
-            self.set_on_server(planned, if all_sent { planned.sql } else { &rebuilt }, &sorted, &mut state)
-                .await?
+            self.set_on_server(planned, (!all_sent).then_some(rebuilt), &sorted, &mut state).await?
         };
         // The server's part may have ended or begun a transaction; the rest is as it was put together above.
         state.transaction = std::mem::take(&mut self.state.transaction);
@@ -146,15 +145,19 @@ impl Session {
     async fn set_on_server(
         &mut self,
         planned: &Planned<'_>,
-        sql: &[u8],
+        rebuilt: Option<Vec<u8>>,
         sorted: &Sorted<'_>,
         state: &mut SessionState,
     ) -> Result<OkPacket, ProxyError> {
         let route = self.route(planned)?;
         let spot = self.spot(&planned.map, &planned.plan, route)?;
         let mut connection = self.acquire(&planned.plan, &spot).await?;
+        let sql = rebuilt.unwrap_or_else(|| {
+            let mut rewritten = Vec::new();
+            if self.rewritten_text(planned, &spot, &mut rewritten) { rewritten } else { planned.sql.to_vec() }
+        });
         let done = async {
-            let ok = connection.execute(sql).await?;
+            let ok = connection.execute(&sql).await?;
             read_back(&mut connection, &sorted.sent, state).await.map(|()| ok)
         };
         let done = done.await;

@@ -72,7 +72,7 @@ impl Session {
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
         let planned = Planned { sql, normal, map, plan };
-        if planned.plan.statement == Statement::Query {
+        if *planned.plan.statement() == Statement::Query {
             return self.run_text(&planned, is_command).await.map(|()| Flow::Next);
         }
         Box::pin(self.special(&planned, is_command)).await
@@ -121,7 +121,7 @@ impl Session {
         if let podway_router::Target::Refused(error) = &planned.plan.target {
             return Err(ClientError::from(error.clone()).into());
         }
-        match &planned.plan.statement {
+        match planned.plan.statement() {
             Statement::Empty => {
                 return Err(
                     ClientError::new(ErrorCode { number: 1065, state: *b"42000" }, "Query was empty").into()

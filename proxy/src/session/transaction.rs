@@ -73,7 +73,7 @@ impl Session {
         };
         match self.take_transaction() {
             Some(mut connection) => {
-                let text = protocol_text(&planned.plan.statement, chain);
+                let text = protocol_text(&planned.plan.statement(), chain);
                 self.pass(&mut connection, text.as_bytes())
                     .await
                     .inspect_err(|_| self.state.transaction = Transaction::None)?;
@@ -125,7 +125,7 @@ impl Session {
             let answer = self.pass_statement(&mut connection, planned).await;
             return self.finish(connection, &planned.plan, answer).await.map(|_| ());
         }
-        match (&planned.plan.statement, self.state.transaction.is_open()) {
+        match (planned.plan.statement(), self.state.transaction.is_open()) {
             (Statement::Savepoint(_), true) => self.state.transaction.set_savepoint(name)?,
             // Outside a transaction a savepoint is gone with its own statement.
             (Statement::Savepoint(_), false) => {}

@@ -131,7 +131,9 @@ impl Transaction {
         match self {
             Transaction::Open(open) if open != server => Transaction::Open(open),
             _ if open_there => Transaction::Open(server),
-            Transaction::Pending { .. } | Transaction::None | Transaction::Open(_) => Transaction::None,
+            // A statement that ran outside it says nothing of it.
+            Transaction::Pending { .. } => self,
+            Transaction::None | Transaction::Open(_) => Transaction::None,
         }
     }
 }
@@ -157,6 +159,13 @@ mod tests {
         assert_eq!(transaction.admits(ServerId(2)), Ok(()));
         assert_eq!(transaction.admits(ServerId(3)), Err(TransactionError::SecondServer));
         assert_eq!(transaction.after_answer(ServerId(2), false), Transaction::None);
+    }
+
+    #[test]
+    fn a_statement_that_ran_outside_leaves_a_transaction_to_begin_later() {
+        let pending = Transaction::begin(Begin::default());
+        assert_eq!(pending.clone().after_answer(ServerId(1), false), pending);
+        assert_eq!(pending.after_answer(ServerId(1), true), Transaction::Open(ServerId(1)));
     }
 
     #[test]

@@ -1,0 +1,249 @@
+//! A pod: servers, accounts, the map over them and a proxy that follows it. One per test binary is enough for most tests
+//! ([`Pod::shared`]); each test then has keyspaces of its own. Servers are gone when the process is.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use mysql_async::{Conn, OptsBuilder};
+use podway::local_mysql::{LocalServer, ServerOptions};
+use podway::provision::{AdminLogin, create_user, ensure_account, quote_name, read_account, read_facts};
+use podway_model::{ClusterSecret, Map, NameRule, Revision, Server, ServerId};
+use podway_proxy::ProxyConfig;
+use podway_topology_api::{MapPublisher, MapWatch, map_channel};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::proxy_seam::{RunningProxy, start_proxy};
+use crate::servers::{harness, mysql_source};
+use crate::users::{APP, Grant, Password, User};
+
+/// What a pod is to be.
+#[derive(Clone, Debug)]
+pub struct PodOptions {
+    /// How many servers it starts with.
+    pub servers: usize,
+    /// Further options of mysqld's.
+    pub server_args: Vec<String>,
+    /// Whether there is a proxy before them.
+    pub has_proxy: bool,
+    /// What the proxy is told besides the defaults.
+    pub configure: fn(&mut ProxyConfig),
+}
+
+/// Running servers, the map over them and a proxy.
+#[derive(Debug)]
+pub struct Pod {
+    servers: Mutex<Vec<Arc<LocalServer>>>,
+    server_args: Vec<String>,
+    users: Mutex<Vec<User>>,
+    secret: ClusterSecret,
+    publisher: MapPublisher,
+    watch: MapWatch,
+    /// Held while a new map is made of the last one.
+    change: Mutex<()>,
+    proxy: Option<RunningProxy>,
+}
+
+impl Default for PodOptions {
+    fn default() -> PodOptions {
+        PodOptions { servers: 4, server_args: Vec::new(), has_proxy: true, configure: |_| {} }
+    }
+}
+
+impl Pod {
+    /// The pod of this test binary: four servers and a proxy. Started by the first test that asks.
+    pub async fn shared() -> &'static Pod {
+        static SHARED: OnceCell<Pod> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async {
+                Pod::start(PodOptions::default()).await.unwrap_or_else(|error| panic!("no pod: {error:#}"))
+            })
+            .await
+    }
+
+    /// Starts a pod. Its proxy runs on the harness's runtime, so the pod may outlive the test that started it.
+    pub async fn start(options: PodOptions) -> anyhow::Result<Pod> {
+        harness().spawn(Pod::start_here(options)).await?
+    }
+
+    async fn start_here(options: PodOptions) -> anyhow::Result<Pod> {
+        let secret = ClusterSecret::new(&rand_bytes());
+        let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
+        let mut pod = Pod {
+            servers: Mutex::default(),
+            server_args: options.server_args,
+            users: Mutex::default(),
+            secret,
+            publisher,
+            watch,
+            change: Mutex::default(),
+            proxy: None,
+        };
+        pod.add_servers(options.servers).await?;
+        pod.add_user(User::new(APP.0, Password::Sha2(APP.1.to_owned()))).await?;
+        if options.has_proxy {
+            pod.proxy = Some(start_proxy(pod.secret.clone(), pod.watch.clone(), options.configure).await?);
+        }
+        Ok(pod)
+    }
+
+    /// Starts further servers, at once, with all the pod's users, and puts them into the map; returns their numbers.
+    pub async fn add_servers(&self, count: usize) -> anyhow::Result<Vec<ServerId>> {
+        let options = ServerOptions { extra_args: self.server_args.clone(), ..ServerOptions::default() };
+        let source = tokio::task::spawn_blocking(mysql_source).await?;
+        let started = LocalServer::start_all_async(source, vec![options; count]).await?;
+        let mut added = Vec::new();
+        for server in started {
+            let mut servers = self.servers.lock().await;
+            let id = ServerId(u32::try_from(servers.len())?);
+            let login = AdminLogin::of(&server);
+            servers.push(Arc::new(server));
+            drop(servers);
+            let facts = read_facts(&mut login.connect().await?).await?;
+            self.change_map(|map| {
+                map.names = facts.names();
+                map.put_server(facts.server(id, &login));
+            })
+            .await?;
+            for user in self.users.lock().await.iter() {
+                self.bring(user, id).await?;
+            }
+            added.push(id);
+        }
+        Ok(added)
+    }
+
+    /// A server of the pod.
+    pub async fn server(&self, id: ServerId) -> Arc<LocalServer> {
+        Arc::clone(&self.servers.lock().await[id.0 as usize])
+    }
+
+    /// The map as it is now.
+    pub fn map(&self) -> Arc<Map> {
+        self.publisher.current()
+    }
+
+    /// A watch on the pod's map.
+    pub fn watch(&self) -> MapWatch {
+        self.watch.clone()
+    }
+
+    /// The secret that the proxy's passwords are derived from.
+    pub fn secret(&self) -> &ClusterSecret {
+        &self.secret
+    }
+
+    /// Publishes a changed map, as the topology would.
+    pub async fn change_map(&self, change: impl FnOnce(&mut Map)) -> anyhow::Result<()> {
+        let _alone = self.change.lock().await;
+        let mut map = (*self.publisher.current()).clone();
+        change(&mut map);
+        map.revision = Revision(map.revision.0 + 1);
+        map.schema_version += 1;
+        Ok(self.publisher.publish(map)?)
+    }
+
+    /// Makes a user on every server, and puts its account into the map.
+    pub async fn add_user(&self, user: User) -> anyhow::Result<()> {
+        let account = match (user.unsalted_account(), &user.password) {
+            (Some(account), _) => account,
+            (None, Password::Sha2(password)) => {
+                let mut conn = self.admin(ServerId(0)).await?;
+                create_user(&mut conn, &user.account_name(), password).await?;
+                read_account(&mut conn, &user.account_name()).await?
+            }
+            (None, _) => anyhow::bail!("{} has a password of no kind", user.name),
+        };
+        self.change_map(|map| {
+            map.accounts.retain(|known| known.name != account.name);
+            map.accounts.push(Arc::new(account));
+        })
+        .await?;
+        let servers = u32::try_from(self.servers.lock().await.len())?;
+        for id in (0..servers).map(ServerId) {
+            self.bring(&user, id).await?;
+        }
+        self.users.lock().await.push(user);
+        Ok(())
+    }
+
+    /// Grants anew what users may do: keyspaces that came later have schemas that earlier grants could not name.
+    pub(crate) async fn bring_all_users(&self, id: ServerId) -> anyhow::Result<()> {
+        for user in self.users.lock().await.iter() {
+            if user.grants.iter().any(|grant| grant.keyspace.is_some()) {
+                self.bring(user, id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn bring(&self, user: &User, id: ServerId) -> anyhow::Result<()> {
+        let map = self.map();
+        let name = user.account_name();
+        let account = map.accounts.iter().find(|account| account.name == name).context("no such account")?;
+        let server = map.server(id).with_context(|| format!("no {id}"))?;
+        let password = self.secret.backend_password(&name, &server.uuid);
+        let grants: Vec<String> = user.grants.iter().flat_map(|grant| grant_texts(grant, &map, id)).collect();
+        ensure_account(&mut self.admin(id).await?, account, &grants, &password).await?;
+        Ok(())
+    }
+
+    /// A connection to a server, beside the proxy, as its administrator.
+    pub async fn admin(&self, id: ServerId) -> anyhow::Result<Conn> {
+        Ok(AdminLogin::of(&*self.server(id).await).connect().await?)
+    }
+
+    /// Where the proxy accepts clients. Panics in a pod without one.
+    pub fn address(&self) -> SocketAddr {
+        self.proxy.as_ref().map(|proxy| proxy.address).unwrap_or_else(|| panic!("this pod has no proxy"))
+    }
+
+    /// The proxy. Panics in a pod without one.
+    pub fn proxy(&self) -> &RunningProxy {
+        self.proxy.as_ref().unwrap_or_else(|| panic!("this pod has no proxy"))
+    }
+
+    /// Options of a client of the proxy's, as [`APP`]; override what a test wants otherwise.
+    pub fn client_options(&self) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname(self.address().ip().to_string())
+            .tcp_port(self.address().port())
+            .user(Some(APP.0))
+            .pass(Some(APP.1))
+            .prefer_socket(false)
+    }
+
+    /// Options of a client of a server's, beside the proxy, as [`APP`].
+    pub fn direct_options(&self, id: ServerId) -> anyhow::Result<OptsBuilder> {
+        let map = self.map();
+        let server: &Server = map.server(id).with_context(|| format!("no {id}"))?;
+        Ok(OptsBuilder::default()
+            .ip_or_hostname(server.host.to_string())
+            .tcp_port(server.port)
+            .user(Some(APP.0))
+            .pass(Some(APP.1))
+            .prefer_socket(false))
+    }
+
+    /// A connection through the proxy, as [`APP`], without a current database.
+    pub async fn connect(&self) -> anyhow::Result<Conn> {
+        Ok(Conn::new(self.client_options()).await?)
+    }
+}
+
+/// The grant on one server: one text for each of the keyspace's schemas there.
+fn grant_texts(grant: &Grant, map: &Map, id: ServerId) -> Vec<String> {
+    let Some(keyspace) = &grant.keyspace else {
+        return vec![format!("{} ON *.*", grant.privileges)];
+    };
+    let shards = map.keyspace_spelled(keyspace).map(|keyspace| keyspace.shards.as_slice()).unwrap_or_default();
+    let schemas: BTreeSet<&str> =
+        shards.iter().filter(|shard| shard.server == id).map(|shard| shard.schema.as_str()).collect();
+    schemas.into_iter().map(|schema| format!("{} ON {}.*", grant.privileges, quote_name(schema))).collect()
+}
+
+/// A secret of this pod's own.
+fn rand_bytes() -> [u8; 32] {
+    rand::random()
+}

@@ -1,0 +1,5 @@
+//! A client's work through the proxy on real shards: statements on one shard, sessions over pooled connections, transactions, prepared
+//! statements, and what is refused.
+
+mod routing;
+mod shop;
