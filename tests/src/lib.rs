@@ -1,1 +1,20 @@
-//! The harness: real servers, a map over them, and a proxy before them, for the tests in `tests/`.
+//! The harness: real servers, a map over them and a proxy before them, for the tests in `tests/`; and the checker of the repository's
+//! own structure. Tests say what they need in these words and never start processes or build maps themselves.
+//!
+//! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
+//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → [`structure`].
+
+mod eventually;
+mod keyspace;
+mod pod;
+mod proxy_seam;
+mod servers;
+pub mod structure;
+mod users;
+
+pub use eventually::{eventually, eventually_async};
+pub use keyspace::TestKeyspace;
+pub use pod::{Pod, PodOptions};
+pub use proxy_seam::RunningProxy;
+pub use servers::{harness, mysql_client, mysql_source};
+pub use users::{APP, Grant, Password, User};

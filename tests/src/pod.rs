@@ -237,7 +237,8 @@ fn grant_texts(grant: &Grant, map: &Map, id: ServerId) -> Vec<String> {
     let Some(keyspace) = &grant.keyspace else {
         return vec![format!("{} ON *.*", grant.privileges)];
     };
-    let shards = map.keyspace_spelled(keyspace).map(|keyspace| keyspace.shards.as_slice()).unwrap_or_default();
+    let shards =
+        map.keyspace_spelled(keyspace).map(|keyspace| keyspace.shards.as_slice()).unwrap_or_default();
     let schemas: BTreeSet<&str> =
         shards.iter().filter(|shard| shard.server == id).map(|shard| shard.schema.as_str()).collect();
     schemas.into_iter().map(|schema| format!("{} ON {}.*", grant.privileges, quote_name(schema))).collect()

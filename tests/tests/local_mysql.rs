@@ -39,8 +39,11 @@ fn ask(server: &LocalServer, sql: &str) -> String {
     })
 }
 
+/// Whether the process runs: one that has ended and whom nobody has waited for does not.
 fn is_alive(pid: &str) -> bool {
-    Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().unwrap().success()
+    let is_known = Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().unwrap().success();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    is_known && !status.lines().any(|line| line.starts_with("State:") && line.contains('Z'))
 }
 
 #[track_caller]

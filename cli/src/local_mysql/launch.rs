@@ -34,6 +34,8 @@ pub(super) struct Launch<'a> {
     pub(super) program: &'a Program,
     pub(super) data: &'a Path,
     pub(super) container: &'a str,
+    /// Whether commits must outlive the machine, and not the server's process alone.
+    pub(super) is_durable: bool,
     pub(super) extra_args: &'a [String],
 }
 
@@ -146,6 +148,9 @@ impl Launch<'_> {
         ];
         let mut options = vec![data, format!("--port={port}").into()];
         options.extend(fixed.map(OsString::from));
+        if !self.is_durable {
+            options.extend(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2"].map(OsString::from));
+        }
         options.extend(self.extra_args.iter().map(OsString::from));
         options
     }

@@ -151,10 +151,11 @@ pub(super) fn version_of(command: &mut Command) -> Result<String, ProgramError> 
     Ok(version::parse(&String::from_utf8_lossy(&output.stdout))?)
 }
 
-/// The last thing that a failed program said.
+/// What a failed program complained of: its first line that is called an error, as mysqld does, else its last.
 pub(super) fn complaint(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    let error = said.lines().find(|line| line.contains("[ERROR]"));
+    let last = error.or_else(|| said.lines().rev().find(|line| !line.trim().is_empty()));
     last.map_or_else(|| output.status.to_string(), str::to_owned)
 }
 

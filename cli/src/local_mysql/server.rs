@@ -135,6 +135,7 @@ impl LocalServer {
             program: &source.inner.program,
             data: &data,
             container: &container,
+            is_durable: keeps_data,
             extra_args: &options.extra_args,
         };
         match launch.run(options.port, &mut guardian) {
@@ -239,6 +240,7 @@ impl LocalServer {
             program: &self.source.inner.program,
             data: &self.data,
             container: &self.container,
+            is_durable: self.keeps_data,
             extra_args: &self.extra_args,
         };
         let up = launch.run(Some(self.port), guardian).map_err(|error| not_started(&self.data, error))?;

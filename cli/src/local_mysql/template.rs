@@ -1,10 +1,10 @@
-//! The data directory that all others are copied from: made once per mysqld by `--initialize-insecure`, started and stopped once so
-//! that certificates and dictionaries are there, and given a random root password, because other users of the machine can reach the
-//! port too. It is never served itself.
+//! The data directory that all others are copied from: made once per mysqld by `--initialize-insecure`, and
+//! given a random root password in the same run, because other users of the machine can reach the port too. It is never served itself.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,7 +16,7 @@ use super::cache::{Cache, beside, remove_dir};
 use super::program::{Place, Program, complaint};
 
 /// Rises when templates are made otherwise than before.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// The file in each data directory with the password of `root`.
 const PASSWORD_FILE: &str = "podway-root-password";
@@ -72,42 +72,29 @@ fn make(program: &Program, scratch: &Path) -> Result<(), TemplateError> {
     let data = scratch.join("data");
     let password: String = rand::rng().sample_iter(Alphanumeric).take(24).map(char::from).collect();
     let accounts = scratch.join("accounts.sql");
-    fs::write(&accounts, account_statements(program, &password))?;
-    let stop = scratch.join("stop.sql");
-    fs::write(&stop, "SHUTDOWN;\n")?;
-    let file_option = |name: &str, path: &Path| {
+    write_secret(&accounts, &account_statements(program, &password))?;
+    let option = |name: &str, path: &Path| {
         let mut option = OsString::from(name);
         option.push(path);
         option
     };
-    let common = [
-        file_option("--datadir=", &data),
+    let options = [
+        "--initialize-insecure".into(),
+        option("--datadir=", &data),
+        option("--init-file=", &accounts),
         "--innodb-redo-log-capacity=8M".into(),
-        "--log-error-verbosity=1".into(),
     ];
-    let runs = [
-        vec!["--initialize-insecure".into(), file_option("--init-file=", &accounts)],
-        vec![
-            "--skip-networking".into(),
-            "--mysqlx=OFF".into(),
-            "--socket=mysql.sock".into(),
-            "--disable-log-bin".into(),
-            file_option("--init-file=", &stop),
-        ],
-    ];
-    for options in runs {
-        run(program, scratch, &[&common[..], &options].concat())?;
-    }
+    run(program, scratch, &options)?;
     if !data.join("mysql.ibd").exists() {
         let said =
             "it wrote nothing there (does a Docker daemon on another machine serve this one?)".to_owned();
         return Err(TemplateError::Initialize { folder: scratch.display().to_string(), said });
     }
-    fs::write(data.join(PASSWORD_FILE), password)?;
-    for leftover in ["auto.cnf", "mysql.sock", "mysql.sock.lock"] {
-        let _ = fs::remove_file(data.join(leftover));
+    write_secret(&data.join(PASSWORD_FILE), &password)?;
+    match fs::remove_file(data.join("auto.cnf")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// One statement a line, as `--init-file` wants it. A contained server sees its clients come from the bridge's address.
@@ -131,9 +118,14 @@ fn run(program: &Program, scratch: &Path, options: &[OsString]) -> Result<(), Te
     Err(TemplateError::Initialize { folder: scratch.display().to_string(), said: complaint(&output) })
 }
 
-/// Copies files and folders; the standard library shares the blocks where the file system can.
+/// Writes a new file that only this user can read.
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    File::options().create_new(true).write(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+/// Copies files and folders, with their permissions; the standard library shares the blocks where the file system can.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+    DirBuilder::new().mode(0o700).create(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

@@ -1,0 +1,35 @@
+//! What all tests of one process share: the MySQL they start servers from, and the runtime that outlives each test's own.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use podway::local_mysql::{FindOptions, MysqlSource, Tools};
+use tokio::runtime::Runtime;
+
+/// The MySQL of this machine, found or fetched once. Panics with what was tried and what to do if there is none.
+pub fn mysql_source() -> &'static MysqlSource {
+    static SOURCE: LazyLock<MysqlSource> = LazyLock::new(|| {
+        MysqlSource::find(&FindOptions::from_env(), &|what| eprintln!("{what}"))
+            .unwrap_or_else(|error| panic!("{error}"))
+    });
+    &SOURCE
+}
+
+/// The path of MySQL's own `mysql` client.
+pub fn mysql_client() -> PathBuf {
+    Tools::of(mysql_source())
+        .find("mysql", &|what| eprintln!("{what}"))
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The runtime for what is shared between tests: a `#[tokio::test]` takes its tasks with it when it ends.
+pub fn harness() -> &'static Runtime {
+    static HARNESS: LazyLock<Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .thread_name("harness")
+            .enable_all()
+            .build()
+            .unwrap_or_else(|error| panic!("no runtime for the harness: {error}"))
+    });
+    &HARNESS
+}
