@@ -40,7 +40,7 @@ pub use packets::eof::EofPacket;
 pub use packets::err::ErrPacket;
 pub use packets::execute::Execute;
 pub use packets::greeting::{Greeting, ServerHello};
-pub use packets::login::{Login, LoginOrTls, TlsRequest};
+pub use packets::login::{Login, LoginOrTls, MAX_LOGIN, TlsRequest};
 pub use packets::ok::{OkPacket, OkView};
 pub use packets::prepare::{PrepareAnswer, PrepareOk};
 pub use packets::query::{QueryAttribute, QueryText, put_query_prefix, query_text};

@@ -168,6 +168,11 @@ impl ServerAuth {
         }
     }
 
+    /// Whether the next packet may cost milliseconds of hashing, which an async caller will want to spend elsewhere.
+    pub fn is_costly(&self) -> bool {
+        matches!(self.state, State::Password | State::Ciphertext)
+    }
+
     /// Whether the client sent a password: error 1045's text says so.
     pub fn password_used(&self) -> bool {
         self.client.password_used

@@ -37,6 +37,10 @@ pub(crate) struct Binding<'a, 'f> {
     pub(crate) long_data: &'f dyn Fn(usize) -> Option<&'a [u8]>,
 }
 
+/// The most values in one packet: as many parameters as a statement may have, and as many attributes. It keeps a small packet
+/// that announces a huge number from costing memory.
+const MAX_VALUES: usize = 2 * u16::MAX as usize;
+
 impl<'a> Bound<'a> {
     /// A block of no values.
     pub(crate) fn empty() -> Self {
@@ -44,6 +48,9 @@ impl<'a> Bound<'a> {
     }
 
     pub(crate) fn read(cursor: &mut Cursor<'a>, binding: &Binding<'a, '_>) -> Decoded<Bound<'a>> {
+        if binding.count > MAX_VALUES {
+            return Err(DecodeError::BadArguments);
+        }
         let null_bitmap = cursor.bytes(binding.count.div_ceil(8), "NULL bitmap")?;
         let new_params_bound = cursor.u8("new-types flag")? != 0;
         let types = match (new_params_bound, binding.previous_types.get(..binding.count)) {

@@ -187,7 +187,7 @@ mod tests {
                 NAMED,
                 [HEAD_COUNTED, b"\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"].concat(),
                 1,
-                truncated("NULL bitmap"),
+                DecodeError::BadArguments,
             ),
         ];
         for (name, capabilities, bytes, params, error) in cases {

@@ -9,6 +9,9 @@ use mysql_common::constants::CapabilityFlags;
 use super::attributes::{Attributes, put_attributes, read_attributes};
 use crate::codec::{Cursor, DecodeError, Decoded, put_lenenc_bytes, put_null_terminated};
 
+/// The longest packet worth waiting for from someone who has not logged in: attributes have 64 KiB, the rest far less.
+pub const MAX_LOGIN: usize = 1 << 17;
+
 /// Bytes before the user name; a packet that ends there and announces TLS is a [`TlsRequest`].
 const FIXED: usize = 32;
 

@@ -118,11 +118,9 @@ impl ResponseTracker {
     #[inline]
     fn skip_rows(&mut self, buf: &[u8], mut at: usize) -> Result<usize, ProtocolError> {
         let (mut seq, mut rows) = (self.seq, 0);
-        while let Some(head) = buf.get(at..).and_then(|rest| rest.first_chunk::<{ HEADER + 1 }>()) {
-            let word = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let len = (word & 0xFF_FFFF) as usize;
-            let found = (word >> 24) as u8;
-            if len == 0 || len == MAX_PAYLOAD || head[HEADER] >= EofPacket::HEADER || found != seq {
+        while let Some(&[a, b, c, found, first]) = buf.get(at..).and_then(<[u8]>::first_chunk) {
+            let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+            if len == 0 || len == MAX_PAYLOAD || first >= EofPacket::HEADER || found != seq {
                 break;
             }
             rows += 1;

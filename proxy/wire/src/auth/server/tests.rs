@@ -118,6 +118,7 @@ fn logins_that_one_packet_decides() {
 fn check(name: &str, is_tls: bool, account: Option<StoredAccount>, said: &[(&[u8], AuthStep)]) {
     let (mut auth, step) = begin(&login(Some(SHA2), &sha2(b"secret")), is_tls, account);
     assert_eq!(step, send(ASK_FOR_PASSWORD), "{name}");
+    assert!(auth.is_costly());
     for (packet, expected) in said {
         assert_eq!(auth.on_packet(packet), *expected, "{name}: {packet:?}");
     }
@@ -237,4 +238,11 @@ fn nothing_secret_is_printed() {
 fn the_decoy_costs_what_an_account_costs() {
     assert!(caching_sha2::is_authentication_string(DECOY));
     assert_eq!(DECOY[..7], caching_sha2::authentication_string(b"x", b"ABCDEFGHIJKLMNOPQRST")[..7]);
+}
+
+#[test]
+fn a_login_can_move_to_another_thread() {
+    fn movable<T: Send + 'static>(_: &T) {}
+    movable(&machine());
+    assert!(!machine().is_costly());
 }
