@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     fn block(len: usize) -> Vec<u8> {
-        let value = vec![b'x'; len - 4 - 1];
+        let value = vec![b'x'; len - 4];
         let mut out = Vec::new();
         put_attributes(&mut out, &[(Vec::new(), value)]);
         out
