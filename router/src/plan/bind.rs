@@ -131,6 +131,14 @@ impl<'s> Binding<'s> {
         Ok(binding)
     }
 
+    /// Whether every table, of which there is one at least, is in a keyspace of one shard.
+    pub(super) fn is_of_single_keyspaces(&self) -> bool {
+        let mut tables =
+            self.sources.iter().filter(|bound| !matches!(bound.place, Place::Derived)).peekable();
+        let is_single = |bound: &Bound| bound.keyspace.as_ref().is_some_and(|keyspace| keyspace.is_single());
+        tables.peek().is_some() && tables.all(is_single)
+    }
+
     fn folded(&self, at: usize) -> Result<String, RouterError> {
         let name = self.t.name(at).ok_or_else(unreadable)?;
         Ok(self.ctx.map.names.fold(&name).into_owned())

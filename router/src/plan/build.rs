@@ -102,7 +102,7 @@ impl Planning<'_> {
         if mentions.all_single(self.ctx) {
             return self.single(&mentions);
         }
-        let target = self.several();
+        let target = self.several(&mentions);
         let every_keyspace_single = self.ctx.map.keyspaces().all(|keyspace| keyspace.is_single());
         match (target, self.ctx.map.default_keyspace()) {
             (Err(_), Some(keyspace)) if mentions.is_empty(self.ctx) && every_keyspace_single => {
@@ -142,8 +142,10 @@ impl Planning<'_> {
         }
         let nothing_used =
             binding.sources.is_empty() && !is_show && found.sketch.foreign_functions.is_empty();
-        let tableless = matches!(self.plan.verb(), Verb::Select | Verb::Values | Verb::Do | Verb::Set);
+        let tableless = matches!(self.plan.verb(), Verb::Select | Verb::Values | Verb::Do | Verb::Set)
+            && refused_verb(self.plan).is_none();
         if nothing_used && tableless && !found.sketch.needs_home && mentions.keyspaces.is_empty() {
+            self.plan.names.elsewhere = self.ctx.keyspace != Some(&fallback);
             splices::understood(self.plan, &binding, None);
             return Ok(Target::Any { keyspace: Some(fallback) });
         }
@@ -155,7 +157,7 @@ impl Planning<'_> {
             None => used.first().cloned().unwrap_or(fallback),
         };
         self.plan.names.neighbours = used.into_iter().filter(|name| *name != keyspace).collect();
-        self.plan.names.elsewhere = self.ctx.keyspace.is_some_and(|current| *current != keyspace);
+        self.plan.names.elsewhere = self.ctx.keyspace != Some(&keyspace);
         splices::understood(self.plan, &binding, found.show);
         Ok(Target::Whole { keyspace })
     }
@@ -165,22 +167,29 @@ impl Planning<'_> {
         names.neighbours = mentions.keyspaces.iter().filter(|name| **name != keyspace).cloned().collect();
         names.suspects = mentions.unknown.clone();
         names.ambiguous = mentions.ambiguous.clone();
-        names.elsewhere = self.ctx.keyspace.is_some_and(|current| *current != keyspace);
+        names.elsewhere = self.ctx.keyspace != Some(&keyspace);
         splices::unread(self.plan, self.t, mentions);
         Ok(Target::Whole { keyspace })
     }
 
     /// Some keyspace concerned has several shards: nothing goes anywhere that is not understood.
-    fn several(&mut self) -> Result<Target, RouterError> {
+    fn several(&mut self, mentions: &Mentions) -> Result<Target, RouterError> {
         let (ctx, t) = (self.ctx, self.t);
         if let Some(what) = refused_verb(self.plan) {
             return Err(RouterError::unsupported(what));
         }
         let found = self.sketch()?;
         if let Some(show) = found.show {
+            let about = usize::from(matches!(show, Subject::Table { .. }));
+            if found.sketch.sources.len() > about {
+                return Err(RouterError::unsupported("a subquery in SHOW over several shards"));
+            }
             return self.show(show, &found.sketch);
         }
         let binding = Binding::new(ctx, t, &found.sketch)?;
+        if binding.is_of_single_keyspaces() {
+            return self.single(mentions);
+        }
         let verb = self.plan.verb();
         let target = if found.needs == Needs::Structure {
             self.structure(&binding)?
@@ -188,10 +197,7 @@ impl Planning<'_> {
             let target = decide(&binding)?;
             at_home(target, verb, &self.plan.recognised)
         };
-        self.plan.names.elsewhere = match (self.ctx.keyspace, keyspace_of(&target)) {
-            (Some(current), Some(keyspace)) => current != keyspace,
-            _ => false,
-        };
+        self.plan.names.elsewhere = self.ctx.keyspace != keyspace_of(&target);
         splices::understood(self.plan, &binding, None);
         Ok(target)
     }

@@ -347,7 +347,7 @@ impl Walker<'_> {
         let is_alias = match t.class(last) {
             Class::Quoted => !t.after_dot(last),
             Class::Word => !t.after_dot(last) && !functions::is_operator(t.text(last)) && !t.is(last, "END"),
-            Class::Literal(_, kind) => kind.is_text() && !matches!(t.class(before), Class::Literal(..)),
+            Class::Literal(_, kind) => kind.is_text(),
             _ => false,
         };
         operand_before && is_alias

@@ -31,9 +31,7 @@ impl Walker<'_> {
         let block = self.block(None);
         let at = skip_words(t, at, &["LOW_PRIORITY", "IGNORE"]);
         let at = self.from(at, end, block)?;
-        for source in self.sketch.blocks[block].sources.clone() {
-            self.sketch.sources[source].role = Role::Change;
-        }
+        self.set_changing(block);
         if !t.is(at, "SET") {
             return Err(self.lost(at));
         }
@@ -62,11 +60,19 @@ impl Walker<'_> {
                 return Err(self.lost(at));
             }
             at = self.from(at + 1, end, block)?;
+            self.set_changing(block);
         }
         while at < end {
             at = self.write_clause(at, end, block)?;
         }
         Ok(())
+    }
+
+    /// Marks a block's tables as those that the statement may change.
+    fn set_changing(&mut self, block: BlockId) {
+        for &source in &self.sketch.blocks[block].sources {
+            self.sketch.sources[source].role = Role::Change;
+        }
     }
 
     /// Whether `FROM a, b USING …` follows: a list of targets, not a table.
@@ -215,12 +221,7 @@ impl Walker<'_> {
         Ok(columns)
     }
 
-    fn value_rows(
-        &mut self,
-        at: usize,
-        end: usize,
-        block: BlockId,
-    ) -> Result<(Rows, usize), RouterError> {
+    fn value_rows(&mut self, at: usize, end: usize, block: BlockId) -> Result<(Rows, usize), RouterError> {
         let t = self.t;
         let mut rows = Vec::new();
         let mut at = at;
