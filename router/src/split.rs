@@ -15,7 +15,7 @@ use crate::sql_mode::SqlMode;
 pub fn split_statements(sql: &[u8], mode: SqlMode, charset: ClientCharset) -> Vec<Range<usize>> {
     let mut n = Normalised::new();
     if memchr::memchr(b';', sql).is_none() || n.run(sql, mode, charset).is_err() {
-        return vec![0..sql.len()];
+        return std::iter::once(0..sql.len()).collect();
     }
     let tokens: Vec<Token> = n.tokens().collect();
     let mut statements = Vec::new();

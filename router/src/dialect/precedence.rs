@@ -194,9 +194,9 @@ impl Dialect for PodwayDialect {
     }
 
     fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
-        // `INTERVAL 1 DAY + x OR y`: what belongs to the sum is not worth knowing.
-        let leads_sum = matches!(left, Expr::Interval(_)) && parser.peek_token_ref().token == Token::Plus;
-        leads_sum.then(|| Err(ParserError::ParserError("INTERVAL before what it is added to".into())))
+        // MySQL groups `INTERVAL 1 DAY + x OR y` and `a + INTERVAL 1 DAY * b` like nothing else: not worth knowing.
+        let leads = matches!(left, Expr::Interval(_)) && infix_precedence(parser) >= SUM;
+        leads.then(|| Err(ParserError::ParserError("INTERVAL before an arithmetic operator".into())))
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {

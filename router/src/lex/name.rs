@@ -38,7 +38,8 @@ pub fn name_text<'a>(
 fn unquote(text: &[u8], charset: ClientCharset, backslash: bool) -> Option<Cow<'_, [u8]>> {
     let (&quote, rest) = text.split_first()?;
     let inside = rest.strip_suffix(&[quote])?;
-    if !inside.contains(&quote) && !(backslash && inside.contains(&b'\\')) {
+    let escapes = inside.contains(&quote) || (backslash && inside.contains(&b'\\'));
+    if !escapes {
         return Some(Cow::Borrowed(inside));
     }
     let mut out = Vec::with_capacity(inside.len());

@@ -152,7 +152,8 @@ fn what_never_ends_and_what_mysql_refuses_is_a_syntax_error() {
 
 #[test]
 fn strings_know_their_introducer_and_whether_they_continue() {
-    let cases: [(&str, &[(Option<&str>, bool)]); 14] = [
+    type Found<'a> = (Option<&'a str>, bool);
+    let cases: [(&str, &[Found<'_>]); 14] = [
         ("SELECT _latin1'a'", &[(Some("latin1"), false)]),
         ("SELECT _LATIN1 /* c */ 'a' 'b'", &[(Some("latin1"), false), (None, true)]),
         ("SELECT 'a' -- x\n 'b'", &[(None, false), (None, true)]),
