@@ -1,0 +1,147 @@
+//! The demo's servers: started, filled with schemas, tables and the account, and drawn as a map. Rows of sharded tables are not its
+//! business. Read next: `load`.
+
+use std::sync::Arc;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use podway_model::{
+    AccountName, HostPattern, Keyspace, Map, NameRule, Revision, ServerId, Shard, ShardIndex,
+};
+
+use super::args::Plan;
+use super::error::DemoError;
+use super::layout::{Layout, Rows};
+use super::shop::{COUNTRIES, KEYSPACE, Lies, ShopTable, TABLES};
+use crate::local_mysql::{LocalServer, MysqlSource, ServerError, ServerOptions};
+use crate::provision::{
+    AdminLogin, Declaration, create_schema, create_user, declare, ensure_account, quote_name, read_account,
+    read_facts, read_table,
+};
+use crate::schema_grant::schema_grant;
+
+/// The running servers.
+pub(super) struct Cluster {
+    servers: Vec<(ServerId, Arc<LocalServer>)>,
+}
+
+impl Cluster {
+    /// Starts all servers at once.
+    pub(super) async fn start(source: &MysqlSource, plan: &Plan) -> Result<Cluster, DemoError> {
+        let numbers = plan.layout.servers();
+        let options = numbers
+            .iter()
+            .map(|&number| ServerOptions { data: plan.data_dir(number), ..ServerOptions::default() });
+        let started = LocalServer::start_all_async(source, options.collect()).await?;
+        let servers = started.into_iter().map(Arc::new);
+        Ok(Cluster { servers: numbers.into_iter().map(ServerId).zip(servers).collect() })
+    }
+
+    /// Makes schemas, tables, reference rows and the account, as far as they are missing, and draws the map.
+    pub(super) async fn prepare(&self, layout: &Layout) -> Result<Map, DemoError> {
+        let shards = layout.shards();
+        for (index, shard) in shards.iter().enumerate() {
+            let mut conn = self.admin(shard.server).await?;
+            prepare_shard(&mut conn, shard, ShardIndex(index as u16), layout.rows).await?;
+        }
+        let mut map = Map::empty(NameRule::default());
+        (map.revision, map.schema_version) = (Revision(1), 1);
+        for (id, server) in &self.servers {
+            let login = AdminLogin::of(server);
+            let facts = read_facts(&mut login.connect().await?).await?;
+            map.names = facts.names();
+            map.put_server(facts.server(*id, &login));
+        }
+        let home = &shards[0];
+        let mut conn = self.admin(home.server).await?;
+        let mut keyspace = Keyspace::evenly(map.names.name(KEYSPACE), shards.clone())?;
+        for table in &TABLES {
+            let definition = read_table(&mut conn, home.schema.as_str(), table.name).await?;
+            let declared = declare(map.names, &definition, &table.declaration())?;
+            keyspace.tables.insert(declared.name.clone(), Arc::new(declared));
+        }
+        map.put_keyspace(keyspace)?;
+        self.bring_account(layout, &mut map).await?;
+        Ok(map)
+    }
+
+    /// Makes the user on the first server, and brings the account to all, with all privileges on the shop's schemas and on no other.
+    async fn bring_account(&self, layout: &Layout, map: &mut Map) -> Result<(), DemoError> {
+        let name = AccountName { user: layout.user.as_str().into(), host: HostPattern::new("%") };
+        let mut first = self.admin(self.servers[0].0).await?;
+        create_user(&mut first, &name, &layout.password).await?;
+        let account = read_account(&mut first, &name).await?;
+        for (id, server) in &self.servers {
+            let here = layout.shards().into_iter().filter(|shard| shard.server == *id);
+            let grants: Vec<String> =
+                here.map(|shard| schema_grant("ALL PRIVILEGES", shard.schema.as_str())).collect();
+            let password = layout.secret().backend_password(&name, server.uuid());
+            ensure_account(&mut self.admin(*id).await?, &account, &grants, &password).await?;
+        }
+        map.accounts.push(Arc::new(account));
+        Ok(())
+    }
+
+    /// How many servers there are.
+    pub(super) fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Stops all servers at once and waits for them. Those that fail are killed when this process is gone.
+    pub(super) async fn stop(self) -> Result<(), ServerError> {
+        let stopping: Vec<_> = self
+            .servers
+            .into_iter()
+            .map(|(_, server)| tokio::task::spawn_blocking(move || server.stop()))
+            .collect();
+        let mut result = Ok(());
+        for server in stopping {
+            result =
+                result.and(server.await.unwrap_or_else(|error| Err(std::io::Error::other(error).into())));
+        }
+        result
+    }
+
+    async fn admin(&self, id: ServerId) -> Result<Conn, DemoError> {
+        let found = self.servers.iter().find(|(server, _)| *server == id);
+        let server = found.map(|(_, server)| server).ok_or(ServerError::Stopped)?;
+        Ok(AdminLogin::of(server).connect().await?)
+    }
+}
+
+impl ShopTable {
+    fn declaration(&self) -> Declaration {
+        match self.lies {
+            Lies::By(column) => Declaration::sharded_by(&[column]),
+            Lies::Everywhere => Declaration::Reference,
+            Lies::AtHome => Declaration::Home,
+        }
+    }
+}
+
+/// Makes a shard's schema, its tables and its copy of the reference rows. What a start that was cut short left of the rows goes first.
+async fn prepare_shard(
+    conn: &mut Conn,
+    shard: &Shard,
+    index: ShardIndex,
+    rows: Rows,
+) -> Result<(), DemoError> {
+    let schema = shard.schema.as_str();
+    let doing = |what: &str| DemoError::doing(format!("{what} on {}", shard.id));
+    if rows == Rows::Loading {
+        let sql = format!("DROP DATABASE IF EXISTS {}", quote_name(schema));
+        conn.query_drop(sql).await.map_err(doing("dropping the half-loaded schema"))?;
+    }
+    create_schema(conn, schema).await?;
+    conn.query_drop(format!("USE {}", quote_name(schema))).await.map_err(doing("entering the schema"))?;
+    for table in TABLES.iter().filter(|table| table.lies != Lies::AtHome || index == ShardIndex(0)) {
+        conn.query_drop(table.create).await.map_err(doing(&format!("creating table {}", table.name)))?;
+    }
+    if rows == Rows::Loading {
+        // Writing reference tables through the proxy is not built yet: each copy is filled beside it.
+        conn.exec_batch("INSERT INTO countries (code, name) VALUES (?, ?)", COUNTRIES)
+            .await
+            .map_err(doing("loading countries"))?;
+    }
+    Ok(())
+}

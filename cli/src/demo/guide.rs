@@ -1,0 +1,94 @@
+//! What a demo tells its user once it is up: where it is, how to get in, what to try. Text only. Read next: `status`.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::layout::Layout;
+use super::shop::KEYSPACE;
+
+/// A statement for the user to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatementToTry {
+    /// What it shows.
+    pub shows: &'static str,
+    /// Its text; several statements are divided by blanks after their semicolons.
+    pub sql: &'static str,
+}
+
+/// The statements to try, in their order.
+pub const STATEMENTS: [StatementToTry; 5] = [
+    StatementToTry {
+        shows: "one customer, from the shard that has it",
+        sql: "SELECT * FROM customers WHERE id = 42;",
+    },
+    StatementToTry {
+        shows: "a join inside that shard, with the reference table's copy there",
+        sql: "SELECT c.name, n.name AS country, o.item, o.quantity * o.price AS total FROM orders o \
+              JOIN customers c ON c.id = o.customer_id JOIN countries n ON n.code = c.country_code \
+              WHERE o.customer_id = 42;",
+    },
+    StatementToTry {
+        shows: "a new row, on the shard where its customer is",
+        sql: "INSERT INTO orders (customer_id, id, item, quantity, price) VALUES (42, 900001, 'chess board', 1, 48.00);",
+    },
+    StatementToTry {
+        shows: "a transaction on one shard",
+        sql: "BEGIN; UPDATE customers SET email = 'ada@example.com' WHERE id = 42; COMMIT;",
+    },
+    StatementToTry {
+        shows: "many shards at once: not built yet, and refused with error 1235 rather than answered wrongly",
+        sql: "SELECT COUNT(*) FROM orders;",
+    },
+];
+
+/// What the guide is about.
+pub(super) struct Guide<'a> {
+    /// Where the proxy listens.
+    pub(super) address: SocketAddr,
+    /// Who may log in.
+    pub(super) layout: &'a Layout,
+    /// How many servers there are.
+    pub(super) servers: usize,
+    /// Their version.
+    pub(super) version: &'a str,
+    /// The client to call.
+    pub(super) client: &'a str,
+}
+
+impl Guide<'_> {
+    /// The text, on several lines.
+    pub(super) fn text(&self) -> String {
+        let Layout { user, password, .. } = self.layout;
+        let (ip, port) = (self.address.ip(), self.address.port());
+        let servers = if self.servers == 1 {
+            "1 MySQL server".to_owned()
+        } else {
+            format!("{} MySQL servers", self.servers)
+        };
+        let mut text = format!(
+            "\nPodway listens on {}, before {servers} ({}).\nCopy this line to get in:\n\n  {} -h{ip} -P{port} -u{user} -p{password} {KEYSPACE}\n\nand try:\n",
+            self.address, self.version, self.client
+        );
+        for StatementToTry { shows, sql } in STATEMENTS {
+            let _ = write!(text, "\n  -- {shows}\n  {sql}\n");
+        }
+        text.push_str("\nCtrl-C ends it all.\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_holds_the_address_the_line_to_copy_and_every_statement() {
+        let layout = Layout::new(1, true).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 6033));
+        let guide = Guide { address, layout: &layout, servers: 1, version: "9.7.4", client: "/cache/mysql" };
+        let text = guide.text();
+        assert!(text.contains("listens on 127.0.0.1:6033, before 1 MySQL server (9.7.4)"));
+        assert!(text.contains("\n  /cache/mysql -h127.0.0.1 -P6033 -udemo -pdemo shop\n"));
+        assert!(STATEMENTS.iter().all(|statement| text.contains(statement.sql)));
+    }
+}

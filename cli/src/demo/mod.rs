@@ -1,0 +1,22 @@
+//! `podway demo`: real MySQL servers on this machine, a small shop sharded over them, and a proxy before them, until Ctrl-C. It makes the
+//! map itself and hands it to the proxy through the same watch that the topology feeds. Nothing outlives it but a folder the user named.
+//!
+//! Reading order: [`args`](DemoArgs) (what was typed, what was decided) → `layout` (what a kept folder remembers) → `shop` (tables and
+//! rows) → `cluster` (servers, schemas, accounts, the map) → `load` (rows, through the proxy) → `guide` (what is printed) →
+//! `status` (the live line) → [`run`].
+
+mod args;
+mod cluster;
+mod error;
+mod guide;
+mod layout;
+mod load;
+mod run;
+mod shop;
+mod status;
+
+pub use args::DemoArgs;
+pub use error::DemoError;
+pub use guide::{STATEMENTS, StatementToTry};
+pub use layout::LayoutError;
+pub use run::run;

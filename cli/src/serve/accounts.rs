@@ -1,0 +1,179 @@
+//! Accounts that the servers have, adopted: each gets Podway's password as its second one on every server, and its own stays the first, so
+//! that direct clients go on as before. An account that this cannot be done to without harm is left alone, and the notes say why.
+//! Read next: `draw`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use mysql_async::prelude::Queryable;
+use podway_model::{Account, AccountName, ClusterSecret, Keyspace};
+
+use super::error::ServeError;
+use super::plan::{ServerPlan, UsersPlan};
+use super::servers::ReachedServer;
+use crate::provision::{AdminLogin, OwnPassword, ProvisionError, ensure_account, read_accounts};
+use crate::schema_grant::schema_grant;
+
+/// What adopting needs to know.
+pub(super) struct Adoption<'a> {
+    pub(super) users: &'a UsersPlan,
+    pub(super) secret: &'a ClusterSecret,
+    pub(super) plans: &'a [ServerPlan],
+    pub(super) keyspaces: &'a [Keyspace],
+}
+
+/// The accounts of one server.
+struct Listed {
+    /// Those that Podway can verify.
+    accounts: Vec<Account>,
+    /// All of them, with whether there is a second password.
+    taken: HashMap<(String, String), bool>,
+}
+
+/// What an account is on one server.
+enum Standing {
+    /// Podway can log in as it.
+    Ready,
+    /// It is there, and Podway cannot log in as it yet.
+    Adoptable(Account),
+    /// It is not there.
+    Missing,
+    /// It cannot be adopted without harm.
+    Blocked(&'static str),
+}
+
+impl Adoption<'_> {
+    /// Adopts the accounts that are wanted, and returns them as the map is to have them.
+    pub(super) async fn adopt(
+        &self,
+        servers: &mut [ReachedServer],
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Arc<Account>>, ServeError> {
+        let mut listed = Vec::new();
+        for server in servers.iter_mut() {
+            listed.push(list(server).await.map_err(ServeError::at(&server.name))?);
+        }
+        let all = || listed.iter().flat_map(|listed| &listed.accounts);
+        for user in self.users.missing_from(all()) {
+            notes.push(format!(
+                "user {user}: not adopted: no server has it with a password that Podway can verify"
+            ));
+        }
+        let mut adopted: Vec<Arc<Account>> = Vec::new();
+        for account in all() {
+            if adopted.iter().any(|known| known.name == account.name) {
+                continue;
+            }
+            match self.users.wants(account) {
+                Ok(false) => {}
+                Err(reason) => notes.push(format!("user {}: not adopted: {reason}", account.name)),
+                Ok(true) => {
+                    if self.adopt_one(account, &listed, servers, notes).await? {
+                        adopted.push(Arc::new(account.clone()));
+                    }
+                }
+            }
+        }
+        Ok(adopted)
+    }
+
+    /// Adopts one account on all servers, or on none.
+    async fn adopt_one(
+        &self,
+        account: &Account,
+        listed: &[Listed],
+        servers: &mut [ReachedServer],
+        notes: &mut Vec<String>,
+    ) -> Result<bool, ServeError> {
+        let name = &account.name;
+        let mut standings = Vec::new();
+        for (index, server) in servers.iter().enumerate() {
+            let standing = self.standing(account, index, &listed[index], &server.facts.uuid).await;
+            if let Standing::Blocked(reason) = standing {
+                notes.push(format!("user {name}: not adopted: on server {} {reason}", server.name));
+                return Ok(false);
+            }
+            standings.push(standing);
+        }
+        let mut done = Vec::new();
+        for (index, (server, standing)) in servers.iter_mut().zip(standings).enumerate() {
+            let (account, what) = match standing {
+                Standing::Adoptable(own) => (own, "adopted"),
+                Standing::Missing if self.users.grant.is_some() => (account.clone(), "made"),
+                Standing::Missing => (account.clone(), "made without privileges (users.grant gives some)"),
+                Standing::Ready | Standing::Blocked(_) => {
+                    done.push(format!("ready on {}", server.name));
+                    continue;
+                }
+            };
+            let password = self.secret.backend_password(name, &server.facts.uuid);
+            let grants = self.grants(server);
+            let own = ensure_account(&mut server.conn, &account, &grants, &password)
+                .await
+                .map_err(ServeError::at(&server.name))?;
+            done.push(format!("{what} on {}", server.name));
+            if own == OwnPassword::Dropped {
+                notes.push(format!(
+                    "user {name}: its own password is not known to server {}, which lacks its plugin",
+                    server.name
+                ));
+            }
+            if !self.gets_in(name, index, &password).await {
+                notes.push(format!(
+                    "user {name}: server {} lets nobody in as it from here; does its host fit this machine, or does it need TLS?",
+                    server.name
+                ));
+            }
+        }
+        notes.push(format!("user {name}: {}", done.join(", ")));
+        Ok(true)
+    }
+
+    async fn standing(&self, account: &Account, index: usize, listed: &Listed, uuid: &str) -> Standing {
+        let name = &account.name;
+        let key = (name.user.to_string(), name.host.as_str().to_owned());
+        let Some(&has_second) = listed.taken.get(&key) else { return Standing::Missing };
+        if self.gets_in(name, index, &self.secret.backend_password(name, uuid)).await {
+            return Standing::Ready;
+        }
+        match listed.accounts.iter().find(|own| own.name == *name) {
+            None => Standing::Blocked("it proves itself by a plugin that Podway does not know"),
+            Some(_) if has_second => Standing::Blocked(
+                "it has a second password that is not this cluster's, or may not come from here; ALTER USER … DISCARD OLD PASSWORD drops one",
+            ),
+            Some(own) if own.authentication_string.is_empty() => Standing::Blocked("it has no password"),
+            Some(own) => Standing::Adoptable(own.clone()),
+        }
+    }
+
+    /// Whether Podway can log in to a server as this very account.
+    async fn gets_in(&self, name: &AccountName, index: usize, password: &str) -> bool {
+        let login = AdminLogin {
+            user: name.user.to_string(),
+            password: password.to_owned(),
+            ..self.plans[index].login.clone()
+        };
+        let Ok(mut conn) = login.connect().await else { return false };
+        let current: Option<String> = conn.query_first("SELECT CURRENT_USER()").await.unwrap_or_default();
+        // Whether the connection ends well no longer matters.
+        let _ = conn.disconnect().await;
+        current == Some(format!("{}@{}", name.user, name.host.as_str()))
+    }
+
+    /// What the users are to be allowed on a server: on each schema of a shard there.
+    fn grants(&self, server: &ReachedServer) -> Vec<String> {
+        let Some(privileges) = &self.users.grant else { return Vec::new() };
+        let shards = self.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
+        let here = shards.filter(|shard| shard.server == server.server.id);
+        let schemas: BTreeSet<&str> = here.map(|shard| shard.schema.as_str()).collect();
+        schemas.into_iter().map(|schema| schema_grant(privileges, schema)).collect()
+    }
+}
+
+async fn list(server: &mut ReachedServer) -> Result<Listed, ProvisionError> {
+    let sql = "SELECT user, host, JSON_EXTRACT(user_attributes, '$.additional_password') IS NOT NULL FROM mysql.user";
+    let doing = |error| ProvisionError::Statement { doing: "reading mysql.user".to_owned(), error };
+    let rows: Vec<(String, String, bool)> = server.conn.query(sql).await.map_err(doing)?;
+    let taken = rows.into_iter().map(|(user, host, has_second)| ((user, host), has_second)).collect();
+    Ok(Listed { accounts: read_accounts(&mut server.conn).await?, taken })
+}

@@ -1,0 +1,61 @@
+//! A proxy from a cluster file, from its start to its end, as a straight line.
+
+use std::io::Write;
+use std::path::Path;
+
+use podway_proxy::{Proxy, ProxyConfig};
+use podway_topology_api::map_channel;
+
+use super::args::ProxyArgs;
+use super::draw::Draughtsman;
+use super::error::ServeError;
+use super::plan::ClusterPlan;
+use super::reread::Rereader;
+use crate::stop_signal::StopSignal;
+
+/// Serves until SIGINT or SIGTERM, then lets statements and transactions end within `shutdown_deadline`; a second signal does not wait.
+pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
+    let mut stop = StopSignal::install()?;
+    let (proxy, rereader) = tokio::select! {
+        started = start(&args) => started?,
+        () = stop.received() => return Ok(()),
+    };
+    say(&[format!("Podway listens on {}", proxy.local_addr())]);
+    tokio::select! {
+        () = rereader.follow() => {}
+        () = stop.received() => {}
+    }
+    tracing::info!("stopping: statements and transactions may end");
+    tokio::select! {
+        cut_off = proxy.stop() => match cut_off {
+            0 => tracing::info!("stopped"),
+            cut_off => tracing::warn!("stopped at shutdown_deadline with {cut_off} sessions in the middle of something"),
+        },
+        () = stop.received() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+async fn start(args: &ProxyArgs) -> Result<(Proxy, Rereader), ServeError> {
+    let path: &Path = &args.cluster;
+    let mut notes = Vec::new();
+    let plan = ClusterPlan::read(path, &mut notes)?;
+    let mut draughtsman = Draughtsman::default();
+    let drawn = draughtsman.draw(&plan, None, &mut notes).await;
+    // What was done before something failed was done all the same.
+    say(&notes);
+    let (publisher, watch) = map_channel(drawn?);
+    let mut config = ProxyConfig::new(args.listen, plan.secret.clone());
+    config.tls = args.tls();
+    std::iter::once(&plan.limits).chain(&args.limits).for_each(|limits| limits.apply(&mut config));
+    let proxy = Proxy::start(config, watch).await?;
+    Ok((proxy, Rereader::new(path, &plan, draughtsman, publisher)?))
+}
+
+/// For whoever started the proxy; somebody who has closed the pipe does not want to know.
+fn say(lines: &[String]) {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        let _ = writeln!(out, "{line}");
+    }
+}

@@ -1,0 +1,173 @@
+//! `podway proxy`: before servers that were there, with accounts that were theirs, and with a file that changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use nix::sys::signal::Signal;
+use podway::local_mysql::{FindOptions, LocalServer, MysqlSource, ServerOptions};
+use podway::provision::AdminLogin;
+
+use crate::podway::{Podway, connect, errno};
+
+/// Two servers with an application's schema on each, and a cluster file.
+struct Before {
+    servers: Vec<LocalServer>,
+    folder: tempfile::TempDir,
+}
+
+const TABLES: [&str; 4] = [
+    "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(40))",
+    "CREATE TABLE countries (code CHAR(2) PRIMARY KEY, name VARCHAR(40))",
+    "CREATE TABLE weights (id FLOAT PRIMARY KEY)",
+    "CREATE TABLE later (id BIGINT PRIMARY KEY)",
+];
+
+impl Before {
+    async fn start(servers: usize) -> Before {
+        let source = tokio::task::spawn_blocking(|| {
+            MysqlSource::find(&FindOptions::from_env(), &|what| eprintln!("{what}"))
+                .unwrap_or_else(|error| panic!("{error}"))
+        });
+        let options = vec![ServerOptions::default(); servers];
+        let servers = LocalServer::start_all_async(&source.await.unwrap(), options).await.unwrap();
+        let before = Before { servers, folder: tempfile::tempdir().unwrap() };
+        for (index, schema) in ["shop", "shop__2"].into_iter().take(before.servers.len()).enumerate() {
+            let mut admin = before.admin(index).await;
+            admin.query_drop(format!("CREATE DATABASE {schema}")).await.unwrap();
+            admin.query_drop(format!("USE {schema}")).await.unwrap();
+            for table in TABLES {
+                admin.query_drop(table).await.unwrap();
+            }
+            admin.query_drop("INSERT INTO countries VALUES ('NO', 'Norway')").await.unwrap();
+            admin.query_drop("CREATE USER app IDENTIFIED BY 'app''s own'").await.unwrap();
+            admin.query_drop(format!("GRANT ALL ON {schema}.* TO app")).await.unwrap();
+        }
+        before
+    }
+
+    async fn admin(&self, index: usize) -> Conn {
+        AdminLogin::of(&self.servers[index]).connect().await.unwrap()
+    }
+
+    /// Writes a cluster file of all servers, with this after them.
+    fn write(&self, rest: &str) -> PathBuf {
+        let mut text = "secret_file = \"cluster.secret\"\n".to_owned();
+        for (server, name) in self.servers.iter().zip(["a", "b"]) {
+            let (address, password) = (server.address(), server.root_password());
+            fs::write(self.folder.path().join(name), password).unwrap();
+            text += &format!(
+                "[servers.{name}]\naddress = \"{address}\"\nadmin_user = \"root\"\nadmin_password_file = \"{name}\"\n"
+            );
+        }
+        let path = self.folder.path().join("cluster.toml");
+        fs::write(&path, text + rest).unwrap();
+        path
+    }
+}
+
+const SHOP: &str = r#"
+[keyspaces.shop]
+shards = [{ server = "a" }, { server = "b", schema = "shop__2" }]
+[keyspaces.shop.tables]
+customers = { shard_by = ["id"] }
+countries = { reference = true }
+"#;
+
+fn proxy(cluster: &Path) -> Podway {
+    let cluster = cluster.to_str().unwrap();
+    Podway::start(&[
+        "proxy",
+        "--cluster",
+        cluster,
+        "--listen",
+        "127.0.0.1:0",
+        "--limit",
+        "shutdown_deadline=5s",
+    ])
+}
+
+#[tokio::test]
+async fn existing_servers_are_served_with_their_own_accounts() {
+    let before = Before::start(2).await;
+    let path = before.write(SHOP);
+    let mut podway = proxy(&path);
+    let address = podway.address();
+    let mut conn = connect(address, "app", "app's own", "shop").await.unwrap_or_else(|error| {
+        panic!("{error}; printed {}", podway.printed);
+    });
+    for id in 1..=20 {
+        conn.exec_drop("INSERT INTO customers VALUES (?, ?)", (id, format!("customer {id}"))).await.unwrap();
+    }
+    let name: Option<String> = conn.query_first("SELECT name FROM customers WHERE id = 7").await.unwrap();
+    assert_eq!(name.as_deref(), Some("customer 7"));
+    let mut counts = Vec::new();
+    for (index, schema) in ["shop", "shop__2"].into_iter().enumerate() {
+        let sql = format!("SELECT COUNT(*) FROM {schema}.customers");
+        counts.push(before.admin(index).await.query_first::<u64, _>(sql).await.unwrap().unwrap());
+    }
+    assert!(counts.iter().sum::<u64>() == 20 && counts.iter().all(|count| *count > 0), "{counts:?}");
+
+    let direct = format!("127.0.0.1:{}", before.servers[1].port()).parse().unwrap();
+    assert!(connect(direct, "app", "app's own", "shop__2").await.is_ok(), "direct clients go on");
+    assert!(connect(address, "app", "wrong", "shop").await.is_err());
+
+    // A changed file becomes a newer map: the table is no longer at home.
+    conn.query_drop("INSERT INTO later VALUES (1)").await.unwrap();
+    assert!(conn.query_drop("SELECT COUNT(*) FROM later").await.is_ok(), "whole at home");
+    before.write(&format!("{SHOP}later = {{ shard_by = [\"id\"] }}\n"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match conn.query_drop("SELECT COUNT(*) FROM later").await {
+            Err(error) if errno(&error) == Some(1235) => break,
+            _ => assert!(Instant::now() < deadline, "the changed file is not taken over"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    conn.disconnect().await.unwrap();
+    let ended = podway.end(Signal::SIGTERM);
+    assert!(ended.status.success(), "{}: {}", ended.status, ended.said);
+
+    // A second start finds the accounts ready.
+    let mut again = proxy(&path);
+    let mut conn = connect(again.address(), "app", "app's own", "shop").await.unwrap();
+    assert!(again.printed.contains("user 'app'@'%': ready on a, ready on b"), "{}", again.printed);
+    let name: Option<String> = conn.query_first("SELECT name FROM customers WHERE id = 7").await.unwrap();
+    assert_eq!(name.as_deref(), Some("customer 7"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_by_name() {
+    let before = Before::start(2).await;
+    let cases = [
+        (format!("{SHOP}weights = {{ shard_by = [\"id\"] }}\n"), "server a: table weights"),
+        (format!("{SHOP}nothing = {{ shard_by = [\"id\"] }}\n"), "server a: there is no table shop.nothing"),
+        (SHOP.replace("shop__2", "shop__3"), "server b: it has no schema shop__3"),
+    ];
+    for (rest, expected) in cases {
+        let refused = proxy(&before.write(&rest)).wait();
+        assert!(!refused.status.success() && refused.said.contains(expected), "{expected}: {}", refused.said);
+    }
+    let mut admin = before.admin(1).await;
+    admin.query_drop("ALTER TABLE shop__2.customers ADD COLUMN more INT").await.unwrap();
+    let refused = proxy(&before.write(SHOP)).wait();
+    let expected = "server b: table shop__2.customers is not as on server a (2 columns and 3)";
+    assert!(refused.said.contains(expected), "{}", refused.said);
+}
+
+#[tokio::test]
+async fn one_server_is_served_as_it_is() {
+    let before = Before::start(1).await;
+    let mut podway = proxy(&before.write("[users]\nadopt = [\"app\", \"nobody\"]\n"));
+    let mut conn = connect(podway.address(), "app", "app's own", "shop").await.unwrap();
+    assert!(podway.printed.contains("user nobody: not adopted"), "{}", podway.printed);
+    conn.query_drop("INSERT INTO customers VALUES (1, 'a'), (2, 'b')").await.unwrap();
+    let rows: Vec<(u64, String)> = conn.query("SELECT * FROM customers ORDER BY id DESC").await.unwrap();
+    assert_eq!(rows, [(2, "b".to_owned()), (1, "a".to_owned())]);
+    podway.signal(Signal::SIGHUP);
+    assert_eq!(conn.query_first::<u64, _>("SELECT COUNT(*) FROM customers").await.unwrap(), Some(2));
+    drop(conn);
+    assert!(podway.end(Signal::SIGTERM).status.success());
+}
