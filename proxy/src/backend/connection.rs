@@ -295,7 +295,7 @@ impl BackendConnection {
             return Err(self.surprise("bytes behind the end of an answer"));
         }
         let summary = tracker.summary();
-        self.answered(summary.error.is_none().then_some(summary.status));
+        self.answered(summary.has_status.then_some(summary.status));
         Ok(answer)
     }
 

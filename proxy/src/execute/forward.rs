@@ -171,7 +171,7 @@ impl Forward<'_> {
 
     fn ended(&mut self, tracker: &ResponseTracker) -> Summary {
         let summary = tracker.summary().clone();
-        self.backend.answered(summary.error.is_none().then_some(summary.status));
+        self.backend.answered(summary.has_status.then_some(summary.status));
         summary
     }
 

@@ -78,7 +78,7 @@ pub async fn log_in(arrival: Arrival, shared: &Arc<Shared>) -> Result<Session, L
     let mut auth = ServerAuth::new(nonce, Some(shared.rsa.clone()));
     let first = auth.on_login(&login, client.is_tls());
     let claim = Claim { user: &login.user, peer };
-    let account = prove(&mut client, &mut reader, shared, &mut auth, first, claim).await;
+    let account = prove(&mut client, &mut reader, shared, auth, first, claim).await;
     let account = match account {
         Ok(account) => account,
         Err(LoginError::Refused(refused)) => return Err(refuse(&mut client, reader.seq(), refused).await),
@@ -178,7 +178,7 @@ async fn prove(
     client: &mut ClientStream,
     reader: &mut PacketReader,
     shared: &Shared,
-    auth: &mut ServerAuth,
+    mut auth: ServerAuth,
     first: AuthStep,
     claim: Claim<'_>,
 ) -> Result<Arc<Account>, LoginError> {
@@ -190,13 +190,25 @@ async fn prove(
             AuthStep::Send(payload) => {
                 send(client, reader.seq(), &payload).await?;
                 reader.set_seq(reader.seq().wrapping_add(1));
-                auth.on_packet(&next_packet(client, reader).await?)
+                let answer = next_packet(client, reader).await?;
+                if auth.is_costly() {
+                    // Milliseconds of hashing: other sessions of this thread do not wait for it.
+                    let hashed = tokio::task::spawn_blocking(move || {
+                        let step = auth.on_packet(&answer);
+                        (auth, step)
+                    });
+                    let (returned, step) = hashed.await.map_err(io::Error::other)?;
+                    auth = returned;
+                    step
+                } else {
+                    auth.on_packet(&answer)
+                }
             }
             AuthStep::NeedAccount => {
                 auth.with_account(account.as_ref().map(|account| stored(shared, account)))
             }
             AuthStep::Accept { send: last, new_verifier } => {
-                let Some(account) = account else { return Err(denied(shared, auth, claim.user, &host)) };
+                let Some(account) = account else { return Err(denied(shared, &auth, claim.user, &host)) };
                 if let Some(payload) = last {
                     send(client, reader.seq(), &payload).await?;
                     reader.set_seq(reader.seq().wrapping_add(1));
@@ -208,7 +220,7 @@ async fn prove(
                 }
                 return admit(account, client.is_tls(), claim.user, &host);
             }
-            AuthStep::Reject => return Err(denied(shared, auth, claim.user, &host)),
+            AuthStep::Reject => return Err(denied(shared, &auth, claim.user, &host)),
             AuthStep::Unsupported => {
                 let message = "Client does not support authentication protocol requested by server; consider upgrading MySQL client";
                 return Err(LoginError::Refused(error_packet(ErrorCode::OLD_PROTOCOL, message)));
@@ -336,7 +348,7 @@ impl Session {
         let mut reader = PacketReader::new(1);
         let claim = Claim { user: &wanted.user, peer };
         let shared = self.shared.clone();
-        let proof = prove(&mut self.client, &mut reader, &shared, &mut auth, first, claim);
+        let proof = prove(&mut self.client, &mut reader, &shared, auth, first, claim);
         let proved = tokio::time::timeout(shared.config.client.login_deadline, proof).await;
         self.place.sequence = reader.seq();
         match proved {
