@@ -110,6 +110,7 @@ fn transactions_begin_and_end_in_every_form() {
     ]);
 }
 
+// structure: one table of cases, which reads best whole
 #[test]
 fn set_is_read_in_all_its_forms() {
     check_statements(&[
@@ -236,6 +237,7 @@ fn the_sessions_own_statements_are_read() {
     ]);
 }
 
+// structure: one table of cases, which reads best whole
 #[test]
 fn verbs_are_seen_behind_comments_parentheses_and_common_tables() {
     use Verb as V;
