@@ -123,9 +123,11 @@ impl Session {
         }
         match planned.plan.statement() {
             Statement::Empty => {
-                return Err(
-                    ClientError::new(ErrorCode { number: 1065, state: *b"42000" }, "Query was empty").into()
-                );
+                return Err(ClientError::new(
+                    ErrorCode { number: 1065, state: *b"42000" },
+                    "Query was empty",
+                )
+                .into());
             }
             Statement::Begin(options) => self.begin(planned, *options).await?,
             Statement::Commit(completion) => return self.end_transaction(planned, *completion).await,

@@ -18,9 +18,11 @@ async fn rows_lie_on_all_shards_and_each_is_found_by_its_key() {
     assert!(spread.iter().all(|rows| *rows > 0), "{spread:?}");
     let mut conn = keyspace.connect().await.unwrap();
     for id in 1..=CUSTOMERS {
-        let text: Option<String> = conn.query_first(format!("SELECT name FROM customers WHERE id = {id}")).await.unwrap();
+        let text: Option<String> =
+            conn.query_first(format!("SELECT name FROM customers WHERE id = {id}")).await.unwrap();
         assert_eq!(text.as_deref(), Some(&*format!("customer {id}")));
-        let bound: Option<String> = conn.exec_first("SELECT name FROM customers WHERE id = ?", (id,)).await.unwrap();
+        let bound: Option<String> =
+            conn.exec_first("SELECT name FROM customers WHERE id = ?", (id,)).await.unwrap();
         assert_eq!(bound, text);
         let joined: Option<(u64, String)> = conn
             .exec_first("SELECT o.id, n.name FROM orders o JOIN customers c ON c.id = o.customer_id JOIN countries n ON n.code = c.country WHERE o.customer_id = ?", (id,))

@@ -12,18 +12,41 @@ pub const CUSTOMERS: u64 = 40;
 /// A keyspace with the shop's tables, filled through the proxy.
 pub async fn shop(name: &str, shards: usize) -> TestKeyspace<'static> {
     let keyspace = Pod::shared().await.keyspace(name, shards).await.unwrap();
-    let sharded = |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
+    let sharded =
+        |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
     let tables = [
-        ("customers", "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(60) NOT NULL, country CHAR(2), balance DECIMAL(12,2) NOT NULL DEFAULT 0)", sharded("id")),
-        ("orders", "CREATE TABLE orders (customer_id BIGINT NOT NULL, id BIGINT NOT NULL, total DECIMAL(10,2), PRIMARY KEY (customer_id, id))", sharded("customer_id")),
-        ("countries", "CREATE TABLE countries (code CHAR(2) PRIMARY KEY, name VARCHAR(60) NOT NULL)", Declaration::Reference),
-        ("settings", "CREATE TABLE settings (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(60) UNIQUE, value TEXT)", Declaration::Home),
+        (
+            "customers",
+            "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(60) NOT NULL, country CHAR(2), balance DECIMAL(12,2) NOT NULL DEFAULT 0)",
+            sharded("id"),
+        ),
+        (
+            "orders",
+            "CREATE TABLE orders (customer_id BIGINT NOT NULL, id BIGINT NOT NULL, total DECIMAL(10,2), PRIMARY KEY (customer_id, id))",
+            sharded("customer_id"),
+        ),
+        (
+            "countries",
+            "CREATE TABLE countries (code CHAR(2) PRIMARY KEY, name VARCHAR(60) NOT NULL)",
+            Declaration::Reference,
+        ),
+        (
+            "settings",
+            "CREATE TABLE settings (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(60) UNIQUE, value TEXT)",
+            Declaration::Home,
+        ),
     ];
     for (table, sql, declaration) in tables {
         keyspace.create_table(sql, table, declaration).await.unwrap();
     }
     for n in 0..shards {
-        keyspace.on_shard(ShardIndex(n as u16), "INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France')").await.unwrap();
+        keyspace
+            .on_shard(
+                ShardIndex(n as u16),
+                "INSERT INTO countries VALUES ('de', 'Germany'), ('fr', 'France')",
+            )
+            .await
+            .unwrap();
     }
     let mut conn = keyspace.connect().await.unwrap();
     fill(&mut conn).await;
@@ -33,7 +56,11 @@ pub async fn shop(name: &str, shards: usize) -> TestKeyspace<'static> {
 
 async fn fill(conn: &mut Conn) {
     for id in 1..=CUSTOMERS {
-        conn.query_drop(format!("INSERT INTO customers (id, name, country) VALUES ({id}, 'customer {id}', 'de')")).await.unwrap();
+        conn.query_drop(format!(
+            "INSERT INTO customers (id, name, country) VALUES ({id}, 'customer {id}', 'de')"
+        ))
+        .await
+        .unwrap();
         conn.exec_drop("INSERT INTO orders VALUES (?, ?, ?)", (id, id * 10, "12.50")).await.unwrap();
     }
 }

@@ -1,0 +1,160 @@
+//! A session's state follows it over pooled connections, and never reaches another session.
+
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+
+use crate::shop::{CUSTOMERS, shop};
+
+async fn one<T: mysql_async::prelude::FromValue + Send + 'static>(conn: &mut Conn, sql: &str) -> Option<T> {
+    let value: Option<Option<T>> =
+        conn.query_first(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    value.flatten()
+}
+
+#[tokio::test]
+async fn variables_follow_their_session_to_every_shard() {
+    let keyspace = shop("state_vars", 4).await;
+    let mut ours = keyspace.connect().await.unwrap();
+    let mut other = keyspace.connect().await.unwrap();
+    ours.query_drop("SET time_zone = '+03:00', sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES', @n = 5, @text = CONCAT('a', 'é'), @d = 1.50, @f = 1e10").await.unwrap();
+    ours.query_drop("SET SESSION group_concat_max_len = 4096").await.unwrap();
+    for id in 1..=CUSTOMERS {
+        let row: (String, String, i64, String, String, f64, u64) = ours
+            .query_first(format!(
+                "SELECT @@time_zone, @@sql_mode, @n, @text, CAST(@d AS CHAR), @f, @@group_concat_max_len FROM customers WHERE id = {id}"
+            ))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (row.0.as_str(), row.2, row.3.as_str(), row.4.as_str(), row.5, row.6),
+            ("+03:00", 5, "aé", "1.50", 1e10, 4096)
+        );
+        assert!(row.1.contains("ANSI_QUOTES"), "{}", row.1);
+        let theirs: (String, Option<i64>, u64) = other
+            .query_first(format!(
+                "SELECT @@time_zone, @n, @@group_concat_max_len FROM customers WHERE id = {id}"
+            ))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(theirs, ("SYSTEM".to_owned(), None, 1024));
+    }
+    // ANSI_QUOTES is the proxy's business too: "id" is a column now.
+    let quoted: Option<u64> = one(&mut ours, "SELECT \"id\" FROM customers WHERE \"id\" = 7").await;
+    assert_eq!(quoted, Some(7));
+    ours.query_drop("SET sql_mode = DEFAULT, @n = NULL").await.unwrap();
+    assert_eq!(one::<i64>(&mut ours, "SELECT @n").await, None);
+}
+
+#[tokio::test]
+async fn what_the_last_statement_left_is_asked_for_as_in_mysql() {
+    let keyspace = shop("state_left", 4).await;
+    let mut conn = keyspace.connect().await.unwrap();
+    conn.query_drop("INSERT INTO settings (name, value) VALUES ('a', '1'), ('b', '2')").await.unwrap();
+    assert_eq!(one::<i64>(&mut conn, "SELECT ROW_COUNT()").await, Some(2));
+    let first = one::<u64>(&mut conn, "SELECT LAST_INSERT_ID()").await.unwrap();
+    conn.query_drop("INSERT INTO settings (id, name) VALUES (1000, 'explicit')").await.unwrap();
+    assert_eq!(
+        one::<u64>(&mut conn, "SELECT LAST_INSERT_ID()").await,
+        Some(first),
+        "an explicit value is no generated one"
+    );
+    conn.query_drop(format!("UPDATE customers SET name = 'changed' WHERE id = 3")).await.unwrap();
+    assert_eq!(one::<u64>(&mut conn, "SELECT LAST_INSERT_ID()").await, Some(first), "on whatever server");
+    conn.query_drop("SELECT SQL_CALC_FOUND_ROWS id FROM settings LIMIT 1").await.unwrap();
+    assert_eq!(one::<u64>(&mut conn, "SELECT FOUND_ROWS()").await, Some(3));
+    conn.query_drop("INSERT IGNORE INTO settings (id, name) VALUES (1000, 'again')").await.unwrap();
+    let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await.unwrap();
+    assert_eq!((warnings.len(), warnings[0].1), (1, 1062), "{warnings:?}");
+    let count: Option<u64> = one(&mut conn, "SELECT @@warning_count").await;
+    assert_eq!(count, Some(1));
+    assert!(conn.query_drop("SELECT * FROM no_such_table").await.is_err());
+    let errors: Vec<(String, u16, String)> = conn.query("SHOW ERRORS").await.unwrap();
+    assert_eq!(
+        errors.iter().map(|(level, code, _)| (level.as_str(), *code)).collect::<Vec<_>>(),
+        [("Error", 1146)]
+    );
+}
+
+#[tokio::test]
+async fn temporary_tables_and_locks_stay_with_their_session() {
+    let keyspace = shop("state_pins", 4).await;
+    let mut ours = keyspace.connect().await.unwrap();
+    let mut other = keyspace.connect().await.unwrap();
+    ours.query_drop("CREATE TEMPORARY TABLE scratch (n INT)").await.unwrap();
+    ours.query_drop("INSERT INTO scratch VALUES (1), (2)").await.unwrap();
+    for id in 1..=10 {
+        assert_eq!(
+            one::<u64>(&mut ours, &format!("SELECT id FROM customers WHERE id = {id}")).await,
+            Some(id)
+        );
+        assert_eq!(one::<u64>(&mut ours, "SELECT COUNT(*) FROM scratch").await, Some(2));
+    }
+    assert!(other.query_drop("SELECT * FROM scratch").await.is_err());
+    assert_eq!(one::<i64>(&mut ours, "SELECT GET_LOCK('state_pins', 0)").await, Some(1));
+    assert_eq!(one::<i64>(&mut other, "SELECT GET_LOCK('state_pins', 0)").await, Some(0));
+    ours.disconnect().await.unwrap();
+    assert_eq!(
+        one::<i64>(&mut other, "SELECT GET_LOCK('state_pins', 10)").await,
+        Some(1),
+        "the lock goes with its session"
+    );
+    assert!(other.query_drop("SELECT * FROM scratch").await.is_err());
+}
+
+#[tokio::test]
+async fn several_statements_in_one_text_answer_in_turn() {
+    let keyspace = shop("state_multi", 4).await;
+    let mut conn = keyspace.connect().await.unwrap();
+    let text = "SELECT id FROM customers WHERE id = 1; SET @x = ';'; SELECT @x; UPDATE customers SET name = 'n' WHERE id = 2; SELECT name FROM customers WHERE id = 2";
+    let mut results = conn.query_iter(text).await.unwrap();
+    let ids: Vec<u64> = results.collect().await.unwrap();
+    let nothing: Vec<u64> = results.collect().await.unwrap();
+    let texts: Vec<String> = results.collect().await.unwrap();
+    let updated: Vec<u64> = results.collect().await.unwrap();
+    let names: Vec<String> = results.collect().await.unwrap();
+    assert_eq!(
+        (ids, nothing, texts, updated, names),
+        (vec![1], vec![], vec![";".to_owned()], vec![], vec!["n".to_owned()])
+    );
+    drop(results);
+    let failed = conn.query_iter("SELECT 1; SELECT * FROM missing; SELECT 2").await.unwrap();
+    assert!(matches!(failed.drop_result().await, Err(Error::Server(error)) if error.code == 1146));
+    assert_eq!(one::<i64>(&mut conn, "SELECT 3").await, Some(3));
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_killed_by_their_own_numbers() {
+    let keyspace = shop("state_kill", 2).await;
+    let mut victim = keyspace.connect().await.unwrap();
+    let mut killer = keyspace.connect().await.unwrap();
+    let id = one::<u64>(&mut victim, "SELECT CONNECTION_ID()").await.unwrap();
+    assert_eq!(u64::from(victim.id()), id);
+    let started = Instant::now();
+    let sleeping = tokio::spawn(async move {
+        let slept = victim.query_first::<i64, _>("SELECT SLEEP(60)").await;
+        (victim, slept)
+    });
+    loop {
+        let list: Vec<mysql_async::Row> = killer.query("SHOW FULL PROCESSLIST").await.unwrap();
+        let is_asleep = |row: &mysql_async::Row| {
+            let info = row.get::<Option<String>, _>(7).flatten();
+            row.get::<u64, _>(0) == Some(id) && info.is_some_and(|info| info.contains("SLEEP"))
+        };
+        if list.iter().any(is_asleep) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "the statement is not listed: {list:?}");
+    }
+    killer.query_drop(format!("KILL QUERY {id}")).await.unwrap();
+    let (mut victim, slept) = sleeping.await.unwrap();
+    assert!(matches!(slept, Ok(Some(1))) || slept.is_err(), "{slept:?}");
+    assert_eq!(one::<i64>(&mut victim, "SELECT 1").await, Some(1), "KILL QUERY leaves the session");
+    killer.query_drop(format!("KILL {id}")).await.unwrap();
+    assert!(victim.query_drop("SELECT 1").await.is_err());
+    let gone = killer.query_drop(format!("KILL {id}")).await;
+    assert!(matches!(gone, Err(Error::Server(error)) if error.code == 1094));
+}
