@@ -11,7 +11,12 @@ pub const CUSTOMERS: u64 = 40;
 
 /// A keyspace with the shop's tables, filled through the proxy.
 pub async fn shop(name: &str, shards: usize) -> TestKeyspace<'static> {
-    let keyspace = Pod::shared().await.keyspace(name, shards).await.unwrap();
+    shop_on(Pod::shared().await, name, shards).await
+}
+
+/// The same on a pod of the test's own.
+pub async fn shop_on(pod: &'static Pod, name: &str, shards: usize) -> TestKeyspace<'static> {
+    let keyspace = pod.keyspace(name, shards).await.unwrap();
     let sharded =
         |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
     let tables = [
