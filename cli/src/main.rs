@@ -20,9 +20,9 @@ Examples:
 
 PODWAY_LOG says what is logged to stderr: error, warn, info, debug, or podway_proxy=debug,info and the like.";
 
-/// MySQL sharding proxy
+/// Podway, a sharding proxy for MySQL
 #[derive(Parser)]
-#[command(version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

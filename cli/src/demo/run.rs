@@ -16,64 +16,86 @@ use super::layout::Rows;
 use super::load::load;
 use super::shop::rows_through_the_proxy;
 use super::status;
-use crate::local_mysql::{MysqlSource, Tools};
+use crate::local_mysql::{FindOptions, MysqlSource, Tools};
 use crate::stop_signal::StopSignal;
 
 /// How long statements may go on after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A demo that is up.
-struct Demo {
-    proxy: Proxy,
-    cluster: Cluster,
+/// What MySQL there is.
+struct Found {
     source: MysqlSource,
+    /// How to call its client.
     client: String,
-    /// Kept so that the proxy's watch stays connected.
-    _publisher: MapPublisher,
 }
 
 /// Runs a demo until SIGINT or SIGTERM. A second one does not wait for statements that still run.
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
     let mut stop = StopSignal::install()?;
     let mut plan = Plan::decide(args)?;
-    let started = tokio::select! {
-        started = start(&mut plan) => started?,
+    let found = tokio::select! {
+        found = find(plan.find.clone()) => found?,
         () = stop.received() => return Ok(()),
     };
-    say(&started.guide(&plan));
-    tokio::select! {
-        () = status::show(&started.proxy) => {}
-        () = stop.received() => {}
-    }
-    eprintln!("stopping");
-    tokio::select! {
-        _ = started.proxy.stop() => {}
-        () = stop.received() => {}
-    }
-    Ok(started.cluster.stop().await?)
+    let servers = count(plan.layout.servers().len(), "server");
+    progress(&format!("starting {servers} (MySQL {}, {})", found.source.version(), found.source.origin()));
+    // Not cut short by a signal: half a start would leave more to clean up than a whole one, which takes seconds.
+    let cluster = Cluster::start(&found.source, &plan).await?;
+    let served = serve(&cluster, &found, &mut plan, &mut stop).await;
+    let stopped = cluster.stop().await;
+    served.and(stopped.map_err(DemoError::from))
 }
 
-async fn start(plan: &mut Plan) -> Result<Demo, DemoError> {
-    let find = plan.find.clone();
+/// Finds or fetches MySQL, server and client.
+async fn find(options: FindOptions) -> Result<Found, DemoError> {
     let looking = tokio::task::spawn_blocking(move || {
-        let source = MysqlSource::find(&find, &progress)?;
+        let source = MysqlSource::find(&options, &progress)?;
         let client = client_of(&source);
-        Ok::<_, DemoError>((source, client))
+        Ok::<_, DemoError>(Found { source, client })
     });
-    let (source, client) = looking.await.map_err(std::io::Error::other)??;
-    progress(&format!(
-        "starting {} (MySQL {}, {})",
-        count(plan.layout.servers().len(), "server"),
-        source.version(),
-        source.origin()
-    ));
-    let cluster = Cluster::start(&source, plan).await?;
+    looking.await.map_err(std::io::Error::other)?
+}
+
+/// From running servers to the user's wish to stop.
+async fn serve(
+    cluster: &Cluster,
+    found: &Found,
+    plan: &mut Plan,
+    stop: &mut StopSignal,
+) -> Result<(), DemoError> {
+    // The publisher is kept so that the proxy's watch stays connected.
+    let (proxy, _publisher) = tokio::select! {
+        opened = open(cluster, plan) => opened?,
+        () = stop.received() => return Ok(()),
+    };
+    let guide = Guide {
+        address: proxy.local_addr(),
+        layout: &plan.layout,
+        servers: cluster.len(),
+        version: found.source.version(),
+        client: &found.client,
+    };
+    say(&guide.text());
+    tokio::select! {
+        () = status::show(&proxy) => {}
+        () = stop.received() => {}
+    }
+    progress("stopping");
+    tokio::select! {
+        _ = proxy.stop() => {}
+        () = stop.received() => {}
+    }
+    Ok(())
+}
+
+/// Fills the servers, and opens a proxy before them.
+async fn open(cluster: &Cluster, plan: &mut Plan) -> Result<(Proxy, MapPublisher), DemoError> {
     let (publisher, watch) = map_channel(cluster.prepare(&plan.layout).await?);
     let proxy = start_proxy(plan, watch).await?;
     if plan.layout.rows == Rows::Loading {
         load_rows(proxy.local_addr(), plan).await?;
     }
-    Ok(Demo { proxy, cluster, source, client, _publisher: publisher })
+    Ok((proxy, publisher))
 }
 
 /// Starts the proxy where it is to listen, or on a port of the system's choice where that is taken and nobody asked for it.
@@ -102,19 +124,6 @@ async fn load_rows(proxy: SocketAddr, plan: &mut Plan) -> Result<(), DemoError> 
     plan.folder.as_deref().map_or(Ok(()), |folder| plan.layout.write(folder))?;
     progress(&format!("loaded {rows} rows through the proxy in {:.1} s", started.elapsed().as_secs_f64()));
     Ok(())
-}
-
-impl Demo {
-    fn guide(&self, plan: &Plan) -> String {
-        let guide = Guide {
-            address: self.proxy.local_addr(),
-            layout: &plan.layout,
-            servers: self.cluster.len(),
-            version: self.source.version(),
-            client: &self.client,
-        };
-        guide.text()
-    }
 }
 
 /// How to call MySQL's client: by its name where PATH finds it, by its path where it was fetched. A demo without a client is one all the

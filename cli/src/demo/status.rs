@@ -16,9 +16,9 @@ const LOGGED: Duration = Duration::from_secs(10);
 /// Shows the status for ever. Dropping it takes the live line away.
 pub(super) async fn show(proxy: &Proxy) {
     if std::io::stderr().is_terminal() {
-        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
-        bar.enable_steady_tick(LIVE / 10);
-        let line = Cleared(bar);
+        let style =
+            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let line = Cleared(ProgressBar::new_spinner().with_style(style));
         every(LIVE, proxy, |status| line.0.set_message(status.to_string())).await;
     } else {
         let mut last = 0;

@@ -64,7 +64,7 @@ pub enum ServeError {
         /// Its name in the cluster file.
         server: String,
         /// What is wrong.
-        error: ProvisionError,
+        error: Box<ProvisionError>,
     },
     /// A server is not one to serve from.
     #[error("server {server}: {reason}")]
@@ -106,7 +106,7 @@ impl PlanError {
 impl ServeError {
     /// For `map_err`: says at which server it was.
     pub(super) fn at(server: &str) -> impl Fn(ProvisionError) -> ServeError {
-        move |error| ServeError::OnServer { server: server.to_owned(), error }
+        move |error| ServeError::OnServer { server: server.to_owned(), error: Box::new(error) }
     }
 
     /// A server that is not one to serve from.

@@ -57,7 +57,8 @@ impl Podway {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("no address; printed: {}; said: {}", self.printed, self.end(Signal::SIGTERM).said);
+                let said = self.end(Signal::SIGTERM).said;
+                panic!("no address; printed: {}; said: {said}", self.printed);
             };
             self.printed.push_str(&line);
             self.printed.push('\n');

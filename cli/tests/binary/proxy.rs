@@ -26,45 +26,42 @@ const TABLES: [&str; 4] = [
 ];
 
 impl Before {
-    async fn start(servers: usize) -> Before {
-        let source = tokio::task::spawn_blocking(|| {
-            MysqlSource::find(&FindOptions::from_env(), &|what| eprintln!("{what}"))
-                .unwrap_or_else(|error| panic!("{error}"))
-        });
-        let options = vec![ServerOptions::default(); servers];
-        let servers = LocalServer::start_all_async(&source.await.unwrap(), options).await.unwrap();
-        let before = Before { servers, folder: tempfile::tempdir().unwrap() };
+    async fn start(servers: usize) -> anyhow::Result<Before> {
+        let find = || MysqlSource::find(&FindOptions::from_env(), &|what| eprintln!("{what}"));
+        let source = tokio::task::spawn_blocking(find).await??;
+        let servers = LocalServer::start_all_async(&source, vec![ServerOptions::default(); servers]).await?;
+        let before = Before { servers, folder: tempfile::tempdir()? };
         for (index, schema) in ["shop", "shop__2"].into_iter().take(before.servers.len()).enumerate() {
-            let mut admin = before.admin(index).await;
-            admin.query_drop(format!("CREATE DATABASE {schema}")).await.unwrap();
-            admin.query_drop(format!("USE {schema}")).await.unwrap();
+            let mut admin = before.admin(index).await?;
+            admin.query_drop(format!("CREATE DATABASE {schema}")).await?;
+            admin.query_drop(format!("USE {schema}")).await?;
             for table in TABLES {
-                admin.query_drop(table).await.unwrap();
+                admin.query_drop(table).await?;
             }
-            admin.query_drop("INSERT INTO countries VALUES ('NO', 'Norway')").await.unwrap();
-            admin.query_drop("CREATE USER app IDENTIFIED BY 'app''s own'").await.unwrap();
-            admin.query_drop(format!("GRANT ALL ON {schema}.* TO app")).await.unwrap();
+            admin.query_drop("INSERT INTO countries VALUES ('NO', 'Norway')").await?;
+            admin.query_drop("CREATE USER app IDENTIFIED BY 'app''s own'").await?;
+            admin.query_drop(format!("GRANT ALL ON {schema}.* TO app")).await?;
         }
-        before
+        Ok(before)
     }
 
-    async fn admin(&self, index: usize) -> Conn {
-        AdminLogin::of(&self.servers[index]).connect().await.unwrap()
+    async fn admin(&self, index: usize) -> anyhow::Result<Conn> {
+        Ok(AdminLogin::of(&self.servers[index]).connect().await?)
     }
 
     /// Writes a cluster file of all servers, with this after them.
-    fn write(&self, rest: &str) -> PathBuf {
+    fn write(&self, rest: &str) -> anyhow::Result<PathBuf> {
         let mut text = "secret_file = \"cluster.secret\"\n".to_owned();
         for (server, name) in self.servers.iter().zip(["a", "b"]) {
             let (address, password) = (server.address(), server.root_password());
-            fs::write(self.folder.path().join(name), password).unwrap();
+            fs::write(self.folder.path().join(name), password)?;
             text += &format!(
                 "[servers.{name}]\naddress = \"{address}\"\nadmin_user = \"root\"\nadmin_password_file = \"{name}\"\n"
             );
         }
         let path = self.folder.path().join("cluster.toml");
-        fs::write(&path, text + rest).unwrap();
-        path
+        fs::write(&path, text + rest)?;
+        Ok(path)
     }
 }
 
@@ -77,7 +74,7 @@ countries = { reference = true }
 "#;
 
 fn proxy(cluster: &Path) -> Podway {
-    let cluster = cluster.to_str().unwrap();
+    let cluster = cluster.to_str().expect("a path in UTF-8");
     Podway::start(&[
         "proxy",
         "--cluster",
@@ -91,8 +88,8 @@ fn proxy(cluster: &Path) -> Podway {
 
 #[tokio::test]
 async fn existing_servers_are_served_with_their_own_accounts() {
-    let before = Before::start(2).await;
-    let path = before.write(SHOP);
+    let before = Before::start(2).await.unwrap();
+    let path = before.write(SHOP).unwrap();
     let mut podway = proxy(&path);
     let address = podway.address();
     let mut conn = connect(address, "app", "app's own", "shop").await.unwrap_or_else(|error| {
@@ -106,7 +103,7 @@ async fn existing_servers_are_served_with_their_own_accounts() {
     let mut counts = Vec::new();
     for (index, schema) in ["shop", "shop__2"].into_iter().enumerate() {
         let sql = format!("SELECT COUNT(*) FROM {schema}.customers");
-        counts.push(before.admin(index).await.query_first::<u64, _>(sql).await.unwrap().unwrap());
+        counts.push(before.admin(index).await.unwrap().query_first::<u64, _>(sql).await.unwrap().unwrap());
     }
     assert!(counts.iter().sum::<u64>() == 20 && counts.iter().all(|count| *count > 0), "{counts:?}");
 
@@ -117,7 +114,7 @@ async fn existing_servers_are_served_with_their_own_accounts() {
     // A changed file becomes a newer map: the table is no longer at home.
     conn.query_drop("INSERT INTO later VALUES (1)").await.unwrap();
     assert!(conn.query_drop("SELECT COUNT(*) FROM later").await.is_ok(), "whole at home");
-    before.write(&format!("{SHOP}later = {{ shard_by = [\"id\"] }}\n"));
+    before.write(&format!("{SHOP}later = {{ shard_by = [\"id\"] }}\n")).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match conn.query_drop("SELECT COUNT(*) FROM later").await {
@@ -140,27 +137,27 @@ async fn existing_servers_are_served_with_their_own_accounts() {
 
 #[tokio::test]
 async fn what_cannot_be_served_is_refused_by_name() {
-    let before = Before::start(2).await;
+    let before = Before::start(2).await.unwrap();
     let cases = [
         (format!("{SHOP}weights = {{ shard_by = [\"id\"] }}\n"), "server a: table weights"),
         (format!("{SHOP}nothing = {{ shard_by = [\"id\"] }}\n"), "server a: there is no table shop.nothing"),
         (SHOP.replace("shop__2", "shop__3"), "server b: it has no schema shop__3"),
     ];
     for (rest, expected) in cases {
-        let refused = proxy(&before.write(&rest)).wait();
+        let refused = proxy(&before.write(&rest).unwrap()).wait();
         assert!(!refused.status.success() && refused.said.contains(expected), "{expected}: {}", refused.said);
     }
-    let mut admin = before.admin(1).await;
+    let mut admin = before.admin(1).await.unwrap();
     admin.query_drop("ALTER TABLE shop__2.customers ADD COLUMN more INT").await.unwrap();
-    let refused = proxy(&before.write(SHOP)).wait();
+    let refused = proxy(&before.write(SHOP).unwrap()).wait();
     let expected = "server b: table shop__2.customers is not as on server a (2 columns and 3)";
     assert!(refused.said.contains(expected), "{}", refused.said);
 }
 
 #[tokio::test]
 async fn one_server_is_served_as_it_is() {
-    let before = Before::start(1).await;
-    let mut podway = proxy(&before.write("[users]\nadopt = [\"app\", \"nobody\"]\n"));
+    let before = Before::start(1).await.unwrap();
+    let mut podway = proxy(&before.write("[users]\nadopt = [\"app\", \"nobody\"]\n").unwrap());
     let mut conn = connect(podway.address(), "app", "app's own", "shop").await.unwrap();
     assert!(podway.printed.contains("user nobody: not adopted"), "{}", podway.printed);
     conn.query_drop("INSERT INTO customers VALUES (1, 'a'), (2, 'b')").await.unwrap();
