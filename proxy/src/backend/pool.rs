@@ -186,24 +186,21 @@ impl ServerPool {
         key: &PoolKey,
         fit: Fit<'_>,
     ) -> Result<Box<BackendConnection>, ProxyError> {
-        let mut waiting = match self.attempt(key, fit) {
-            Attempt::Taken(connection) => return Ok(connection),
-            Attempt::Open(place) => return self.connect(place, key).await,
-            Attempt::Full => return Err(self.queue_full()),
-            Attempt::Wait(waiting) => waiting,
-        };
-        let granted = timeout(self.limits.queue_deadline, &mut waiting).await;
-        // A grant that comes together with the deadline is dropped here, which gives its connection to the next.
-        match granted.map_err(|_| self.too_many())?.map_err(|_| self.retired())? {
-            Grant::Connection(connection) if connection.is_quiet() => Ok(connection),
-            Grant::Connection(dead) => {
-                drop(dead);
-                Err(ProxyError::BackendUnusable {
-                    server: self.address.clone(),
-                    reason: "it closed a connection while it was handed over".into(),
-                })
+        let give_up = Instant::now() + self.limits.queue_deadline;
+        loop {
+            let waiting = match self.attempt(key, fit) {
+                Attempt::Taken(connection) => return Ok(connection),
+                Attempt::Open(place) => return self.connect(place, key).await,
+                Attempt::Full => return Err(self.queue_full()),
+                Attempt::Wait(waiting) => waiting,
+            };
+            // A grant that comes together with the deadline is dropped here, which gives its connection to the next.
+            let granted = timeout(give_up.saturating_duration_since(Instant::now()), waiting).await;
+            match granted.map_err(|_| self.too_many())?.map_err(|_| self.retired())? {
+                Grant::Connection(connection) if connection.is_quiet() => return Ok(connection),
+                Grant::Connection(dead) => drop(dead),
+                Grant::Place(place) => return self.connect(place, key).await,
             }
-            Grant::Place(place) => self.connect(place, key).await,
         }
     }
 

@@ -15,7 +15,7 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The pools of all servers.
 pub struct Pools {
-    by_server: DashMap<ServerId, Arc<ServerPool>>,
+    by_server: DashMap<ServerId, Vec<Arc<ServerPool>>>,
     limits: BackendLimits,
     secret: ClusterSecret,
     metrics: Arc<Metrics>,
@@ -27,33 +27,42 @@ impl Pools {
         Pools { by_server: DashMap::new(), limits, secret, metrics }
     }
 
-    /// The pool of this server.
+    /// The pool of this server, where this map has it: a statement that began under an older map may need the older place once more.
     pub fn get(&self, server: &Arc<Server>) -> Arc<ServerPool> {
-        if let Some(pool) = self.by_server.get(&server.id).filter(|pool| same_place(&pool.server, server)) {
-            return pool.clone();
-        }
-        let make = || {
-            ServerPool::new(server.clone(), self.limits.clone(), self.secret.clone(), self.metrics.clone())
+        let known = |pools: &Vec<Arc<ServerPool>>| {
+            pools.iter().find(|pool| same_place(&pool.server, server)).cloned()
         };
-        let mut entry = self.by_server.entry(server.id).or_insert_with(make);
-        if !same_place(&entry.server, server) {
-            std::mem::replace(entry.value_mut(), make()).retire();
+        if let Some(pool) = self.by_server.get(&server.id).and_then(|pools| known(&pools)) {
+            return pool;
         }
-        entry.clone()
+        let mut pools = self.by_server.entry(server.id).or_default();
+        known(&pools).unwrap_or_else(|| {
+            let made = ServerPool::new(
+                server.clone(),
+                self.limits.clone(),
+                self.secret.clone(),
+                self.metrics.clone(),
+            );
+            pools.push(made.clone());
+            made
+        })
     }
 
     /// Retires the pools of servers that the map has no longer, or has elsewhere.
     pub fn reconcile(&self, map: &Map) {
-        self.by_server.retain(|id, pool| {
-            let stays = map.server(*id).is_some_and(|server| same_place(&pool.server, server));
-            if !stays {
-                tracing::info!(
-                    server = pool.address,
-                    "the map no longer has this server here: its pool is retired"
-                );
-                pool.retire();
-            }
-            stays
+        self.by_server.retain(|id, pools| {
+            pools.retain(|pool| {
+                let stays = map.server(*id).is_some_and(|server| same_place(&pool.server, server));
+                if !stays {
+                    tracing::info!(
+                        server = pool.address,
+                        "the map no longer has this server here: its pool is retired"
+                    );
+                    pool.retire();
+                }
+                stays
+            });
+            !pools.is_empty()
         });
     }
 
@@ -62,13 +71,13 @@ impl Pools {
         let mut ticks = tokio::time::interval(TRIM_INTERVAL);
         loop {
             ticks.tick().await;
-            self.by_server.iter().for_each(|pool| pool.trim());
+            self.by_server.iter().for_each(|pools| pools.iter().for_each(|pool| pool.trim()));
         }
     }
 
     /// Closes what is idle everywhere and takes nothing back any more.
     pub fn retire(&self) {
-        self.by_server.iter().for_each(|pool| pool.retire());
+        self.by_server.iter().for_each(|pools| pools.iter().for_each(|pool| pool.retire()));
     }
 
     /// Each server's address with the connections open and idle there.
@@ -77,7 +86,10 @@ impl Pools {
             let (open, idle) = pool.counts();
             (pool.address.clone(), open, idle)
         };
-        self.by_server.iter().map(|pool| count(&pool)).collect()
+        self.by_server
+            .iter()
+            .flat_map(|pools| pools.iter().map(|pool| count(pool)).collect::<Vec<_>>())
+            .collect()
     }
 }
 

@@ -62,6 +62,11 @@ impl Settings {
         self.0.put(name, literal);
     }
 
+    /// These, without `name`: the server's default again.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// The literal that sets this variable.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.literals.get(name).map(|literal| &literal[..])

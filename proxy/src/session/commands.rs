@@ -49,6 +49,8 @@ pub struct Session {
     pub(super) nonce: [u8; 20],
     /// When the command at work came.
     pub(super) started: Instant,
+    /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
+    pub(super) lost: bool,
 }
 
 /// Whether the session goes on.
@@ -133,10 +135,8 @@ impl Session {
             code: packet.code,
             message: packet.message.clone(),
         });
-        let lost_state = matches!(error, ProxyError::BackendLost { .. } | ProxyError::BackendUnusable { .. })
-            && self.lost_its_connection();
         match self.reply_error(&packet).await {
-            Ok(()) if !lost_state => Flow::Next,
+            Ok(()) if !self.lost => Flow::Next,
             _ => Flow::Close,
         }
     }

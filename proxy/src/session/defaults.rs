@@ -2,14 +2,18 @@
 //! server does. They are asked for once per server and set on every connection, so that both sides always agree.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Fit, PoolKey, ServerPool, Settings, string_literal};
 use crate::error::ProxyError;
 
 use super::shared::Shared;
 
+/// How long the answer is good for: SET GLOBAL may change it beside the proxy.
+const FRESH: Duration = Duration::from_secs(30);
+
 /// A server's values for new sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServerDefaults {
     /// `@@GLOBAL.sql_mode`.
     pub sql_mode: String,
@@ -19,6 +23,8 @@ pub struct ServerDefaults {
     pub autocommit: bool,
     /// The default collation of the server's character set.
     pub collation: String,
+    /// When they were asked for.
+    asked: Instant,
 }
 
 impl ServerDefaults {
@@ -38,7 +44,7 @@ pub async fn server_defaults(
     pool: &Arc<ServerPool>,
     key: &PoolKey,
 ) -> Result<Arc<ServerDefaults>, ProxyError> {
-    if let Some(known) = shared.defaults.get(&pool.id()) {
+    if let Some(known) = shared.defaults.get(&pool.id()).filter(|known| known.asked.elapsed() < FRESH) {
         return Ok(known.clone());
     }
     let mut connection = pool.checkout(key, Fit { settings: 0, schema: "" }).await?;
@@ -50,6 +56,7 @@ pub async fn server_defaults(
         time_zone: text(1),
         autocommit: text(2) != "0",
         collation: text(3),
+        asked: Instant::now(),
     };
     let defaults = Arc::new(defaults);
     if connection.is_clean() {

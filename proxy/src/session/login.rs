@@ -299,6 +299,7 @@ impl Session {
             next_statement: 1,
             nonce,
             started: Instant::now(),
+            lost: false,
         }
     }
 

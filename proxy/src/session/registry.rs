@@ -179,6 +179,11 @@ impl SessionHandle {
         self.info.lock().account.clone()
     }
 
+    /// Whether it has been told to end.
+    pub fn is_ending(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == CLOSING
+    }
+
     /// Ends it at once, with what runs for it.
     pub fn end(&self) {
         self.phase.store(CLOSING, Ordering::Release);

@@ -66,26 +66,41 @@ impl Session {
     ) -> Result<(), ProxyError> {
         self.commit_before(&planned.plan, &planned.map, route).await?;
         let mut attempts = FRESH_CONNECTIONS;
+        let mut map = planned.map.clone();
         loop {
-            let spot = self.spot(&planned.map, &planned.plan, route)?;
+            let spot = self.spot(&map, &planned.plan, route)?;
             let fresh = self.is_free_of(spot.pool.id());
-            let mut connection = self.acquire(&planned.plan, &spot).await?;
+            let mut connection = match self.acquire(&planned.plan, &spot).await {
+                Err(ProxyError::BackendUnusable { .. }) if fresh && self.takes_newer(&mut map) => continue,
+                acquired => acquired?,
+            };
             let rewritten = self.rewritten(planned, &spot);
             let request = match &rewritten {
                 Some(packet) => Request::Packets(packet),
                 None if work.as_received => Request::AsReceived(self.command_bytes),
                 None => Request::Packets(&self.query_packet(planned.sql)),
             };
-            let answer =
-                self.forward(&mut connection, request, work.kind, self.rewriting(&planned.plan, &spot)).await;
+            let rewriting = self.rewriting(&planned.plan, &spot);
+            let answer = self.forward(&mut connection, request, work.kind, rewriting).await;
             match answer {
                 Err(ProxyError::BackendUnusable { .. }) if fresh && attempts > 0 => {
                     attempts -= 1;
+                    self.takes_newer(&mut map);
                     drop(connection);
                 }
                 answer => return self.finish(connection, &planned.plan, answer).await.map(|_| ()),
             }
         }
+    }
+
+    /// Puts the newest map in the place of `map`; false if that is the newest. Revisions only rise, so a loop over this ends.
+    fn takes_newer(&self, map: &mut Arc<Map>) -> bool {
+        let newest = self.shared.map.load();
+        let is_newer = newest.revision > map.revision && newest.schema_version == map.schema_version;
+        if is_newer {
+            *map = newest;
+        }
+        is_newer
     }
 
     /// Sends a request and passes its answer on, visible to KILL meanwhile.
@@ -170,12 +185,6 @@ impl Session {
     fn is_free_of(&self, server: ServerId) -> bool {
         self.state.transaction.server() != Some(server)
             && !self.held.iter().any(|held| held.pool().id() == server)
-    }
-
-    /// Whether the connection that an error broke held state of the session: then it cannot go on as if nothing had happened.
-    pub(super) fn lost_its_connection(&self) -> bool {
-        let Some(server) = self.state.transaction.server() else { return false };
-        !self.held.iter().any(|held| held.pool().id() == server)
     }
 
     /// Statements before which MySQL commits do so on the transaction's server, which may not be their own.
@@ -342,7 +351,7 @@ impl Session {
             }
             Err(ProxyError::Server(_)) => Ok(()),
             Err(_) => {
-                drop(connection);
+                self.settle(connection);
                 return answer;
             }
         };
@@ -389,9 +398,13 @@ impl Session {
     /// Gives a connection back, keeps it for the transaction or the session, or closes it.
     pub(super) fn settle(&mut self, connection: Box<BackendConnection>) {
         let pool = connection.pool().clone();
+        if !connection.is_usable() {
+            self.lost |= connection.is_pinned() || self.state.transaction.server() == Some(pool.id());
+            return;
+        }
         let transaction = std::mem::take(&mut self.state.transaction);
         self.state.transaction = transaction.after_answer(pool.id(), connection.in_transaction());
-        if connection.is_usable() && (connection.is_pinned() || connection.in_transaction()) {
+        if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);
         } else if connection.is_clean() {
             pool.checkin(connection);

@@ -166,10 +166,7 @@ impl Session {
             Ok(_) => {}
             // What it has set before it failed is not known.
             Err(ProxyError::Server(_)) => connection.note_unknown_settings(),
-            Err(_) => {
-                drop(connection);
-                return done;
-            }
+            Err(_) => {}
         }
         self.settle(connection);
         done.map_err(|error| self.in_logical_names(error, &spot))
@@ -357,7 +354,11 @@ async fn read_back(
     let rows = connection.rows(format!("SELECT {}", columns.join(", ")).as_bytes()).await?;
     let mut settings = (*state.settings).clone();
     for (n, name) in system.iter().enumerate() {
-        note_variable(state, &mut settings, name, rows.text(n));
+        if follows_the_server(name, sent) {
+            settings.remove(name);
+        } else {
+            note_variable(state, &mut settings, name, rows.text(n));
+        }
     }
     let mut variables = (*state.variables).clone();
     for (n, name) in user.iter().enumerate() {
@@ -365,6 +366,21 @@ async fn read_back(
     }
     note(connection, state, settings, variables);
     Ok(())
+}
+
+/// Whether a variable was given back to the server: `timestamp`, say, then runs again, and the value that was read back is a moment's.
+fn follows_the_server(name: &str, sent: &[&Assignment]) -> bool {
+    const ALWAYS_KNOWN: [&str; 6] = [
+        "autocommit",
+        "character_set_client",
+        "character_set_results",
+        "collation_connection",
+        "sql_mode",
+        "time_zone",
+    ];
+    let sets = |target: &SetTarget| matches!(target, SetTarget::Session(set) | SetTarget::SessionTransient(set) if set.key() == name);
+    let last = sent.iter().rfind(|assignment| sets(&assignment.target));
+    !ALWAYS_KNOWN.contains(&name) && last.is_some_and(|assignment| assignment.value.scalar == Scalar::Default)
 }
 
 fn note(

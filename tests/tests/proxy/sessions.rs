@@ -158,3 +158,21 @@ async fn sessions_are_listed_and_killed_by_their_own_numbers() {
     let gone = killer.query_drop(format!("KILL {id}")).await;
     assert!(matches!(gone, Err(Error::Server(error)) if error.code == 1094));
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_runs_again_by_default() {
+    let keyspace = shop("state_clock", 4).await;
+    let mut conn = keyspace.connect().await.unwrap();
+    conn.query_drop("SET timestamp = 1000").await.unwrap();
+    for id in 1..=8 {
+        let sql = format!("SELECT UNIX_TIMESTAMP(NOW()) FROM customers WHERE id = {id}");
+        assert_eq!(one::<u64>(&mut conn, &sql).await, Some(1000));
+    }
+    conn.query_drop("SET timestamp = DEFAULT").await.unwrap();
+    for id in 1..=8 {
+        let sql = format!("SELECT UNIX_TIMESTAMP(NOW(6)) = UNIX_TIMESTAMP(SYSDATE(6)) OR UNIX_TIMESTAMP(NOW()) > 100000 FROM customers WHERE id = {id}");
+        assert_eq!(one::<u64>(&mut conn, &sql).await, Some(1));
+    }
+    let moments: Vec<Option<f64>> = vec![one(&mut conn, "SELECT @@timestamp").await, one(&mut conn, "SELECT @@timestamp").await];
+    assert_ne!(moments[0], moments[1], "it stands still");
+}
