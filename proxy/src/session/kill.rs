@@ -19,8 +19,8 @@ impl Session {
     /// Ends a session's statement or the session.
     pub(super) async fn kill(&mut self, id: u64, query_only: bool) -> Result<Flow, ProxyError> {
         let unknown = || ClientError::new(ErrorCode::NO_SUCH_THREAD, format!("Unknown thread id: {id}"));
-        let target =
-            u32::try_from(id).ok().and_then(|id| self.shared.registry.get(id)).ok_or_else(unknown)?;
+        let found = u32::try_from(id).ok().and_then(|id| self.shared.registry.get(id));
+        let target = found.filter(|target| !target.is_ending()).ok_or_else(unknown)?;
         if target.id == self.handle.id {
             let interrupted = ClientError::new(ErrorCode::INTERRUPTED, "Query execution was interrupted");
             if query_only {
