@@ -9,6 +9,8 @@
 //!
 //! `PODWAY_GOLDEN=write cargo test -p podway-router --test golden` writes what is printed now into the files: read the difference.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod shop;
 
 use std::fmt::Write;
