@@ -7,7 +7,7 @@ use std::ops::Range;
 use podway_model::Name;
 
 use super::plan::Plan;
-use super::target::{Splice, SpliceKind};
+use super::target::SpliceKind;
 use crate::{ClientCharset, FunctionKind, Normalised, SqlMode, TemplateSpan};
 
 /// What a session knows when a statement is sent.
@@ -64,7 +64,7 @@ impl Plan {
         out: &mut Vec<u8>,
     ) {
         let Range { start: mut copied, end } = n.original_range(span.range());
-        for splice in &self.splices {
+        for (nth, splice) in self.splices.iter().enumerate() {
             if splice.span.start < span.start || splice.span.end > span.end {
                 continue;
             }
@@ -74,7 +74,7 @@ impl Plan {
             }
             let before = out.len();
             out.extend_from_slice(sql.get(copied..at.start).unwrap_or_default());
-            if self.put(splice, sql, n, facts, out) {
+            if self.put(nth, sql, n, facts, out) {
                 copied = at.end;
             } else {
                 out.truncate(before);
@@ -84,8 +84,8 @@ impl Plan {
     }
 
     /// Appends what a splice puts in; `false`, and nothing appended, where the client's bytes stay.
-    fn put(&self, splice: &Splice, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
-        match &splice.kind {
+    fn put(&self, nth: usize, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
+        match &self.splices[nth].kind {
             SpliceKind::Schema(keyspace) => match (facts.physical)(keyspace) {
                 Some(physical) if physical != keyspace.as_str() => {
                     put_name(physical.as_bytes(), ClientCharset::Utf8, out)
@@ -101,14 +101,12 @@ impl Plan {
                 out.extend_from_slice(&text);
             }
             SpliceKind::Heading(item) => {
-                let inside = |other: &&Splice| {
-                    other.span.start >= item.start && other.span.end <= item.end && other.kind != splice.kind
-                };
+                // Splices are sorted by their ends: those inside the item stand right before its heading.
+                let inside = (0..nth).rev().take_while(|&other| self.splices[other].span.end > item.start);
                 let mut scratch = Vec::new();
-                let changed = self.splices.iter().filter(inside).any(|other| {
-                    !matches!(other.kind, SpliceKind::Heading(_))
-                        && self.put(other, sql, n, facts, &mut scratch)
-                });
+                let changed = inside
+                    .filter(|&other| !matches!(self.splices[other].kind, SpliceKind::Heading(_)))
+                    .any(|other| self.put(other, sql, n, facts, &mut scratch));
                 if !changed {
                     return false;
                 }

@@ -77,17 +77,18 @@ fn calls(plan: &mut Plan, about_server: bool) {
     plan.splices.extend(calls);
 }
 
-/// Sorts the splices, and adds the aliases that keep the names of the columns whose text they change.
+/// Sorts the splices by their ends, and adds the aliases that keep the names of the columns whose text they change.
 fn headings(plan: &mut Plan, items: &[TemplateSpan]) {
-    let mut headings: Vec<Splice> = Vec::new();
-    for item in items {
-        let changes = |splice: &Splice| splice.span.start >= item.start && splice.span.end <= item.end;
-        let is_new = headings.iter().all(|heading| heading.kind != SpliceKind::Heading(*item));
-        if is_new && plan.splices.iter().any(changes) {
-            let span = TemplateSpan { start: item.end, end: item.end };
-            headings.push(Splice { span, kind: SpliceKind::Heading(*item) });
-        }
-    }
+    let mut starts: Vec<u32> = plan.splices.iter().map(|splice| splice.span.start).collect();
+    starts.sort_unstable();
+    let changes = |item: &&TemplateSpan| {
+        starts.get(starts.partition_point(|&start| start < item.start)).is_some_and(|&start| start < item.end)
+    };
+    let heading = |item: &TemplateSpan| Splice {
+        span: TemplateSpan { start: item.end, end: item.end },
+        kind: SpliceKind::Heading(*item),
+    };
+    let headings: Vec<Splice> = items.iter().filter(changes).map(heading).collect();
     plan.splices.extend(headings);
     plan.splices.sort_by_key(|splice| (splice.span.end, splice.span.start));
     plan.splices.dedup();

@@ -10,6 +10,9 @@ use crate::RouterError;
 use crate::plan::functions;
 use crate::plan::tokens::{Class, Tokens};
 
+/// How many tables MySQL joins.
+const MAX_TABLES: usize = 61;
+
 /// A join as far as its words tell.
 struct Join {
     kind: JoinKind,
@@ -44,11 +47,21 @@ impl Walker<'_> {
         let mut at = at;
         loop {
             at = self.reference(at, end, block)?.0;
+            self.check_tables(block)?;
             if at >= end || !self.t.is(at, ",") {
                 return Ok(at);
             }
             at += 1;
         }
+    }
+
+    /// An error where a block has more tables than MySQL joins.
+    fn check_tables(&self, block: BlockId) -> Result<(), RouterError> {
+        if self.sketch.blocks[block].sources.len() <= MAX_TABLES {
+            return Ok(());
+        }
+        let message = format!("Too many tables; MySQL can only use {MAX_TABLES} tables in a join");
+        Err(RouterError::new(1116, b"HY000", message))
     }
 
     /// A table and all that is joined to it.
@@ -80,6 +93,7 @@ impl Walker<'_> {
                 continue;
             }
             let Some(join) = join_at(t, at) else { break };
+            self.check_tables(block)?;
             let (next, mut right) = self.factor(join.next, end, block)?;
             at = next;
             let outer = join.kind != JoinKind::Inner;

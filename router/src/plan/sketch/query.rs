@@ -6,6 +6,9 @@ use crate::RouterError;
 use crate::plan::functions;
 use crate::plan::tokens::{Class, Tokens};
 
+/// How many CTEs may be in sight at once.
+const MAX_CTES: usize = 128;
+
 /// The options that may stand behind SELECT.
 const SELECT_OPTIONS: [&str; 11] = [
     "ALL",
@@ -94,6 +97,9 @@ impl Walker<'_> {
             if at >= end || !t.is(at, ",") {
                 return Ok(at);
             }
+            if self.ctes.len() > MAX_CTES {
+                return Err(RouterError::unsupported("as many CTEs as this"));
+            }
             at += 1;
         }
     }
@@ -107,6 +113,9 @@ impl Walker<'_> {
         loop {
             let Some(name) = self.folded(at) else { return Err(self.lost(at)) };
             names.push(name);
+            if names.len() > MAX_CTES {
+                return Err(RouterError::unsupported("as many CTEs as this"));
+            }
             let mut next = at + 1;
             if t.is(next, "(") {
                 next = t.mate(next) + 1;
@@ -135,7 +144,7 @@ impl Walker<'_> {
         let t = self.t;
         let mut names = Vec::new();
         let mut at = at;
-        while t.is(at, ",") {
+        while t.is(at, ",") && names.len() <= MAX_CTES {
             names.extend(self.folded(at + 1));
             let mut next = at + 2;
             if t.is(next, "(") {

@@ -10,6 +10,8 @@ use crate::plan::tokens::{Class, Tokens};
 
 /// How deep subqueries and parenthesised joins may nest; MySQL itself stops at 63 subqueries.
 const MAX_DEPTH: usize = 64;
+/// How many tokens back the start of a list of types is looked for.
+const LOOK_BACK: usize = 1_000;
 
 /// Where a run of expressions ends: asked at each token outside parentheses.
 pub(super) type Stop = fn(&Tokens<'_>, usize) -> bool;
@@ -219,7 +221,8 @@ impl<'t> Walker<'t> {
     /// Whether the innermost parenthesis around `at` follows this word.
     fn is_inside(&self, word: &str, at: usize) -> bool {
         let t = self.t;
-        let open = (0..at).rev().find(|&open| t.is(open, "(") && t.mate(open) > at);
+        let first = at.saturating_sub(LOOK_BACK);
+        let open = (first..at).rev().find(|&open| t.is(open, "(") && t.mate(open) > at);
         open.is_some_and(|open| open > 0 && t.is(open - 1, word))
     }
 
