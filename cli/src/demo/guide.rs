@@ -11,7 +11,7 @@ use super::shop::KEYSPACE;
 pub struct StatementToTry {
     /// What it shows.
     pub shows: &'static str,
-    /// Its text; several statements are divided by blanks after their semicolons.
+    /// Its text, on one line or several.
     pub sql: &'static str,
 }
 
@@ -23,8 +23,8 @@ pub const STATEMENTS: [StatementToTry; 5] = [
     },
     StatementToTry {
         shows: "a join inside that shard, with the reference table's copy there",
-        sql: "SELECT c.name, n.name AS country, o.item, o.quantity * o.price AS total FROM orders o \
-              JOIN customers c ON c.id = o.customer_id JOIN countries n ON n.code = c.country_code \
+        sql: "SELECT c.name, n.name AS country, o.item, o.quantity * o.price AS total\n\
+              FROM orders o JOIN customers c ON c.id = o.customer_id JOIN countries n ON n.code = c.country_code\n\
               WHERE o.customer_id = 42;",
     },
     StatementToTry {
@@ -70,11 +70,15 @@ impl Guide<'_> {
             self.address, self.version, self.client
         );
         for StatementToTry { shows, sql } in STATEMENTS {
-            let _ = write!(text, "\n  -- {shows}\n  {sql}\n");
+            let _ = write!(text, "\n  -- {shows}\n  {}\n", indented(sql));
         }
         text.push_str("\nCtrl-C ends it all.\n");
         text
     }
+}
+
+fn indented(sql: &str) -> String {
+    sql.replace('\n', "\n    ")
 }
 
 #[cfg(test)]
@@ -89,6 +93,6 @@ mod tests {
         let text = guide.text();
         assert!(text.contains("listens on 127.0.0.1:6033, before 1 MySQL server (9.7.4)"));
         assert!(text.contains("\n  /cache/mysql -h127.0.0.1 -P6033 -udemo -pdemo shop\n"));
-        assert!(STATEMENTS.iter().all(|statement| text.contains(statement.sql)));
+        assert!(STATEMENTS.iter().all(|statement| text.contains(&indented(statement.sql))));
     }
 }

@@ -14,6 +14,12 @@ use super::servers::ReachedServer;
 use crate::provision::{AdminLogin, OwnPassword, ProvisionError, ensure_account, read_accounts};
 use crate::schema_grant::schema_grant;
 
+/// Errors by which a server says no to a login: wrong password (1045, 1698), not from this host (1130), only with TLS (3159), by another
+/// plugin (1251, 1524).
+const REFUSED: [u16; 6] = [1045, 1698, 1130, 3159, 1251, 1524];
+/// Errors by which a server says that the password is right, but the account is locked (3118) or the password too old (1862).
+const KNOWN: [u16; 2] = [3118, 1862];
+
 /// What adopting needs to know.
 pub(super) struct Adoption<'a> {
     pub(super) users: &'a UsersPlan,
@@ -77,7 +83,7 @@ impl Adoption<'_> {
         Ok(adopted)
     }
 
-    /// Adopts one account on all servers, or on none.
+    /// Adopts one account on all servers, or on none. Returns whether it can be served.
     async fn adopt_one(
         &self,
         account: &Account,
@@ -88,14 +94,14 @@ impl Adoption<'_> {
         let name = &account.name;
         let mut standings = Vec::new();
         for (index, server) in servers.iter().enumerate() {
-            let standing = self.standing(account, index, &listed[index], &server.facts.uuid).await;
+            let standing = self.standing(name, index, &listed[index], &server.facts.uuid).await?;
             if let Standing::Blocked(reason) = standing {
                 notes.push(format!("user {name}: not adopted: on server {} {reason}", server.name));
                 return Ok(false);
             }
             standings.push(standing);
         }
-        let mut done = Vec::new();
+        let (mut done, mut barred) = (Vec::new(), Vec::new());
         for (index, (server, standing)) in servers.iter_mut().zip(standings).enumerate() {
             let (account, what) = match standing {
                 Standing::Adoptable(own) => (own, "adopted"),
@@ -108,56 +114,68 @@ impl Adoption<'_> {
             };
             let password = self.secret.backend_password(name, &server.facts.uuid);
             let grants = self.grants(server);
-            let own = ensure_account(&mut server.conn, &account, &grants, &password)
-                .await
-                .map_err(ServeError::at(&server.name))?;
-            done.push(format!("{what} on {}", server.name));
-            if own == OwnPassword::Dropped {
+            let own = ensure_account(&mut server.conn, &account, &grants, &password).await;
+            if own.map_err(ServeError::at(&server.name))? == OwnPassword::Dropped {
                 notes.push(format!(
-                    "user {name}: its own password is not known to server {}, which lacks its plugin",
+                    "user {name}: server {} lacks its plugin: no direct login there",
                     server.name
                 ));
             }
-            if !self.gets_in(name, index, &password).await {
-                notes.push(format!(
-                    "user {name}: server {} lets nobody in as it from here; does its host fit this machine, or does it need TLS?",
-                    server.name
-                ));
+            done.push(format!("{what} on {}", server.name));
+            if !self.gets_in(name, index, &password).await? {
+                barred.push(server.name.as_str());
             }
         }
         notes.push(format!("user {name}: {}", done.join(", ")));
-        Ok(true)
+        if !barred.is_empty() {
+            notes.push(format!(
+                "user {name}: not served: nobody gets in as it from here on {}; does its host fit this machine, does it need TLS?",
+                barred.join(", ")
+            ));
+        }
+        Ok(barred.is_empty())
     }
 
-    async fn standing(&self, account: &Account, index: usize, listed: &Listed, uuid: &str) -> Standing {
-        let name = &account.name;
+    /// What the account is on a server. Podway's password is tried only where there is a second one: a failed login may count.
+    async fn standing(
+        &self,
+        name: &AccountName,
+        index: usize,
+        listed: &Listed,
+        uuid: &str,
+    ) -> Result<Standing, ServeError> {
         let key = (name.user.to_string(), name.host.as_str().to_owned());
-        let Some(&has_second) = listed.taken.get(&key) else { return Standing::Missing };
-        if self.gets_in(name, index, &self.secret.backend_password(name, uuid)).await {
-            return Standing::Ready;
+        let Some(&has_second) = listed.taken.get(&key) else { return Ok(Standing::Missing) };
+        let Some(own) = listed.accounts.iter().find(|own| own.name == *name) else {
+            return Ok(Standing::Blocked("it proves itself by a plugin that Podway does not know"));
+        };
+        if own.authentication_string.is_empty() {
+            return Ok(Standing::Blocked("it has no password"));
         }
-        match listed.accounts.iter().find(|own| own.name == *name) {
-            None => Standing::Blocked("it proves itself by a plugin that Podway does not know"),
-            Some(_) if has_second => Standing::Blocked(
-                "it has a second password that is not this cluster's, or may not come from here; ALTER USER … DISCARD OLD PASSWORD drops one",
-            ),
-            Some(own) if own.authentication_string.is_empty() => Standing::Blocked("it has no password"),
-            Some(own) => Standing::Adoptable(own.clone()),
+        if !has_second {
+            return Ok(Standing::Adoptable(own.clone()));
         }
+        if self.gets_in(name, index, &self.secret.backend_password(name, uuid)).await? {
+            return Ok(Standing::Ready);
+        }
+        Ok(Standing::Blocked(
+            "it has a second password that is not this cluster's, or may not come from here; ALTER USER … DISCARD OLD PASSWORD drops one",
+        ))
     }
 
-    /// Whether Podway can log in to a server as this very account.
-    async fn gets_in(&self, name: &AccountName, index: usize, password: &str) -> bool {
-        let login = AdminLogin {
-            user: name.user.to_string(),
-            password: password.to_owned(),
-            ..self.plans[index].login.clone()
+    /// Whether Podway can log in to a server as this very account. That a server has no room just now is an error, not an answer.
+    async fn gets_in(&self, name: &AccountName, index: usize, password: &str) -> Result<bool, ServeError> {
+        let ServerPlan { name: server, login } = &self.plans[index];
+        let login =
+            AdminLogin { user: name.user.to_string(), password: password.to_owned(), ..login.clone() };
+        let mut conn = match login.connect().await {
+            Ok(conn) => conn,
+            Err(error) => return answer(&error).ok_or_else(|| ServeError::at(server)(error)),
         };
-        let Ok(mut conn) = login.connect().await else { return false };
         let current: Option<String> = conn.query_first("SELECT CURRENT_USER()").await.unwrap_or_default();
         // Whether the connection ends well no longer matters.
         let _ = conn.disconnect().await;
-        current == Some(format!("{}@{}", name.user, name.host.as_str()))
+        Ok(current == Some(format!("{}@{}", name.user, name.host.as_str())))
     }
 
     /// What the users are to be allowed on a server: on each schema of a shard there.
@@ -167,6 +185,22 @@ impl Adoption<'_> {
         let here = shards.filter(|shard| shard.server == server.server.id);
         let schemas: BTreeSet<&str> = here.map(|shard| shard.schema.as_str()).collect();
         schemas.into_iter().map(|schema| schema_grant(privileges, schema)).collect()
+    }
+}
+
+/// What a failed login says of the account, if anything: whether the password is right.
+fn answer(error: &ProvisionError) -> Option<bool> {
+    use mysql_async::{DriverError, Error};
+    let ProvisionError::Login { error, .. } = error else { return None };
+    match error {
+        Error::Server(error) if REFUSED.contains(&error.code) => Some(false),
+        Error::Server(error) if KNOWN.contains(&error.code) => Some(true),
+        // For an account that may not come from here a server plays one with a plugin of its choice (seen on 9.7).
+        Error::Driver(DriverError::UnknownAuthPlugin { .. }) => Some(false),
+        Error::Driver(DriverError::MysqlOldPasswordDisabled | DriverError::CleartextPluginDisabled) => {
+            Some(false)
+        }
+        _ => None,
     }
 }
 

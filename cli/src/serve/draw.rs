@@ -84,7 +84,7 @@ fn described(keyspace: &Keyspace, servers: &[ReachedServer]) -> String {
     let count =
         |is_one: fn(&TableKind) -> bool| keyspace.tables.values().filter(|table| is_one(&table.kind)).count();
     format!(
-        "keyspace {}: {}; home is {}; {} tables sharded, {} reference, {} at home, {} views",
+        "keyspace {}: {}; home is {}; tables: {} sharded, {} reference, {} at home, {} views",
         keyspace.name,
         shards.join(", "),
         place(usize::from(keyspace.home.0)),

@@ -1,5 +1,7 @@
 //! `podway demo`: comes up, holds what it says, ends without a trace, and comes back with its data.
 
+use std::fs;
+
 use mysql_async::prelude::Queryable;
 use nix::sys::signal::Signal;
 use podway::demo::STATEMENTS;
@@ -82,6 +84,27 @@ async fn a_kept_demo_comes_back_with_its_data() {
     let refused = Podway::start(&["demo", "--shards", "3", "--data-dir", kept]).wait();
     assert!(!refused.status.success());
     assert!(refused.said.contains("2 shards") && refused.said.contains("--shards 3"), "{}", refused.said);
+}
+
+#[tokio::test]
+async fn a_load_that_was_cut_short_is_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("shop");
+    let args = ["demo", "--shards", "2", "--port", "0", "--data-dir", kept.to_str().unwrap()];
+    let mut podway = Podway::start(&args);
+    let mut conn = connect(podway.address(), "demo", "demo", "shop").await.unwrap();
+    conn.query_drop("DELETE FROM customers WHERE id = 42").await.unwrap();
+    drop(conn);
+    assert!(podway.end(Signal::SIGTERM).status.success());
+
+    let layout = kept.join("podway-demo.toml");
+    let text = fs::read_to_string(&layout).unwrap().replace("\"loaded\"", "\"loading\"");
+    fs::write(&layout, text).unwrap();
+    let mut again = Podway::start(&args);
+    let mut conn = connect(again.address(), "demo", "demo", "shop").await.unwrap();
+    let name: Option<String> = conn.query_first("SELECT name FROM customers WHERE id = 42").await.unwrap();
+    assert!(name.is_some(), "all rows are there");
+    assert!(fs::read_to_string(&layout).unwrap().contains("\"loaded\""));
 }
 
 #[tokio::test]

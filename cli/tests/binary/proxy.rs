@@ -168,3 +168,37 @@ async fn one_server_is_served_as_it_is() {
     drop(conn);
     assert!(podway.end(Signal::SIGTERM).status.success());
 }
+
+#[tokio::test]
+async fn accounts_that_would_come_to_harm_are_left_alone() {
+    let before = Before::start(1).await.unwrap();
+    let mut admin = before.admin(0).await.unwrap();
+    for sql in [
+        "CREATE USER bare",
+        "CREATE USER rotating IDENTIFIED BY 'old'",
+        "ALTER USER rotating IDENTIFIED BY 'new' RETAIN CURRENT PASSWORD",
+        "CREATE USER far@'192.0.2.%' IDENTIFIED BY 'away'",
+        "CREATE ROLE clerk",
+    ] {
+        admin.query_drop(sql).await.unwrap();
+    }
+    let mut podway = proxy(&before.write("").unwrap());
+    let address = podway.address();
+    let cases = [
+        ("user 'app'@'%': adopted on a", true),
+        ("user 'bare'@'%': not adopted: it has no password", true),
+        ("user 'rotating'@'%': not adopted: on server a it has a second password", true),
+        ("user 'far'@'192.0.2.%': not served: nobody gets in as it from here on a", true),
+        ("clerk", false),
+    ];
+    for (line, is_there) in cases {
+        assert_eq!(podway.printed.contains(line), is_there, "{line}: {}", podway.printed);
+    }
+    let direct = before.servers[0].address().parse().unwrap();
+    for (user, password) in [("bare", ""), ("rotating", "old"), ("rotating", "new"), ("app", "app's own")] {
+        let database = if user == "app" { "shop" } else { "information_schema" };
+        assert!(connect(direct, user, password, database).await.is_ok(), "{user} gets in directly as before");
+        let through = connect(address, user, password, database).await;
+        assert_eq!(through.is_ok(), user == "app", "{user} through the proxy");
+    }
+}
