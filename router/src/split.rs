@@ -5,15 +5,22 @@
 
 use std::ops::Range;
 
+use podway_model::MySqlVersion;
+
 use crate::charset::ClientCharset;
 use crate::lex::{Symbol, Token, TokenKind};
 use crate::normalise::Normalised;
 use crate::sql_mode::SqlMode;
 
+/// The first servers that read `$$ … $$` as one text: a `;` in it ends nothing. Older ones have no use for such a text, and a version
+/// comment that is read wrongly for them is refused when the statement is recognised.
+const READ_AS: MySqlVersion = MySqlVersion(90000);
+
 /// The statements of a text, without their semicolons; what follows the last semicolon counts if it is more than blanks and comments.
 /// A text that cannot be read (a quote never ends) is one statement.
 pub fn split_statements(sql: &[u8], mode: SqlMode, charset: ClientCharset) -> Vec<Range<usize>> {
     let mut n = Normalised::new();
+    n.set_version(READ_AS);
     if memchr::memchr(b';', sql).is_none() || n.run(sql, mode, charset).is_err() {
         return std::iter::once(0..sql.len()).collect();
     }
@@ -72,7 +79,7 @@ impl<'a> Body<'a> {
         const OTHERS: [&str; 9] =
             ["TABLE", "VIEW", "INDEX", "DATABASE", "SCHEMA", "USER", "ROLE", "SERVER", "TABLESPACE"];
         let first = |words: &[&str]| {
-            (1..tokens.len())
+            (1..header)
                 .find(|&at| words.iter().any(|word| is(at, word)) && !tokens[at - 1].is(Symbol::Equals))
         };
         let program = first(&PROGRAMS)?;
@@ -250,6 +257,7 @@ mod tests {
             "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
             "CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS NOW() ENDS NOW() DO BEGIN SELECT 1; SELECT 2; END",
             "ALTER EVENT e DO BEGIN SELECT 1; END",
+            "CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ let it = 'x'; return it; $$",
         ];
         for program in programs {
             let text = format!("{program}; SELECT 9");
