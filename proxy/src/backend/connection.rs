@@ -4,7 +4,7 @@
 //! neither work nor locks outlive it. It never decides what to send.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -16,7 +16,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::pool::{Place, PoolKey, ServerPool};
+use super::endpoint::Endpoint;
+use super::key::PoolKey;
+use super::login::{self, Login};
 use super::rows::Rows;
 use super::settings::{Settings, UserVariables};
 use super::statements::Statements;
@@ -31,11 +33,44 @@ const SMALL_COMMAND: Duration = Duration::from_secs(30);
 /// How long a server may leave a command unread.
 const WRITE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Who keeps connections, and lends them.
+pub(super) trait Owner: Send + Sync {
+    /// Takes a clean connection back.
+    fn take_back(&self, connection: Box<BackendConnection>);
+    /// A connection was closed: another may be opened.
+    fn place_free(&self);
+    /// Closes one idle connection that holds prepared statements, so that another may prepare its own; false if there is none.
+    fn evict_statements(&self) -> bool;
+}
+
+/// The right to have one connection open; gives itself back.
+pub(super) struct Place(Weak<dyn Owner>);
+
+impl Place {
+    /// A place that was counted by its owner.
+    pub(super) fn new(owner: Weak<dyn Owner>) -> Place {
+        Place(owner)
+    }
+
+    fn owner(&self) -> Option<Arc<dyn Owner>> {
+        self.0.upgrade()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner() {
+            owner.place_free();
+        }
+    }
+}
+
 /// A connection that is logged in.
 pub struct BackendConnection {
     stream: TcpStream,
     /// What has arrived and is not used up.
     pub input: BytesMut,
+    endpoint: Arc<Endpoint>,
     place: Place,
     key: PoolKey,
     thread: u32,
@@ -56,16 +91,16 @@ pub struct BackendConnection {
 impl BackendConnection {
     /// A connection whose login has just ended well.
     pub(super) fn new(
-        stream: TcpStream,
-        input: BytesMut,
+        login: Login,
+        endpoint: Arc<Endpoint>,
         place: Place,
         key: PoolKey,
-        login: Login,
     ) -> BackendConnection {
         BackendConnection {
-            stream,
-            input,
-            statements: Statements::new(place.pool().clone()),
+            stream: login.stream,
+            input: login.input,
+            statements: Statements::new(endpoint.clone()),
+            endpoint,
             place,
             key,
             thread: login.thread,
@@ -83,9 +118,22 @@ impl BackendConnection {
         }
     }
 
-    /// The pool that it belongs to.
-    pub fn pool(&self) -> &Arc<ServerPool> {
-        self.place.pool()
+    /// The server that it is to.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// Goes back to its pool. The caller vouches that it is clean: no answer outstanding, nothing of a session on it but what is recorded.
+    pub fn give_back(self: Box<Self>) {
+        match self.place.owner() {
+            Some(owner) => owner.take_back(self),
+            None => drop(self),
+        }
+    }
+
+    /// The pool that it belongs to, unless that is gone.
+    pub(super) fn owner(&self) -> Option<Arc<dyn Owner>> {
+        self.place.owner()
     }
 
     /// Whose it is.
@@ -101,11 +149,6 @@ impl BackendConnection {
     /// What was negotiated with the server.
     pub fn capabilities(&self) -> CapabilityFlags {
         self.capabilities
-    }
-
-    /// The status flags that the server sent last.
-    pub fn status(&self) -> StatusFlags {
-        self.status
     }
 
     /// Notes the status flags of an answer that the owner has read to its end.
@@ -175,11 +218,6 @@ impl BackendConnection {
 
     pub(super) fn statement_count(&self) -> usize {
         self.statements.len()
-    }
-
-    /// The value that LAST_INSERT_ID() has here.
-    pub fn last_insert_id(&self) -> u64 {
-        self.last_insert_id
     }
 
     /// Notes the value that LAST_INSERT_ID() has got here.
@@ -252,12 +290,12 @@ impl BackendConnection {
 
     /// Runs a statement that returns no rows.
     pub async fn execute(&mut self, sql: &[u8]) -> Result<OkPacket, ProxyError> {
-        self.command(&query_payload(sql, self.capabilities)).await
+        self.command(&login::query_payload(sql, self.capabilities)).await
     }
 
     /// Runs a statement and reads its rows, which must be few.
     pub async fn rows(&mut self, sql: &[u8]) -> Result<Rows, ProxyError> {
-        let payload = query_payload(sql, self.capabilities);
+        let payload = login::query_payload(sql, self.capabilities);
         let answer = self.exchange(&payload, ResponseKind::Query).await?;
         match Rows::decode(&answer, self.capabilities) {
             Ok(Ok(rows)) => Ok(rows),
@@ -282,7 +320,7 @@ impl BackendConnection {
             let progress = tracker.feed(&self.input).map_err(|error| self.surprise(error))?;
             answer.extend_from_slice(&self.input[..progress.consumed]);
             self.input.advance(progress.consumed);
-            if answer.len() > self.pool().limits().max_metadata {
+            if answer.len() > self.endpoint.limits.max_metadata {
                 return Err(self.surprise("an answer over backend.max_metadata bytes"));
             }
             match progress.event {
@@ -339,46 +377,26 @@ impl BackendConnection {
         Ok(())
     }
 
-    /// An error before the server can have run anything.
-    pub fn unusable(&self, reason: impl ToString) -> ProxyError {
-        ProxyError::BackendUnusable { server: self.pool().address.clone(), reason: reason.to_string() }
+    fn unusable(&self, reason: impl ToString) -> ProxyError {
+        self.endpoint.unusable(reason)
     }
 
-    /// An error in the middle of a command.
-    pub fn lost(&self, reason: impl ToString) -> ProxyError {
-        ProxyError::BackendLost { server: self.pool().address.clone(), reason: reason.to_string() }
+    fn lost(&self, reason: impl ToString) -> ProxyError {
+        self.endpoint.lost(reason)
     }
 
     /// An answer that should not be: counted, and the connection is never used again (it stays busy).
     pub fn surprise(&self, reason: impl ToString) -> ProxyError {
-        self.pool().metrics().surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.endpoint.metrics.surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let reason = reason.to_string();
         tracing::warn!(
-            server = self.pool().address,
+            server = self.endpoint.address,
             thread = self.thread,
             reason,
             "an answer that should not be: the connection is closed"
         );
         self.lost(reason)
     }
-}
-
-/// What the login settled.
-pub(super) struct Login {
-    pub(super) thread: u32,
-    pub(super) capabilities: CapabilityFlags,
-    pub(super) status: StatusFlags,
-}
-
-/// COM_QUERY with this text, with no query attributes.
-pub(super) fn query_payload(sql: &[u8], capabilities: CapabilityFlags) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(sql.len() + 3);
-    payload.push(Command::COM_QUERY as u8);
-    if capabilities.contains(CapabilityFlags::CLIENT_QUERY_ATTRIBUTES) {
-        payload.extend_from_slice(&[0, 1]);
-    }
-    payload.extend_from_slice(sql);
-    payload
 }
 
 impl Drop for BackendConnection {
@@ -388,10 +406,10 @@ impl Drop for BackendConnection {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (pool, key, thread) = (self.pool().clone(), self.key.clone(), self.thread);
+        let (endpoint, key, thread) = (self.endpoint.clone(), self.key.clone(), self.thread);
         runtime.spawn(async move {
-            if let Err(error) = pool.kill(&key, thread, false).await {
-                tracing::debug!(server = pool.address, thread, %error, "an abandoned thread was gone already, or could not be ended");
+            if let Err(error) = endpoint.kill(&key, thread, false).await {
+                tracing::debug!(server = endpoint.address, thread, %error, "an abandoned thread was gone already, or could not be ended");
             }
         });
     }

@@ -1,12 +1,16 @@
 //! Connecting and logging in as an account of the client's own, and the short connections that end what runs on others.
 
 use bytes::BytesMut;
-use podway_wire::{BackendLogin, ClientAuth, ClientStep, PacketReader, ServerHello, ServerKey, write_packet};
+use podway_wire::{
+    BackendLogin, CapabilityFlags, ClientAuth, ClientStep, Command, PacketReader, ServerHello, ServerKey,
+    StatusFlags, write_packet,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::connection::{BackendConnection, Login};
-use super::pool::{Place, PoolKey, ServerPool};
+use super::endpoint::Endpoint;
+use super::key::PoolKey;
 use crate::error::ProxyError;
 
 /// The largest packet of a login.
@@ -16,52 +20,65 @@ const START_COLLATION: u8 = 255;
 /// What `max_packet` says in a login: 1 GiB, the protocol's limit; the server has its own.
 const MAX_PACKET: u32 = 1 << 30;
 
-/// Opens a connection and logs in; gives the place back with the error, so that another attempt can be made.
-pub(super) async fn log_in(
-    place: Place,
-    key: &PoolKey,
-) -> Result<Box<BackendConnection>, (Place, ProxyError)> {
-    let pool = place.pool().clone();
-    let mut input = BytesMut::with_capacity(4 << 10);
-    match handshake(&pool, key, &mut input).await {
-        Ok((stream, login)) => Ok(Box::new(BackendConnection::new(stream, input, place, key.clone(), login))),
-        Err(error) => Err((place, error)),
+/// A connection whose login has ended well.
+pub(super) struct Login {
+    pub(super) stream: TcpStream,
+    /// What arrived behind the login's last packet: nothing, from a server that keeps to the protocol.
+    pub(super) input: BytesMut,
+    pub(super) thread: u32,
+    pub(super) capabilities: CapabilityFlags,
+    pub(super) status: StatusFlags,
+}
+
+impl Endpoint {
+    /// Ends what runs on a thread of this server, as the account that asks for it: KILL QUERY, or KILL where the connection is to go too.
+    pub async fn kill(&self, key: &PoolKey, thread: u32, query_only: bool) -> Result<(), ProxyError> {
+        let work = async {
+            let _permit = self.killers.acquire().await.map_err(|error| self.unusable(error))?;
+            kill(self, key, thread, query_only).await
+        };
+        timeout(self.limits.connect_deadline, work)
+            .await
+            .map_err(|_| self.unusable("KILL was not answered within backend.connect_deadline"))?
     }
 }
 
-/// Ends what runs on another connection of the same account. The connection lives for this one statement.
-pub(super) async fn kill(
-    pool: &ServerPool,
-    key: &PoolKey,
-    thread: u32,
-    query_only: bool,
-) -> Result<(), ProxyError> {
-    let mut input = BytesMut::with_capacity(1 << 10);
-    let (mut stream, _) = handshake(pool, key, &mut input).await?;
+/// KILL on a connection that lives for this one statement.
+async fn kill(endpoint: &Endpoint, key: &PoolKey, thread: u32, query_only: bool) -> Result<(), ProxyError> {
+    let Login { mut stream, mut input, capabilities, .. } = handshake(endpoint, key).await?;
     let sql = if query_only { format!("KILL QUERY {thread}") } else { format!("KILL {thread}") };
     let mut packet = BytesMut::new();
-    write_packet(&mut packet, &mut 0, &super::connection::query_payload(sql.as_bytes(), key.capabilities()));
-    let unusable = |reason: String| ProxyError::BackendUnusable { server: pool.address.clone(), reason };
-    stream.write_all(&packet).await.map_err(|error| unusable(error.to_string()))?;
+    write_packet(&mut packet, &mut 0, &query_payload(sql.as_bytes(), capabilities));
+    stream.write_all(&packet).await.map_err(|error| endpoint.unusable(error))?;
     let mut reader = PacketReader::new(1);
-    let answer = next_packet(&mut stream, &mut input, &mut reader).await.map_err(unusable)?;
+    let answer =
+        next_packet(&mut stream, &mut input, &mut reader).await.map_err(|error| endpoint.unusable(error))?;
     match podway_wire::ErrPacket::decode(&answer) {
         Ok(refused) if answer.first() == Some(&0xFF) => Err(ProxyError::Server(refused)),
         _ => Ok(()),
     }
 }
 
-async fn handshake(
-    pool: &ServerPool,
-    key: &PoolKey,
-    input: &mut BytesMut,
-) -> Result<(TcpStream, Login), ProxyError> {
-    let unusable = |reason: String| ProxyError::BackendUnusable { server: pool.address.clone(), reason };
-    let address = (&*pool.server.host, pool.server.port);
+/// COM_QUERY with this text, with no query attributes.
+pub(super) fn query_payload(sql: &[u8], capabilities: CapabilityFlags) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(sql.len() + 3);
+    payload.push(Command::COM_QUERY as u8);
+    if capabilities.contains(CapabilityFlags::CLIENT_QUERY_ATTRIBUTES) {
+        payload.extend_from_slice(&[0, 1]);
+    }
+    payload.extend_from_slice(sql);
+    payload
+}
+
+/// Opens a connection and logs in.
+pub(super) async fn handshake(endpoint: &Endpoint, key: &PoolKey) -> Result<Login, ProxyError> {
+    let mut input = BytesMut::with_capacity(4 << 10);
+    let unusable = |reason: String| endpoint.unusable(reason);
+    let address = (&*endpoint.server.host, endpoint.server.port);
     let mut stream = TcpStream::connect(address).await.map_err(|error| unusable(error.to_string()))?;
     stream.set_nodelay(true).map_err(|error| unusable(error.to_string()))?;
     let mut reader = PacketReader::new(0);
-    let hello = next_packet(&mut stream, input, &mut reader).await.map_err(unusable)?;
+    let hello = next_packet(&mut stream, &mut input, &mut reader).await.map_err(unusable)?;
     let greeting = match ServerHello::decode(&hello).map_err(|error| unusable(error.to_string()))? {
         ServerHello::Greeting(greeting) => greeting,
         ServerHello::Refused(refused) => {
@@ -70,7 +87,7 @@ async fn handshake(
     };
     let login = BackendLogin {
         user: key.account().user.as_bytes().to_vec(),
-        password: pool.password(key).into_bytes(),
+        password: endpoint.password(key).into_bytes(),
         database: None,
         capabilities: key.capabilities(),
         charset: START_COLLATION,
@@ -93,7 +110,7 @@ async fn handshake(
         stream.write_all(&packet).await.map_err(|error| unusable(error.to_string()))?;
         // The answers to a proof may come in two packets: "it is right", and then OK.
         loop {
-            let answer = next_packet(&mut stream, input, &mut reader).await.map_err(unusable)?;
+            let answer = next_packet(&mut stream, &mut input, &mut reader).await.map_err(unusable)?;
             match auth.on_packet(&answer).map_err(|error| unusable(error.to_string()))? {
                 ClientStep::Send(next) => {
                     payload = next;
@@ -101,12 +118,8 @@ async fn handshake(
                 }
                 ClientStep::Wait => {}
                 ClientStep::Done(ok) => {
-                    let login = Login {
-                        thread: greeting.connection_id,
-                        capabilities: auth.capabilities(),
-                        status: ok.status,
-                    };
-                    return Ok((stream, login));
+                    let (thread, capabilities) = (greeting.connection_id, auth.capabilities());
+                    return Ok(Login { stream, input, thread, capabilities, status: ok.status });
                 }
                 ClientStep::Failed(refused) => return Err(ProxyError::Server(refused)),
             }

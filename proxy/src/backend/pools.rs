@@ -6,6 +6,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use podway_model::{ClusterSecret, Map, Server, ServerId};
 
+use super::endpoint::Endpoint;
 use super::pool::ServerPool;
 use crate::config::BackendLimits;
 use crate::metrics::Metrics;
@@ -30,19 +31,19 @@ impl Pools {
     /// The pool of this server, where this map has it: a statement that began under an older map may need the older place once more.
     pub fn get(&self, server: &Arc<Server>) -> Arc<ServerPool> {
         let known = |pools: &Vec<Arc<ServerPool>>| {
-            pools.iter().find(|pool| same_place(&pool.server, server)).cloned()
+            pools.iter().find(|pool| same_place(&pool.endpoint().server, server)).cloned()
         };
         if let Some(pool) = self.by_server.get(&server.id).and_then(|pools| known(&pools)) {
             return pool;
         }
         let mut pools = self.by_server.entry(server.id).or_default();
         known(&pools).unwrap_or_else(|| {
-            let made = ServerPool::new(
+            let made = ServerPool::new(Endpoint::new(
                 server.clone(),
                 self.limits.clone(),
                 self.secret.clone(),
                 self.metrics.clone(),
-            );
+            ));
             pools.push(made.clone());
             made
         })
@@ -52,10 +53,10 @@ impl Pools {
     pub fn reconcile(&self, map: &Map) {
         self.by_server.retain(|id, pools| {
             pools.retain(|pool| {
-                let stays = map.server(*id).is_some_and(|server| same_place(&pool.server, server));
+                let stays = map.server(*id).is_some_and(|server| same_place(&pool.endpoint().server, server));
                 if !stays {
                     tracing::info!(
-                        server = pool.address,
+                        server = pool.endpoint().address,
                         "the map no longer has this server here: its pool is retired"
                     );
                     pool.retire();
@@ -84,7 +85,7 @@ impl Pools {
     pub fn counts(&self) -> Vec<(String, usize, usize)> {
         let count = |pool: &ServerPool| {
             let (open, idle) = pool.counts();
-            (pool.address.clone(), open, idle)
+            (pool.endpoint().address.clone(), open, idle)
         };
         self.by_server
             .iter()

@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn one_statement_turns_one_state_into_another() {
-        let cases: [(&[(&str, &str)], &[(&str, &str)], Option<&str>); 5] = [
+        type State = &'static [(&'static str, &'static str)];
+        let cases: [(State, State, Option<&str>); 5] = [
             (&[], &[], None),
             (&[("a", "1")], &[("A", "1")], None),
             (&[], &[("a", "1")], Some("SET @@SESSION.`a` = 1")),

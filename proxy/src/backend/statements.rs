@@ -5,25 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use podway_wire::{
-    Command, HEADER, PacketEvent, PacketRole, ParamType, PrepareOk, ResponseKind, ResponseTracker,
-};
+use podway_wire::ParamType;
 
-use super::connection::BackendConnection;
-use super::pool::ServerPool;
-use crate::error::{ClientError, ErrorCode, ProxyError};
+use super::endpoint::Endpoint;
 
 /// A statement as it is prepared on a connection.
 #[derive(Debug)]
 pub struct BackendStatement {
-    text: Bytes,
+    pub(super) text: Bytes,
     /// The server's number for it.
     pub id: u32,
     /// The types that were bound to it last; an execution with others must send them.
     pub bound: Option<Arc<[ParamType]>>,
     /// What the server said of it.
     pub description: Description,
-    used: u64,
+    pub(super) used: u64,
 }
 
 /// What the server says of a statement that it has prepared: packets' payloads, to be passed on.
@@ -39,140 +35,33 @@ pub struct Description {
 
 /// A connection's statements by the hash of their text.
 pub(super) struct Statements {
-    by_text: HashMap<u64, BackendStatement>,
-    clock: u64,
-    pool: Arc<ServerPool>,
+    pub(super) by_text: HashMap<u64, BackendStatement>,
+    pub(super) clock: u64,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Statements {
-    pub(super) fn new(pool: Arc<ServerPool>) -> Statements {
-        Statements { by_text: HashMap::new(), clock: 0, pool }
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Statements {
+        Statements { by_text: HashMap::new(), clock: 0, endpoint }
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_text.len()
     }
 
-    fn least_used(&self) -> Option<u64> {
+    pub(super) fn least_used(&self) -> Option<u64> {
         self.by_text.iter().min_by_key(|(_, statement)| statement.used).map(|(key, _)| *key)
     }
 
-    fn forget(&mut self, key: u64) -> Option<BackendStatement> {
+    pub(super) fn forget(&mut self, key: u64) -> Option<BackendStatement> {
         let forgotten = self.by_text.remove(&key)?;
-        self.pool.statements.fetch_sub(1, Relaxed);
+        self.endpoint.statements.fetch_sub(1, Relaxed);
         Some(forgotten)
     }
 }
 
 impl Drop for Statements {
     fn drop(&mut self) {
-        self.pool.statements.fetch_sub(self.by_text.len(), Relaxed);
-    }
-}
-
-impl BackendConnection {
-    /// The statement with this text, if it is prepared here. `key` is a hash of the text and of all that changes its meaning.
-    pub fn prepared(&mut self, key: u64, text: &[u8]) -> Option<&mut BackendStatement> {
-        self.statements.clock += 1;
-        let now = self.statements.clock;
-        let statement = self.statements.by_text.get_mut(&key).filter(|statement| statement.text == text)?;
-        statement.used = now;
-        Some(statement)
-    }
-
-    /// Prepares a statement here, making room for it where the budgets are used up.
-    pub async fn prepare(&mut self, key: u64, text: Bytes) -> Result<Description, ProxyError> {
-        self.make_room(key).await?;
-        let payload = [&[Command::COM_STMT_PREPARE as u8], &text[..]].concat();
-        let answer = self.exchange(&payload, ResponseKind::Prepare).await;
-        let answer = answer.inspect_err(|_| {
-            self.statements.pool.statements.fetch_sub(1, Relaxed);
-        })?;
-        match self.read_description(&answer) {
-            Ok((id, description)) => {
-                self.statements.clock += 1;
-                let used = self.statements.clock;
-                self.statements.by_text.insert(
-                    key,
-                    BackendStatement { text, id, bound: None, description: description.clone(), used },
-                );
-                Ok(description)
-            }
-            Err(error) => {
-                self.statements.pool.statements.fetch_sub(1, Relaxed);
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes a place in the server's budget, giving up older statements for it.
-    async fn make_room(&mut self, key: u64) -> Result<(), ProxyError> {
-        let limits = self.pool().limits().clone();
-        // Another text with the same hash has to go: one key stands for one statement.
-        if self.statements.by_text.contains_key(&key) {
-            self.close_statement(key).await?;
-        }
-        if self.statements.len() >= limits.max_statements_per_connection {
-            self.close_least_used().await?;
-        }
-        let pool = self.pool().clone();
-        while pool.statements.fetch_add(1, Relaxed) >= limits.max_statements {
-            pool.statements.fetch_sub(1, Relaxed);
-            if !self.close_least_used().await? && !pool.evict_statements() {
-                let message = format!(
-                    "Can't create more than backend.max_statements statements on MySQL server {} (current value: {})",
-                    pool.address, limits.max_statements
-                );
-                return Err(ClientError::new(ErrorCode::TOO_MANY_STATEMENTS, message).into());
-            }
-        }
-        Ok(())
-    }
-
-    async fn close_least_used(&mut self) -> Result<bool, ProxyError> {
-        match self.statements.least_used() {
-            Some(key) => self.close_statement(key).await.map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Forgets a statement; COM_STMT_CLOSE has no answer.
-    pub async fn close_statement(&mut self, key: u64) -> Result<(), ProxyError> {
-        let Some(statement) = self.statements.forget(key) else { return Ok(()) };
-        let mut packet = vec![5, 0, 0, 0, Command::COM_STMT_CLOSE as u8];
-        packet.extend_from_slice(&statement.id.to_le_bytes());
-        self.write(&packet).await
-    }
-
-    fn read_description(&self, answer: &[u8]) -> Result<(u32, Description), ProxyError> {
-        let capabilities = self.capabilities();
-        let mut tracker = ResponseTracker::new(ResponseKind::Prepare, capabilities, 1);
-        let mut description = Description::default();
-        let (mut id, mut rest) = (0, answer);
-        while let Some(PacketEvent { total, role, last }) =
-            tracker.next_packet(rest).map_err(|error| self.surprise(error))?
-        {
-            let body = &rest[HEADER..total];
-            match role {
-                PacketRole::Err => {
-                    let refused =
-                        podway_wire::ErrPacket::decode(body).map_err(|error| self.surprise(error))?;
-                    return Err(ProxyError::Server(refused));
-                }
-                PacketRole::PrepareOk => {
-                    let ok = PrepareOk::decode(body).map_err(|error| self.surprise(error))?;
-                    id = ok.statement_id;
-                    description.warnings = ok.warnings;
-                }
-                PacketRole::ParamDefinition => description.params.push(Bytes::copy_from_slice(body)),
-                PacketRole::ColumnDefinition => description.columns.push(Bytes::copy_from_slice(body)),
-                _ => {}
-            }
-            rest = &rest[total..];
-            if last {
-                break;
-            }
-        }
-        Ok((id, description))
+        self.endpoint.statements.fetch_sub(self.by_text.len(), Relaxed);
     }
 }

@@ -24,8 +24,6 @@ pub enum Request<'a> {
     AsReceived(usize),
     /// Packets made for the purpose.
     Packets(&'a [u8]),
-    /// Already sent by the caller.
-    Sent,
 }
 
 /// One command's way from the client to the server and back.
@@ -50,7 +48,6 @@ impl Forward<'_> {
         match request {
             Request::AsReceived(bytes) => self.backend.send(&self.client.input[..bytes]).await?,
             Request::Packets(packets) => self.backend.send(packets).await?,
-            Request::Sent => {}
         }
         let tracker = ResponseTracker::new(self.kind, self.backend.capabilities(), 1);
         let answer =

@@ -1,66 +1,20 @@
 //! The session's loop: wait for a command, do it, answer it. One task drives it from login to the end.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use podway_model::{Account, Name};
-use podway_router::Normalised;
+use podway_model::Name;
 use podway_wire::{
     CapabilityFlags, ClientCommand, CommandFrame, EofPacket, FrameError, OkPacket, ResponseKind, query_text,
 };
 
-use super::prepared::ClientStatement;
-use super::registry::SessionHandle;
-use super::reply::Place;
-use super::shared::Shared;
-use super::state::{SessionState, Warning};
-use crate::backend::{BackendConnection, PoolKey};
-use crate::client::{ClientStream, CommandError};
+use super::core::{Flow, Place, Session};
+use super::state::Warning;
+use crate::client::CommandError;
 use crate::error::{ClientError, ErrorCode, ProxyError, error_packet};
 
 /// A scratch buffer larger than this is given back after its command.
 const LARGE_SCRATCH: usize = 64 << 10;
-
-/// A client's session.
-pub struct Session {
-    pub(super) shared: Arc<Shared>,
-    pub(super) client: ClientStream,
-    pub(super) handle: Arc<SessionHandle>,
-    pub(super) account: Arc<Account>,
-    /// Which connections are its own kind.
-    pub(super) key: PoolKey,
-    pub(super) capabilities: CapabilityFlags,
-    pub(super) state: SessionState,
-    /// What the login settled, for COM_RESET_CONNECTION.
-    pub(super) initial: SessionState,
-    /// Connections that are the session's own for now: at most one per server.
-    pub(super) held: Vec<Box<BackendConnection>>,
-    /// Where the next answer goes.
-    pub(super) place: Place,
-    /// How many bytes of the client's buffer are the command at work.
-    pub(super) command_bytes: usize,
-    pub(super) normal: Normalised,
-    pub(super) payload: Vec<u8>,
-    pub(super) statements: HashMap<u32, ClientStatement>,
-    pub(super) next_statement: u32,
-    /// The nonce that the client's next proof of its password is made with.
-    pub(super) nonce: [u8; 20],
-    /// When the command at work came.
-    pub(super) started: Instant,
-    /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
-    pub(super) lost: bool,
-}
-
-/// Whether the session goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// With the next command.
-    Next,
-    /// Not at all.
-    Close,
-}
 
 impl Session {
     /// Serves the client until it leaves, or something ends the session.

@@ -18,13 +18,14 @@ use podway_wire::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::commands::{Flow, Session};
-use super::defaults::{ServerDefaults, server_defaults};
+use super::core::Place;
+use super::core::{Flow, Session};
+use super::defaults::{FRESH, ServerDefaults};
 use super::registry::SessionHandle;
-use super::reply::{Place, offered};
+use super::reply::offered;
 use super::shared::Shared;
 use super::state::{Lexical, SessionState};
-use crate::backend::{PoolKey, string_literal};
+use crate::backend::{Fit, PoolKey, ServerPool, string_literal};
 use crate::client::ClientStream;
 use crate::error::{ClientError, ErrorCode, ProxyError, error_packet};
 use crate::execute::PASSED_ON;
@@ -373,6 +374,34 @@ impl Session {
             }
         }
     }
+}
+
+/// The defaults of this server; asked for under the client's own account where they are not known yet.
+async fn server_defaults(
+    shared: &Shared,
+    pool: &Arc<ServerPool>,
+    key: &PoolKey,
+) -> Result<Arc<ServerDefaults>, ProxyError> {
+    if let Some(known) = shared.defaults.get(&pool.id()).filter(|known| known.asked.elapsed() < FRESH) {
+        return Ok(known.clone());
+    }
+    let mut connection = pool.checkout(key, Fit { settings: 0, schema: "" }).await?;
+    let sql = b"SELECT @@GLOBAL.sql_mode, @@GLOBAL.time_zone, @@GLOBAL.autocommit, @@GLOBAL.collation_server";
+    let rows = connection.rows(sql).await?;
+    let text = |column| rows.text(column).unwrap_or_default();
+    let defaults = ServerDefaults {
+        sql_mode: text(0),
+        time_zone: text(1),
+        autocommit: text(2) != "0",
+        collation: text(3),
+        asked: Instant::now(),
+    };
+    let defaults = Arc::new(defaults);
+    if connection.is_clean() {
+        connection.give_back();
+    }
+    shared.defaults.insert(pool.id(), defaults.clone());
+    Ok(defaults)
 }
 
 /// What a session starts with on a server with these defaults, for a client that asked for this collation.

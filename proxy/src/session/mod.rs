@@ -1,10 +1,11 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
-//! Reading order: `shared` (what all sessions share) → `registry` (who is connected) → `state` → `reply` → `login` → `run` (a statement on
+//! Reading order: `shared` (what all sessions share) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
 //! its shard) → `text` (COM_QUERY) → `transaction` → `set` → `show` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod commands;
+mod core;
 mod defaults;
 mod kill;
 mod login;

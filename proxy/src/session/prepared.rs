@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use podway_model::{Map, Name, ServerId};
+use podway_model::Map;
 use podway_router::{
-    CalendarTime, ClockTime, KeyValue, Normalised, Plan, Route, RouterError, Statement, TextCharset,
+    CalendarTime, ClockTime, KeyValue, Normalised, Route, RouterError, Statement, TextCharset,
 };
 use podway_wire::{
     BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
@@ -16,9 +16,7 @@ use podway_wire::{
 };
 use xxhash_rust::xxh3::Xxh3;
 
-use super::commands::{Flow, Session};
-use super::run::Spot;
-use super::text::Planned;
+use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::Request;
@@ -27,29 +25,6 @@ use crate::execute::Request;
 const CURSOR_READ_ONLY: u8 = 1;
 /// Where an execution's statement id stands in its packet: behind the header and the command's byte.
 const STATEMENT_ID: std::ops::Range<usize> = HEADER + 1..HEADER + 5;
-
-/// A client's prepared statement.
-pub(super) struct ClientStatement {
-    text: Bytes,
-    normal: Normalised,
-    plan: Arc<Plan>,
-    schema_version: u64,
-    /// The current database when it was prepared, which unqualified names mean for good.
-    database: Option<Name>,
-    /// The settings under which it was prepared, for how its text reads.
-    settings: Arc<Settings>,
-    types: Arc<[ParamType]>,
-    long_data: HashMap<u16, Vec<u8>>,
-    long_data_bytes: usize,
-    cursor: Option<Cursor>,
-}
-
-/// An open cursor.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    server: ServerId,
-    backend_id: u32,
-}
 
 /// A statement's text as a shard reads it, and what it is known by there.
 struct OnShard {
@@ -110,7 +85,7 @@ impl Session {
                 .map_err(ClientError::from)?,
         };
         let spot = self.spot(map, &statement.plan, route)?;
-        let held = self.held.iter().position(|held| held.pool().id() == spot.pool.id());
+        let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
             None => {
@@ -419,7 +394,7 @@ impl Session {
         let cursor = statement.cursor.ok_or_else(no_cursor)?;
         let plan = statement.plan.clone();
         let position =
-            self.held.iter().position(|held| held.pool().id() == cursor.server).ok_or_else(no_cursor)?;
+            self.held.iter().position(|held| held.endpoint().id() == cursor.server).ok_or_else(no_cursor)?;
         let mut connection = self.held.swap_remove(position);
         let mut payload = vec![Command::COM_STMT_FETCH as u8];
         payload.extend_from_slice(&cursor.backend_id.to_le_bytes());
@@ -444,7 +419,7 @@ impl Session {
     /// Closes the statement's cursor, if it has one.
     async fn close_cursor(&mut self, statement: &mut ClientStatement) -> Result<(), ProxyError> {
         let Some(cursor) = statement.cursor.take() else { return Ok(()) };
-        let Some(position) = self.held.iter().position(|held| held.pool().id() == cursor.server) else {
+        let Some(position) = self.held.iter().position(|held| held.endpoint().id() == cursor.server) else {
             return Ok(());
         };
         let mut connection = self.held.swap_remove(position);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use podway_model::AccountName;
 use tokio::task::AbortHandle;
 
-use crate::backend::{PoolKey, ServerPool};
+use crate::backend::{Endpoint, PoolKey};
 
 /// How much of a statement SHOW FULL PROCESSLIST shows.
 const INFO_BYTES: usize = 1 << 10;
@@ -51,7 +51,7 @@ struct Info {
 #[derive(Clone)]
 pub struct Running {
     /// Where it works.
-    pub pool: Arc<ServerPool>,
+    pub endpoint: Arc<Endpoint>,
     /// As whom.
     pub key: PoolKey,
     /// Its number there.

@@ -6,25 +6,8 @@ use podway_wire::{
     write_packet,
 };
 
-use super::commands::Session;
+use super::core::Session;
 use crate::error::ProxyError;
-
-/// Where an answer stands among those to one command.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Its first packet's sequence number.
-    pub sequence: u8,
-    /// Whether another statement's answer follows.
-    pub more_follows: bool,
-    /// Whether rows go in the binary protocol.
-    pub binary: bool,
-}
-
-impl Default for Place {
-    fn default() -> Place {
-        Place { sequence: 1, more_follows: false, binary: false }
-    }
-}
 
 /// A column of an answer that the proxy makes.
 pub struct Column {

@@ -7,13 +7,12 @@ use podway_model::{Keyspace, Map, Name, ServerId};
 use podway_router::{Effects, Facts, Plan, Route, Target};
 use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
 
-use super::commands::Session;
+use super::core::{Planned, Session, Spot, Work};
 use super::registry::Running;
 use super::state::Warning;
-use super::text::Planned;
-use crate::backend::{BackendConnection, Fit, ServerPool};
+use crate::backend::{BackendConnection, Fit};
 use crate::error::{ClientError, ErrorCode, ProxyError};
-use crate::execute::{Forward, NameChange, Request, Rewriting};
+use crate::execute::{Forward, Request, Rewriting};
 use crate::txn::{Transaction, TransactionError};
 
 /// How often a statement is tried again on a fresh connection after one that turned out to be dead before it could have run.
@@ -25,36 +24,6 @@ const PINNING: Effects = Effects::PINS
     .union(Effects::CREATES_TEMPORARY_TABLE)
     .union(Effects::ASSIGNS_USER_VARIABLES)
     .union(Effects::MANY_RESULTS);
-
-/// Where a statement runs.
-pub(super) struct Spot {
-    /// The server's connections.
-    pub pool: Arc<ServerPool>,
-    /// The default schema there.
-    pub schema: Arc<str>,
-    /// The keyspace whose shard it is, if the schema is one's.
-    pub keyspace: Option<Arc<Keyspace>>,
-}
-
-/// What is asked of a text statement's run.
-#[derive(Clone, Copy)]
-pub(super) struct Work {
-    /// What shape the answer has.
-    pub kind: ResponseKind,
-    /// Whether the command's bytes can be passed on as they came.
-    pub as_received: bool,
-}
-
-impl Spot {
-    /// The name that changes between shard and client, if one does.
-    pub(super) fn name_change(&self) -> Option<NameChange> {
-        let keyspace = self.keyspace.as_ref()?;
-        (*self.schema != *keyspace.name.as_str()).then(|| NameChange {
-            physical: self.schema.as_bytes().to_vec(),
-            logical: keyspace.name.as_str().as_bytes().to_vec(),
-        })
-    }
-}
 
 impl Session {
     /// Runs a text statement and passes its answer on.
@@ -112,7 +81,7 @@ impl Session {
         rewriting: Rewriting,
     ) -> Result<Summary, ProxyError> {
         let running = Running {
-            pool: connection.pool().clone(),
+            endpoint: connection.endpoint().clone(),
             key: connection.key().clone(),
             thread: connection.thread(),
         };
@@ -172,7 +141,7 @@ impl Session {
 
     /// A shard for a statement that every shard answers alike: the transaction's own where it has one, else home.
     fn any_shard(&self, keyspace: &Keyspace, plan: &Plan) -> podway_model::ShardIndex {
-        let pinned = || self.held.iter().find(|held| held.is_pinned()).map(|held| held.pool().id());
+        let pinned = || self.held.iter().find(|held| held.is_pinned()).map(|held| held.endpoint().id());
         let preferred = match plan.effects().contains(Effects::PINS) {
             true => pinned().or(self.state.transaction.server()),
             false => self.state.transaction.server().or_else(pinned),
@@ -184,7 +153,7 @@ impl Session {
 
     fn is_free_of(&self, server: ServerId) -> bool {
         self.state.transaction.server() != Some(server)
-            && !self.held.iter().any(|held| held.pool().id() == server)
+            && !self.held.iter().any(|held| held.endpoint().id() == server)
     }
 
     /// Statements before which MySQL commits do so on the transaction's server, which may not be their own.
@@ -214,7 +183,7 @@ impl Session {
             .transaction
             .admits(spot.pool.id())
             .map_err(|error| ClientError::not_supported(&error.to_string()))?;
-        let held = self.held.iter().position(|held| held.pool().id() == spot.pool.id());
+        let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
             None => {
@@ -269,7 +238,7 @@ impl Session {
             for statement in self.state.transaction.opening() {
                 connection.execute(statement.as_bytes()).await?;
             }
-            self.state.transaction = Transaction::Open(connection.pool().id());
+            self.state.transaction = Transaction::Open(connection.endpoint().id());
         }
         Ok(())
     }
@@ -397,17 +366,17 @@ impl Session {
 
     /// Gives a connection back, keeps it for the transaction or the session, or closes it.
     pub(super) fn settle(&mut self, connection: Box<BackendConnection>) {
-        let pool = connection.pool().clone();
+        let server = connection.endpoint().id();
         if !connection.is_usable() {
-            self.lost |= connection.is_pinned() || self.state.transaction.server() == Some(pool.id());
+            self.lost |= connection.is_pinned() || self.state.transaction.server() == Some(server);
             return;
         }
         let transaction = std::mem::take(&mut self.state.transaction);
-        self.state.transaction = transaction.after_answer(pool.id(), connection.in_transaction());
+        self.state.transaction = transaction.after_answer(server, connection.in_transaction());
         if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);
         } else if connection.is_clean() {
-            pool.checkin(connection);
+            connection.give_back();
         }
     }
 

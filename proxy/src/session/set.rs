@@ -8,9 +8,9 @@ use podway_model::Name;
 use podway_router::{Assignment, ClientCharset, Scalar, Scope, SetTarget, SqlMode};
 use podway_wire::{ColumnType, OkPacket};
 
-use super::commands::Session;
+use super::core::Planned;
+use super::core::Session;
 use super::state::{CompletionType, SessionState};
-use super::text::Planned;
 use crate::backend::{BackendConnection, Rows, Settings, UserVariables, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 

@@ -6,10 +6,10 @@ use podway_model::Name;
 use podway_router::{Diagnostics, Route, Scalar};
 use podway_wire::{Cell, OkPacket, SessionTrack};
 
-use super::commands::Session;
+use super::core::Planned;
+use super::core::Session;
+use super::core::Spot;
 use super::reply::Column;
-use super::run::Spot;
-use super::text::Planned;
 use crate::backend::Fit;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
@@ -96,7 +96,7 @@ impl Session {
         let rows = connection.rows(sql.as_bytes()).await?;
         let found = !rows.first().is_empty();
         if connection.is_clean() {
-            pool.checkin(connection);
+            connection.give_back();
         }
         Ok(found)
     }
@@ -146,7 +146,7 @@ impl Session {
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         let allowed = connection.synchronise(schema, &self.state.settings, None).await;
         if connection.is_clean() {
-            spot.pool.checkin(connection);
+            connection.give_back();
         }
         allowed.map_err(|error| self.in_logical_names(error, &spot))?;
         Ok(spot.keyspace.map_or(name, |keyspace| keyspace.name.clone()))

@@ -6,21 +6,8 @@ use podway_model::{Map, Name};
 use podway_router::{Normalised, Plan, PlanContext, Route, Statement, split_statements};
 use podway_wire::{CapabilityFlags, ResponseKind};
 
-use super::commands::{Flow, Session};
-use super::run::Work;
+use super::core::{Flow, Planned, Session, Work};
 use crate::error::{ClientError, ErrorCode, ProxyError};
-
-/// A statement with its plan.
-pub(super) struct Planned<'a> {
-    /// Its text.
-    pub sql: &'a [u8],
-    /// Its text's shape and literals.
-    pub normal: &'a Normalised,
-    /// The picture of the cluster that it runs under.
-    pub map: Arc<Map>,
-    /// What to do.
-    pub plan: Arc<Plan>,
-}
 
 impl Session {
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<Flow, ProxyError> {

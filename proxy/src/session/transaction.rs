@@ -4,10 +4,10 @@ use podway_model::{Map, Name};
 use podway_router::{BeginOptions, Completion, Route, Statement};
 use podway_wire::ResponseKind;
 
-use super::commands::{Flow, Session};
-use super::run::Work;
+use super::core::Planned;
+use super::core::Work;
+use super::core::{Flow, Session};
 use super::state::CompletionType;
-use super::text::Planned;
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Request, Rewriting};
@@ -73,7 +73,7 @@ impl Session {
         };
         match self.take_transaction() {
             Some(mut connection) => {
-                let text = protocol_text(&planned.plan.statement(), chain);
+                let text = protocol_text(planned.plan.statement(), chain);
                 self.pass(&mut connection, text.as_bytes())
                     .await
                     .inspect_err(|_| self.state.transaction = Transaction::None)?;
@@ -93,7 +93,7 @@ impl Session {
     /// The connection that the open transaction is on; a pinned one stands for whatever it may have open.
     fn take_transaction(&mut self) -> Option<Box<BackendConnection>> {
         let server = self.state.transaction.server()?;
-        let position = self.held.iter().position(|held| held.pool().id() == server)?;
+        let position = self.held.iter().position(|held| held.endpoint().id() == server)?;
         Some(self.held.swap_remove(position))
     }
 

@@ -1,0 +1,71 @@
+//! A server as the proxy reaches it: where it is, as whom to log in, and the bounds on what is used of it. It opens no connection.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use podway_model::{ClusterSecret, Server, ServerId};
+use tokio::sync::Semaphore;
+
+use super::key::PoolKey;
+use crate::config::BackendLimits;
+use crate::error::ProxyError;
+use crate::metrics::Metrics;
+
+/// Connections at once that only end what runs on others.
+const KILLERS: usize = 8;
+
+/// A server as the proxy reaches it.
+pub struct Endpoint {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Its `host:port`.
+    pub address: String,
+    /// The bounds on what is used of it.
+    pub limits: BackendLimits,
+    /// The proxy's counters.
+    pub metrics: Arc<Metrics>,
+    /// Prepared statements on all connections to it.
+    pub(super) statements: AtomicUsize,
+    pub(super) killers: Semaphore,
+    secret: ClusterSecret,
+}
+
+impl Endpoint {
+    /// This server, with these bounds.
+    pub fn new(
+        server: Arc<Server>,
+        limits: BackendLimits,
+        secret: ClusterSecret,
+        metrics: Arc<Metrics>,
+    ) -> Endpoint {
+        Endpoint {
+            address: server.address(),
+            server,
+            limits,
+            metrics,
+            statements: AtomicUsize::new(0),
+            killers: Semaphore::new(KILLERS),
+            secret,
+        }
+    }
+
+    /// The server's number.
+    pub fn id(&self) -> ServerId {
+        self.server.id
+    }
+
+    /// The password under which the proxy logs in here as this account.
+    pub(super) fn password(&self, key: &PoolKey) -> String {
+        self.secret.backend_password(key.account(), &self.server.uuid)
+    }
+
+    /// An error before the server can have run anything.
+    pub fn unusable(&self, reason: impl ToString) -> ProxyError {
+        ProxyError::BackendUnusable { server: self.address.clone(), reason: reason.to_string() }
+    }
+
+    /// An error in the middle of a command.
+    pub fn lost(&self, reason: impl ToString) -> ProxyError {
+        ProxyError::BackendLost { server: self.address.clone(), reason: reason.to_string() }
+    }
+}

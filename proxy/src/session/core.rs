@@ -1,0 +1,139 @@
+//! The session itself: its fields, and the few things that its verbs hand each other. What it does is in the modules above.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use podway_model::{Account, Keyspace, Map, Name, ServerId};
+use podway_router::{Normalised, Plan};
+use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
+
+use super::registry::SessionHandle;
+use super::shared::Shared;
+use super::state::SessionState;
+use crate::backend::{BackendConnection, PoolKey, ServerPool, Settings};
+use crate::client::ClientStream;
+use crate::execute::NameChange;
+
+/// A client's session.
+pub struct Session {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: ClientStream,
+    pub(super) handle: Arc<SessionHandle>,
+    pub(super) account: Arc<Account>,
+    /// Which connections are its own kind.
+    pub(super) key: PoolKey,
+    pub(super) capabilities: CapabilityFlags,
+    pub(super) state: SessionState,
+    /// What the login settled, for COM_RESET_CONNECTION.
+    pub(super) initial: SessionState,
+    /// Connections that are the session's own for now: at most one per server.
+    #[allow(clippy::vec_box, reason = "a connection moves between pool and session at every statement")]
+    pub(super) held: Vec<Box<BackendConnection>>,
+    /// Where the next answer goes.
+    pub(super) place: Place,
+    /// How many bytes of the client's buffer are the command at work.
+    pub(super) command_bytes: usize,
+    pub(super) normal: Normalised,
+    pub(super) payload: Vec<u8>,
+    pub(super) statements: HashMap<u32, ClientStatement>,
+    pub(super) next_statement: u32,
+    /// The nonce that the client's next proof of its password is made with.
+    pub(super) nonce: [u8; 20],
+    /// When the command at work came.
+    pub(super) started: Instant,
+    /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
+    pub(super) lost: bool,
+}
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next command.
+    Next,
+    /// Not at all.
+    Close,
+}
+
+/// Where an answer stands among those to one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its first packet's sequence number.
+    pub sequence: u8,
+    /// Whether another statement's answer follows.
+    pub more_follows: bool,
+    /// Whether rows go in the binary protocol.
+    pub binary: bool,
+}
+
+impl Default for Place {
+    fn default() -> Place {
+        Place { sequence: 1, more_follows: false, binary: false }
+    }
+}
+
+/// A statement with its plan.
+pub(super) struct Planned<'a> {
+    /// Its text.
+    pub sql: &'a [u8],
+    /// Its text's shape and literals.
+    pub normal: &'a Normalised,
+    /// The picture of the cluster that it runs under.
+    pub map: Arc<Map>,
+    /// What to do.
+    pub plan: Arc<Plan>,
+}
+
+/// Where a statement runs.
+pub(super) struct Spot {
+    /// The server's connections.
+    pub pool: Arc<ServerPool>,
+    /// The default schema there.
+    pub schema: Arc<str>,
+    /// The keyspace whose shard it is, if the schema is one's.
+    pub keyspace: Option<Arc<Keyspace>>,
+}
+
+/// What is asked of a text statement's run.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    /// What shape the answer has.
+    pub kind: ResponseKind,
+    /// Whether the command's bytes can be passed on as they came.
+    pub as_received: bool,
+}
+
+impl Spot {
+    /// The name that changes between shard and client, if one does.
+    pub(super) fn name_change(&self) -> Option<NameChange> {
+        let keyspace = self.keyspace.as_ref()?;
+        (*self.schema != *keyspace.name.as_str()).then(|| NameChange {
+            physical: self.schema.as_bytes().to_vec(),
+            logical: keyspace.name.as_str().as_bytes().to_vec(),
+        })
+    }
+}
+
+/// A client's prepared statement.
+pub(super) struct ClientStatement {
+    pub(super) text: Bytes,
+    pub(super) normal: Normalised,
+    pub(super) plan: Arc<Plan>,
+    pub(super) schema_version: u64,
+    /// The current database when it was prepared, which unqualified names mean for good.
+    pub(super) database: Option<Name>,
+    /// The settings under which it was prepared, for how its text reads.
+    pub(super) settings: Arc<Settings>,
+    pub(super) types: Arc<[ParamType]>,
+    pub(super) long_data: HashMap<u16, Vec<u8>>,
+    pub(super) long_data_bytes: usize,
+    pub(super) cursor: Option<Cursor>,
+}
+
+/// An open cursor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor {
+    pub(super) server: ServerId,
+    pub(super) backend_id: u32,
+}
