@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mysql_async::prelude::{Query, Queryable, WithParams};
 use mysql_async::{
-    ChangeUserOpts, Conn, Error, IsolationLevel, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, Row, SslOpts, TxOpts, Value,
-    WhiteListFsHandler, params,
+    ChangeUserOpts, Conn, Error, IsolationLevel, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, Row,
+    SslOpts, TxOpts, Value, WhiteListFsHandler, params,
 };
 
 use crate::place::{Place, Site};
@@ -46,7 +46,10 @@ async fn connect(site: &Site) -> Conn {
 }
 
 async fn text(conn: &mut Conn, sql: &str) -> Option<String> {
-    conn.query_first::<Option<String>, _>(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).flatten()
+    conn.query_first::<Option<String>, _>(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        .flatten()
 }
 
 /// The error's number, its SQLSTATE and what it says.
@@ -62,7 +65,8 @@ fn refused<T: std::fmt::Debug>(what: &str, result: Result<T, Error>, code: u16, 
 }
 
 async fn connecting(site: &Site) {
-    let tls = SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let tls =
+        SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
     for (way, ssl) in [("plain", None), ("TLS", Some(tls))] {
         let mut conn = Conn::new(options(site).ssl_opts(ssl)).await.unwrap();
         assert_eq!(text(&mut conn, "SELECT DATABASE()").await.as_ref(), Some(&site.database), "{way}");
@@ -85,23 +89,29 @@ async fn queries(site: &Site) {
     conn.exec_batch("INSERT INTO accounts VALUES (?, ?, ?)", accounts.clone()).await.unwrap();
     for account in accounts {
         let select = "SELECT id, owner, balance FROM accounts WHERE id = :id";
-        let found: Option<(i64, String, i32)> = conn.exec_first(select, params! { "id" => account.0 }).await.unwrap();
+        let found: Option<(i64, String, i32)> =
+            conn.exec_first(select, params! { "id" => account.0 }).await.unwrap();
         assert_eq!(found, Some(account.clone()), "prepared");
-        let found = conn.query_iter(format!("SELECT id AS i, owner, balance FROM accounts WHERE id = {}", account.0)).await;
+        let found = conn
+            .query_iter(format!("SELECT id AS i, owner, balance FROM accounts WHERE id = {}", account.0))
+            .await;
         let mut found = found.unwrap();
         let first = found.columns_ref()[0].clone();
         let names = [first.schema_str(), first.table_str(), first.org_name_str(), first.name_str()];
         assert_eq!(names, [site.database.as_str(), "accounts", "id", "i"]);
         assert_eq!(found.collect::<(i64, String, i32)>().await.unwrap(), [account], "as text");
     }
-    let codes: Vec<String> = "SELECT code FROM countries ORDER BY code".with(()).fetch(&mut conn).await.unwrap();
+    let codes: Vec<String> =
+        "SELECT code FROM countries ORDER BY code".with(()).fetch(&mut conn).await.unwrap();
     assert_eq!(codes, ["AT", "JP", "US"]);
     let keys: [Value; 4] = ["7".into(), 7u64.into(), 7.0f64.into(), "7.0".into()];
     for key in keys {
-        let found: Option<i64> = conn.exec_first("SELECT id FROM accounts WHERE id = ?", (key.clone(),)).await.unwrap();
+        let found: Option<i64> =
+            conn.exec_first("SELECT id FROM accounts WHERE id = ?", (key.clone(),)).await.unwrap();
         assert_eq!(found, Some(7), "a key as {key:?}");
     }
-    let found: Option<i64> = conn.exec_first("SELECT id FROM accounts WHERE id = ?", (Value::NULL,)).await.unwrap();
+    let found: Option<i64> =
+        conn.exec_first("SELECT id FROM accounts WHERE id = ?", (Value::NULL,)).await.unwrap();
     assert_eq!(found, None);
 }
 
@@ -110,27 +120,36 @@ async fn every_type(site: &Site) {
     conn.query_drop("SET time_zone = '+00:00'").await.unwrap();
     let columns = columns_of_every_type();
     let names = list(&columns, |column| column.name.clone());
-    let insert = format!("INSERT INTO every_type (id, {names}) VALUES (?, {})", list(&columns, |_| "?".to_owned()));
+    let insert =
+        format!("INSERT INTO every_type (id, {names}) VALUES (?, {})", list(&columns, |_| "?".to_owned()));
     let mut differences = Vec::new();
     for row in 0..4usize {
         let id = 501 + row as i64;
         // The last row is all NULL.
-        let values = columns.iter().map(|column| column.texts.get(row).map_or(Value::NULL, |text| value(column, text)));
+        let values = columns
+            .iter()
+            .map(|column| column.texts.get(row).map_or(Value::NULL, |text| value(column, text)));
         let params: Vec<Value> = [id.into()].into_iter().chain(values).collect();
         conn.exec_drop(&insert, Params::Positional(params)).await.unwrap();
         let select = |list: &str| format!("SELECT {list} FROM every_type WHERE id = {id}");
         let all = select(&names);
-        let rows: [Option<Row>; 2] = [conn.exec_first(&all, ()).await.unwrap(), conn.query_first(&all).await.unwrap()];
-        let stored: Option<Row> = conn.exec_first(select(&list(&columns, TypedColumn::server_text)), ()).await.unwrap();
+        let rows: [Option<Row>; 2] =
+            [conn.exec_first(&all, ()).await.unwrap(), conn.query_first(&all).await.unwrap()];
+        let stored: Option<Row> =
+            conn.exec_first(select(&list(&columns, TypedColumn::server_text)), ()).await.unwrap();
         for (n, column) in columns.iter().enumerate() {
             let found = rows.each_ref().map(|row| spelled(column, &row.as_ref().unwrap()[n]));
             let expected = column.texts.get(row).map(|text| canonical(column, text));
             if found != [expected.clone(), expected.clone()] {
-                differences.push(format!("{} in row {row}: {expected:?}, but {found:?} (binary, text)", column.name));
+                differences.push(format!(
+                    "{} in row {row}: {expected:?}, but {found:?} (binary, text)",
+                    column.name
+                ));
             }
             let in_server: Option<String> = stored.as_ref().unwrap().get(n).unwrap();
             if !in_server.as_ref().map_or(row == 3, |found| column.is_server_text(row, found)) {
-                differences.push(format!("{} in row {row}: MySQL has {in_server:?} for {expected:?}", column.name));
+                differences
+                    .push(format!("{} in row {row}: MySQL has {in_server:?} for {expected:?}", column.name));
             }
         }
     }
@@ -157,7 +176,14 @@ fn value(column: &TypedColumn, text: &str) -> Value {
         }
         Kind::Time => {
             let [hours, minute, second, micros] = numbers()[..] else { panic!("{text}") };
-            Value::Time(text.starts_with('-'), hours / 24, (hours % 24) as u8, minute as u8, second as u8, micros)
+            Value::Time(
+                text.starts_with('-'),
+                hours / 24,
+                (hours % 24) as u8,
+                minute as u8,
+                second as u8,
+                micros,
+            )
         }
     }
 }
@@ -198,7 +224,12 @@ fn canonical(column: &TypedColumn, text: &str) -> String {
 async fn errors(site: &Site) {
     let mut conn = connect(site).await;
     for id in IDS {
-        let message = refused("a duplicate", conn.exec_drop("INSERT INTO accounts VALUES (?, '', 0)", (id,)).await, 1062, "23000");
+        let message = refused(
+            "a duplicate",
+            conn.exec_drop("INSERT INTO accounts VALUES (?, '', 0)", (id,)).await,
+            1062,
+            "23000",
+        );
         assert!(message.contains(&format!("'{id}'")) && message.contains("accounts.PRIMARY"), "{message}");
         let orphan = conn.exec_drop("INSERT INTO entries VALUES (?, 1, '')", (id + 1000,)).await;
         let message = refused("a foreign key", orphan, 1452, "23000");
@@ -206,7 +237,8 @@ async fn errors(site: &Site) {
         let unknown = conn.exec_drop("SELECT nope FROM accounts WHERE id = ?", (id,)).await;
         refused("an unknown column", unknown, 1054, "42S22");
     }
-    let message = refused("an unknown table", conn.query_drop("SELECT * FROM no_such_table").await, 1146, "42S02");
+    let message =
+        refused("an unknown table", conn.query_drop("SELECT * FROM no_such_table").await, 1146, "42S02");
     assert!(message.contains(&format!("'{}.no_such_table'", site.database)), "{message}");
     refused("an unknown table, prepared", conn.prep("SELECT * FROM no_such_table").await, 1146, "42S02");
     refused("syntax", conn.query_drop("SELEC 1").await, 1064, "42000");
@@ -218,7 +250,10 @@ async fn results_of_writes(site: &Site) {
     let mut conn = connect(site).await;
     conn.exec_drop("INSERT INTO settings (name, n) VALUES (?, 1)", ("first",)).await.unwrap();
     let id = conn.last_insert_id().unwrap();
-    assert_eq!((conn.affected_rows(), text(&mut conn, "SELECT LAST_INSERT_ID()").await), (1, Some(id.to_string())));
+    assert_eq!(
+        (conn.affected_rows(), text(&mut conn, "SELECT LAST_INSERT_ID()").await),
+        (1, Some(id.to_string()))
+    );
     conn.query_drop("SET SESSION sql_mode = ''").await.unwrap();
     conn.exec_drop("UPDATE settings SET n = ? WHERE name = 'first'", (300,)).await.unwrap();
     assert_eq!((conn.get_warnings(), conn.info().as_ref()), (1, "Rows matched: 1  Changed: 1  Warnings: 1"));
@@ -237,7 +272,10 @@ async fn results_of_writes(site: &Site) {
 
 async fn several_statements(site: &Site) {
     let mut conn = connect(site).await;
-    let mut result = conn.query_iter("SELECT 1; SET @a = 'x;y'; SELECT @a; SELECT owner FROM accounts WHERE id = 16").await.unwrap();
+    let mut result = conn
+        .query_iter("SELECT 1; SET @a = 'x;y'; SELECT @a; SELECT owner FROM accounts WHERE id = 16")
+        .await
+        .unwrap();
     let mut found: Vec<Vec<String>> = Vec::new();
     while !result.is_empty() {
         found.push(result.collect().await.unwrap());
@@ -255,7 +293,10 @@ async fn several_statements(site: &Site) {
 
 async fn session_state(site: &Site) {
     let constraints = PoolConstraints::new(2, 4).unwrap();
-    let pool = Pool::new(options(site).pool_opts(PoolOpts::default().with_constraints(constraints).with_reset_connection(true)));
+    let pool = Pool::new(
+        options(site)
+            .pool_opts(PoolOpts::default().with_constraints(constraints).with_reset_connection(true)),
+    );
     let mut conns = Vec::new();
     for (n, zone) in ["+01:00", "-03:30", "+00:00", "+09:00"].into_iter().enumerate() {
         let mut conn = pool.get_conn().await.unwrap();
@@ -279,13 +320,17 @@ async fn session_state(site: &Site) {
 
 async fn transactions(site: &Site) {
     let (mut conn, mut other) = (connect(site).await, connect(site).await);
-    let (update, select) = ("UPDATE accounts SET balance = ? WHERE id = ?", "SELECT balance FROM accounts WHERE id = ?");
+    let (update, select) =
+        ("UPDATE accounts SET balance = ? WHERE id = ?", "SELECT balance FROM accounts WHERE id = ?");
     for id in IDS.take(6) {
         let mut options = TxOpts::default();
         options.with_isolation_level(IsolationLevel::ReadCommitted);
         let mut transaction = conn.start_transaction(options).await.unwrap();
         transaction.exec_drop(update, (50, id)).await.unwrap();
-        let seen = (transaction.exec_first(select, (id,)).await.unwrap(), other.exec_first(select, (id,)).await.unwrap());
+        let seen = (
+            transaction.exec_first(select, (id,)).await.unwrap(),
+            other.exec_first(select, (id,)).await.unwrap(),
+        );
         assert_eq!(seen, (Some(50), Some(100)));
         transaction.rollback().await.unwrap();
         conn.query_drop("SET autocommit = 0").await.unwrap();
@@ -314,7 +359,10 @@ async fn local_infile(site: &Site) {
     std::fs::write(&file, lines).unwrap();
     let handler = WhiteListFsHandler::new([file.as_path()]);
     let mut conn = Conn::new(options(site).local_infile_handler(Some(handler))).await.unwrap();
-    let load = format!("LOAD DATA LOCAL INFILE '{}' INTO TABLE settings FIELDS TERMINATED BY ',' (name, n)", file.display());
+    let load = format!(
+        "LOAD DATA LOCAL INFILE '{}' INTO TABLE settings FIELDS TERMINATED BY ',' (name, n)",
+        file.display()
+    );
     conn.query_drop(load).await.unwrap();
     assert_eq!(conn.affected_rows(), 5000);
     assert_eq!(text(&mut conn, "SELECT COUNT(*) FROM settings").await.as_deref(), Some("5000"));
@@ -331,11 +379,14 @@ async fn living_and_dying(site: &Site) {
         if way == "reset" {
             assert!(conn.reset().await.unwrap());
         } else {
-            let change = ChangeUserOpts::default().with_db_name(Some(site.database.clone())).with_pass(Some(site.password.clone()));
+            let change = ChangeUserOpts::default()
+                .with_db_name(Some(site.database.clone()))
+                .with_pass(Some(site.password.clone()));
             conn.change_user(change.with_user(Some(site.user.clone()))).await.unwrap();
         }
         assert_eq!((text(&mut conn, seen).await, conn.id()), (fresh.clone(), id), "after {way}");
-        let owner: Option<String> = conn.exec_first("SELECT owner FROM accounts WHERE id = ?", (3,)).await.unwrap();
+        let owner: Option<String> =
+            conn.exec_first("SELECT owner FROM accounts WHERE id = ?", (3,)).await.unwrap();
         assert_eq!(owner.as_deref(), Some("owner 3"), "after {way}");
     }
     let mut killer = connect(site).await;
@@ -345,7 +396,8 @@ async fn living_and_dying(site: &Site) {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     killer.query_drop(format!("KILL {id}")).await.unwrap();
-    let (mut conn, _) = tokio::time::timeout(Duration::from_secs(20), sleeping).await.expect("KILL ends it").unwrap();
+    let (mut conn, _) =
+        tokio::time::timeout(Duration::from_secs(20), sleeping).await.expect("KILL ends it").unwrap();
     assert!(conn.query_drop("SELECT 1").await.is_err(), "a killed connection answers no more");
 }
 
@@ -355,8 +407,15 @@ async fn large_values(site: &Site) {
     conn.exec_drop("INSERT INTO blobs VALUES (?, ?)", (41, &body)).await.unwrap();
     let found: Option<Vec<u8>> = conn.exec_first("SELECT body FROM blobs WHERE id = ?", (41,)).await.unwrap();
     assert!(found.as_ref() == Some(&body), "prepared: {:?} bytes", found.map(|found| found.len()));
-    conn.query_drop(format!("UPDATE blobs SET body = x'{}' WHERE id = 41", hex(&body[..LARGE / 2]))).await.unwrap();
-    let found: Option<Vec<u8>> = conn.query_first("SELECT REPEAT(body, 2) FROM blobs WHERE id = 41").await.unwrap();
-    assert!(found.as_deref() == Some(&body[..LARGE / 2].repeat(2)[..]), "as text: {:?} bytes", found.map(|found| found.len()));
+    conn.query_drop(format!("UPDATE blobs SET body = x'{}' WHERE id = 41", hex(&body[..LARGE / 2])))
+        .await
+        .unwrap();
+    let found: Option<Vec<u8>> =
+        conn.query_first("SELECT REPEAT(body, 2) FROM blobs WHERE id = 41").await.unwrap();
+    assert!(
+        found.as_deref() == Some(&body[..LARGE / 2].repeat(2)[..]),
+        "as text: {:?} bytes",
+        found.map(|found| found.len())
+    );
     conn.query_drop("DELETE FROM blobs WHERE id = 41").await.unwrap();
 }

@@ -91,11 +91,13 @@ async fn load_keyspace(keyspace: &TestKeyspace<'_>) {
 
 /// The file's statements: an empty line divides them, and comments are lines of their own.
 fn statements() -> impl Iterator<Item = &'static str> {
-    TABLES.split("\n\n").map(|block| {
-        let start = block.find("CREATE").or_else(|| block.find("INSERT"));
-        start.map_or("", |start| block[start..].trim_end().trim_end_matches(';'))
-    })
-    .filter(|statement| !statement.is_empty())
+    TABLES
+        .split("\n\n")
+        .map(|block| {
+            let start = block.find("CREATE").or_else(|| block.find("INSERT"));
+            start.map_or("", |start| block[start..].trim_end().trim_end_matches(';'))
+        })
+        .filter(|statement| !statement.is_empty())
 }
 
 /// The table that a statement creates, and where its comment says that its rows lie.
@@ -118,5 +120,9 @@ fn the_tables_file_is_understood() {
     assert_eq!(tables[2], ("entries".to_owned(), Declaration::sharded_by(&["account_id"])));
     assert_eq!(tables[5], ("countries".to_owned(), Declaration::Reference));
     let others: Vec<&str> = statements().filter(|statement| declared(statement).is_none()).collect();
-    assert!(others[0].starts_with("INSERT INTO countries") && others[1].starts_with("CREATE PROCEDURE") && others[1].ends_with("END"));
+    assert!(
+        others[0].starts_with("INSERT INTO countries")
+            && others[1].starts_with("CREATE PROCEDURE")
+            && others[1].ends_with("END")
+    );
 }

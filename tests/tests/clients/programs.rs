@@ -30,7 +30,9 @@ async fn try_program(
     runtime: impl FnOnce() -> anyhow::Result<Option<Runtime>> + Send + 'static,
 ) {
     let runtime = tokio::task::spawn_blocking(runtime).await.unwrap();
-    let Some(runtime) = runtime.unwrap_or_else(|error| panic!("{program} cannot run: {error:#}")) else { return };
+    let Some(runtime) = runtime.unwrap_or_else(|error| panic!("{program} cannot run: {error:#}")) else {
+        return;
+    };
     let site = place.prepare(client).await;
     run(&runtime, program, &site).await;
 }

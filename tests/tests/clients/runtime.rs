@@ -34,7 +34,9 @@ pub fn python() -> anyhow::Result<Option<Runtime>> {
         let advice = "Python cannot make a virtual environment; on Debian and Ubuntu the package python3-venv is missing";
         run(Command::new("python3").args(["-m", "venv"]).arg(folder)).context(advice)?;
         let mut install = Command::new(folder.join("bin/python"));
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        install
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements);
         run(&mut install)
     })?;
     Ok(Some(Runtime { program: folder.join("bin/python"), environment: None }))
@@ -42,21 +44,30 @@ pub fn python() -> anyhow::Result<Option<Runtime>> {
 
 /// Node with the packages of `package-lock.json`; `None` if there is no Node and none is required.
 pub fn node() -> anyhow::Result<Option<Runtime>> {
-    let (Some(version), Some(_)) = (version_or_skip("node")?, version_or_skip("npm")?) else { return Ok(None) };
+    let (Some(version), Some(_)) = (version_or_skip("node")?, version_or_skip("npm")?) else {
+        return Ok(None);
+    };
     let files = ["package.json", "package-lock.json"].map(|file| programs_folder().join("node").join(file));
     let folder = made_once("node", &version, &[&files[0], &files[1]], |folder| {
         for file in &files {
             fs::copy(file, folder.join(file.file_name().context("a file has a name")?))?;
         }
-        run(Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund", "--omit=dev"]).current_dir(folder))
+        run(Command::new("npm")
+            .args(["ci", "--silent", "--no-audit", "--no-fund", "--omit=dev"])
+            .current_dir(folder))
     })?;
-    Ok(Some(Runtime { program: PathBuf::from("node"), environment: Some(("NODE_PATH", folder.join("node_modules"))) }))
+    Ok(Some(Runtime {
+        program: PathBuf::from("node"),
+        environment: Some(("NODE_PATH", folder.join("node_modules"))),
+    }))
 }
 
 /// What the interpreter says of its version. Without one: an error if it is required, else `None`, said aloud.
 fn version_or_skip(interpreter: &str) -> anyhow::Result<Option<String>> {
     match Command::new(interpreter).arg("--version").output() {
-        Ok(output) if output.status.success() => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())),
+        Ok(output) if output.status.success() => {
+            Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+        }
         _ if std::env::var_os(REQUIRE).is_some_and(|value| value == "1") => {
             bail!("{REQUIRE}=1, but there is no {interpreter} on PATH; install it")
         }
@@ -102,7 +113,8 @@ fn made_once(
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         bail!("{command:?}: {}\n{said}", output.status);
     }
     Ok(())

@@ -66,7 +66,10 @@ async fn connecting(site: &Site) {
 async fn queries(site: &Site) {
     let mut conn = connect(site).await;
     for id in IDS {
-        let insert = sqlx::query("INSERT INTO accounts VALUES (?, ?, ?)").bind(id).bind(format!("owner {id}")).bind(100);
+        let insert = sqlx::query("INSERT INTO accounts VALUES (?, ?, ?)")
+            .bind(id)
+            .bind(format!("owner {id}"))
+            .bind(100);
         assert_eq!(insert.execute(&mut conn).await.unwrap().rows_affected(), 1);
     }
     for id in IDS {
@@ -79,8 +82,12 @@ async fn queries(site: &Site) {
         let optional = sqlx::query(select).bind(id + 500).fetch_optional(&mut conn).await.unwrap();
         assert!(optional.is_none());
     }
-    let names: Vec<(String,)> = sqlx::query_as("SELECT name FROM countries ORDER BY code").fetch_all(&mut conn).await.unwrap();
-    assert_eq!(names.into_iter().map(|(name,)| name).collect::<Vec<_>>(), ["Österreich", "日本", "United States"]);
+    let names: Vec<(String,)> =
+        sqlx::query_as("SELECT name FROM countries ORDER BY code").fetch_all(&mut conn).await.unwrap();
+    assert_eq!(
+        names.into_iter().map(|(name,)| name).collect::<Vec<_>>(),
+        ["Österreich", "日本", "United States"]
+    );
     let described = conn.describe("SELECT id, owner FROM accounts WHERE id = ?").await.unwrap();
     let types: Vec<&str> = described.columns().iter().map(|column| column.type_info().name()).collect();
     assert_eq!(types, ["BIGINT", "VARCHAR"], "known from PREPARE on");
@@ -91,7 +98,8 @@ async fn every_type(site: &Site) {
     conn.execute("SET time_zone = '+00:00'").await.unwrap();
     let columns = columns_of_every_type();
     let names = list(&columns, |column| column.name.clone());
-    let insert = format!("INSERT INTO every_type (id, {names}) VALUES (?, {})", list(&columns, |_| "?".to_owned()));
+    let insert =
+        format!("INSERT INTO every_type (id, {names}) VALUES (?, {})", list(&columns, |_| "?".to_owned()));
     let mut differences = Vec::new();
     for row in 0..4usize {
         let id = 601 + row as i32;
@@ -100,17 +108,20 @@ async fn every_type(site: &Site) {
         bound.execute(&mut conn).await.unwrap();
         let all = format!("SELECT {names} FROM every_type WHERE id = ?");
         let found = sqlx::query(&all).bind(id).fetch_one(&mut conn).await.unwrap();
-        let spelled_out = format!("SELECT {} FROM every_type WHERE id = ?", list(&columns, TypedColumn::server_text));
+        let spelled_out =
+            format!("SELECT {} FROM every_type WHERE id = ?", list(&columns, TypedColumn::server_text));
         let stored = sqlx::query(&spelled_out).bind(id).fetch_one(&mut conn).await.unwrap();
         for (n, column) in columns.iter().enumerate() {
             let expected = column.texts.get(row).map(|text| canonical(column, text));
-            let found = if found.try_get_raw(n).unwrap().is_null() { None } else { Some(spelled(column, &found, n)) };
+            let found =
+                if found.try_get_raw(n).unwrap().is_null() { None } else { Some(spelled(column, &found, n)) };
             if found != expected {
                 differences.push(format!("{} in row {row}: {expected:?}, but {found:?}", column.name));
             }
             let in_server: Option<String> = stored.get_unchecked(n);
             if !in_server.as_ref().map_or(row == 3, |found| column.is_server_text(row, found)) {
-                differences.push(format!("{} in row {row}: MySQL has {in_server:?} for {expected:?}", column.name));
+                differences
+                    .push(format!("{} in row {row}: MySQL has {in_server:?} for {expected:?}", column.name));
             }
         }
     }
@@ -149,7 +160,9 @@ fn spelled(column: &TypedColumn, row: &MySqlRow, n: usize) -> String {
         Kind::Text => row.get::<String, _>(n),
         // Without further crates sqlx has no Rust types for these: the bytes of the binary protocol are read here.
         Kind::Decimal | Kind::Json => String::from_utf8(row.get_unchecked::<Vec<u8>, _>(n)).unwrap(),
-        Kind::Date | Kind::DateTime | Kind::Time => canonical(column, &temporal(column.kind, &row.get_unchecked::<Vec<u8>, _>(n))),
+        Kind::Date | Kind::DateTime | Kind::Time => {
+            canonical(column, &temporal(column.kind, &row.get_unchecked::<Vec<u8>, _>(n)))
+        }
     }
 }
 
@@ -184,11 +197,13 @@ fn canonical(column: &TypedColumn, text: &str) -> String {
 async fn errors(site: &Site) {
     let mut conn = connect(site).await;
     for id in IDS {
-        let duplicate = sqlx::query("INSERT INTO accounts VALUES (?, '', 0)").bind(id).execute(&mut conn).await;
+        let duplicate =
+            sqlx::query("INSERT INTO accounts VALUES (?, '', 0)").bind(id).execute(&mut conn).await;
         let Err(Error::Database(error)) = &duplicate else { panic!("a duplicate went through") };
         assert!(error.is_unique_violation());
         refused("a duplicate", duplicate, 1062, "23000");
-        let orphan = sqlx::query("INSERT INTO entries VALUES (?, 1, '')").bind(id + 1000).execute(&mut conn).await;
+        let orphan =
+            sqlx::query("INSERT INTO entries VALUES (?, 1, '')").bind(id + 1000).execute(&mut conn).await;
         let message = refused("a foreign key", orphan, 1452, "23000");
         assert!(message.contains(&format!("(`{}`.`entries`,", site.database)), "{message}");
         let unknown = sqlx::query("SELECT nope FROM accounts WHERE id = ?").bind(id).execute(&mut conn).await;
@@ -203,12 +218,20 @@ async fn errors(site: &Site) {
 
 async fn results_of_writes(site: &Site) {
     let mut conn = connect(site).await;
-    let inserted = sqlx::query("INSERT INTO settings (name, n) VALUES (?, 1)").bind("first").execute(&mut conn).await.unwrap();
+    let inserted = sqlx::query("INSERT INTO settings (name, n) VALUES (?, 1)")
+        .bind("first")
+        .execute(&mut conn)
+        .await
+        .unwrap();
     let last: (u64,) = sqlx::query_as("SELECT LAST_INSERT_ID()").fetch_one(&mut conn).await.unwrap();
     assert_eq!((inserted.rows_affected(), inserted.last_insert_id()), (1, last.0));
     // sqlx always asks for CLIENT_FOUND_ROWS.
     for id in IDS {
-        let update = sqlx::query("UPDATE accounts SET balance = 100 WHERE id = ?").bind(id).execute(&mut conn).await.unwrap();
+        let update = sqlx::query("UPDATE accounts SET balance = 100 WHERE id = ?")
+            .bind(id)
+            .execute(&mut conn)
+            .await
+            .unwrap();
         assert_eq!(update.rows_affected(), 1);
     }
     assert_eq!(conn.execute("DELETE FROM settings").await.unwrap().rows_affected(), 1);
@@ -243,7 +266,11 @@ async fn set_balance(conn: &mut MySqlConnection, id: i64, balance: i32) {
 }
 
 async fn session_state(site: &Site) {
-    let pool = MySqlPoolOptions::new().max_connections(4).connect_with(options(site).timezone(Some("+05:30".to_owned()))).await.unwrap();
+    let pool = MySqlPoolOptions::new()
+        .max_connections(4)
+        .connect_with(options(site).timezone(Some("+05:30".to_owned())))
+        .await
+        .unwrap();
     let mut conns = Vec::new();
     for n in 0..4i64 {
         let mut conn = pool.acquire().await.unwrap();
@@ -265,14 +292,18 @@ async fn large_values(site: &Site) {
     let mut conn = connect(site).await;
     let body: Vec<u8> = (0..LARGE).map(|n| (n % 251) as u8).collect();
     sqlx::query("INSERT INTO blobs VALUES (?, ?)").bind(51).bind(&body).execute(&mut conn).await.unwrap();
-    let found: (Vec<u8>,) = sqlx::query_as("SELECT body FROM blobs WHERE id = ?").bind(51).fetch_one(&mut conn).await.unwrap();
+    let found: (Vec<u8>,) =
+        sqlx::query_as("SELECT body FROM blobs WHERE id = ?").bind(51).fetch_one(&mut conn).await.unwrap();
     assert!(found.0 == body, "{} bytes", found.0.len());
     conn.execute("DELETE FROM blobs WHERE id = 51").await.unwrap();
 }
 
 async fn several_statements(site: &Site) {
     let mut conn = connect(site).await;
-    let rows = conn.fetch_all("SELECT 'a'; SET @a = 'x;y'; SELECT @a; SELECT owner FROM accounts WHERE id = 16").await.unwrap();
+    let rows = conn
+        .fetch_all("SELECT 'a'; SET @a = 'x;y'; SELECT @a; SELECT owner FROM accounts WHERE id = 16")
+        .await
+        .unwrap();
     let found: Vec<String> = rows.iter().map(|row| row.get_unchecked(0)).collect();
     assert_eq!(found, ["a", "x;y", "owner 16"]);
     refused("an error in the second", conn.fetch_all("SELECT 1; SELECT nope; SELECT 3").await, 1054, "42S22");
