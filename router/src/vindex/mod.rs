@@ -28,3 +28,6 @@ pub use insert::{InsertId, keyspace_id_for_insert};
 pub use literal::{ValueContext, default_value, literal_value};
 pub use predicate::{Pinned, PredicateId, carries_pin, keyspace_id_for_predicate};
 pub use value::{CalendarTime, ClockTime, KeyValue, TextCharset};
+
+#[cfg(test)]
+mod tests;

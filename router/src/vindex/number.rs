@@ -43,7 +43,9 @@ impl<'a> Number<'a> {
                 Decimal::parse(bytes, false).map(Number::Text)
             }
             KeyValue::HexOrBit(bytes) if bytes.len() <= 8 => {
-                Some(Number::Whole(bytes.iter().fold(0, |number, &byte| number << 8 | i128::from(byte))))
+                let number = bytes.iter().fold(0, |number, &byte| number << 8 | i128::from(byte));
+                // Larger ones are compared with signed columns as if they were the largest signed number.
+                (number <= i128::from(i64::MAX)).then_some(Number::Whole(number))
             }
             _ => None,
         }

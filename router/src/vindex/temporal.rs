@@ -171,7 +171,7 @@ fn round_micros(micros: u32, digits: u8, excess: Excess) -> (u32, bool) {
 }
 
 fn days_of_month(year: u16, month: u8) -> u8 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         2 if leap => 29,
         2 => 28,

@@ -112,15 +112,21 @@ pub enum TextCharset {
 impl TextCharset {
     /// The character set of this name.
     pub fn from_name(name: &str) -> Self {
-        match name.to_ascii_lowercase().as_str() {
-            "utf8mb4" => TextCharset::Utf8mb4,
-            "utf8mb3" | "utf8" => TextCharset::Utf8mb3,
-            "latin1" => TextCharset::Latin1,
-            "ascii" => TextCharset::Ascii,
-            "binary" => TextCharset::Binary,
-            "ucs2" | "utf16" | "utf16le" | "utf32" | "swe7" => TextCharset::Opaque,
-            _ => TextCharset::AsciiSuperset,
-        }
+        let known = [
+            ("utf8mb4", TextCharset::Utf8mb4),
+            ("utf8mb3", TextCharset::Utf8mb3),
+            ("utf8", TextCharset::Utf8mb3),
+            ("latin1", TextCharset::Latin1),
+            ("ascii", TextCharset::Ascii),
+            ("binary", TextCharset::Binary),
+            ("ucs2", TextCharset::Opaque),
+            ("utf16", TextCharset::Opaque),
+            ("utf16le", TextCharset::Opaque),
+            ("utf32", TextCharset::Opaque),
+            ("swe7", TextCharset::Opaque),
+        ];
+        let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map_or(TextCharset::AsciiSuperset, |&(_, charset)| charset)
     }
 
     /// The character set that a collation belongs to: what its name begins with.
@@ -137,6 +143,10 @@ impl TextCharset {
             (ClientCharset::Latin1, Self::Latin1) => connection,
             (ClientCharset::Ascii, Self::Utf8mb4 | Self::Utf8mb3 | Self::Latin1 | Self::Ascii) => Self::Ascii,
             (_, Self::Binary) => Self::Binary,
+            // Not the same: the client's is none of these, and may be swe7, where `[` is a letter.
+            (ClientCharset::Other, Self::Utf8mb4 | Self::Utf8mb3 | Self::Latin1 | Self::Ascii) => {
+                Self::Opaque
+            }
             (_, Self::Opaque) | (ClientCharset::Binary, _) => Self::Opaque,
             _ => Self::AsciiSuperset,
         }
@@ -168,6 +178,48 @@ impl<'a> KeyValue<'a> {
             KeyValue::Double(number) => KeyValue::Double(-number),
             KeyValue::Null => KeyValue::Null,
             _ => KeyValue::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connections_text_is_read_only_where_its_character_set_is_known() {
+        let cases = [
+            ("utf8mb4", "utf8mb4_0900_ai_ci", TextCharset::Utf8mb4),
+            ("utf8mb3", "utf8mb3_bin", TextCharset::Utf8mb3),
+            ("latin1", "latin1_swedish_ci", TextCharset::Latin1),
+            ("utf8mb4", "latin1_swedish_ci", TextCharset::AsciiSuperset),
+            ("gbk", "gbk_chinese_ci", TextCharset::AsciiSuperset),
+            ("gbk", "utf8mb4_bin", TextCharset::AsciiSuperset),
+            ("latin2", "latin2_general_ci", TextCharset::AsciiSuperset),
+            ("swe7", "swe7_swedish_ci", TextCharset::Opaque),
+            ("swe7", "utf8mb4_bin", TextCharset::Opaque),
+            ("utf8mb4", "utf16_bin", TextCharset::Opaque),
+            ("utf8mb4", "binary", TextCharset::Binary),
+            ("binary", "utf8mb4_bin", TextCharset::Opaque),
+        ];
+        for (client, collation, charset) in cases {
+            let read = TextCharset::of_connection(ClientCharset::from_name(client), collation);
+            assert_eq!(read, charset, "{client} {collation}");
+        }
+    }
+
+    #[test]
+    fn a_minus_keeps_numbers_exact() {
+        let cases = [
+            (KeyValue::Int(5), KeyValue::Int(-5)),
+            (KeyValue::UInt(1 << 63), KeyValue::Int(i64::MIN)),
+            (KeyValue::UInt((1 << 63) + 1), KeyValue::Unknown),
+            (KeyValue::Int(i64::MIN), KeyValue::UInt(1 << 63)),
+            (KeyValue::Double(1.5), KeyValue::Double(-1.5)),
+            (KeyValue::text(b"5", TextCharset::Ascii), KeyValue::Unknown),
+        ];
+        for (value, negated) in cases {
+            assert_eq!(value.clone().negated(), negated, "{value:?}");
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// In the ASCII table: a character without weight. No table has a weight of 0, but those where each character has one.
+    /// In the ASCII table: a character without weight. No ASCII character weighs as much as this.
     pub(super) const IGNORED: u16 = u16::MAX;
 
     /// The weight of an ASCII character, all of which have one at most.
