@@ -196,7 +196,7 @@ async fn errors(site: &Site) {
 }
 
 async fn what_it_prints(site: &Site) {
-    let said = run(site, &["--column-type-info"], "SELECT owner AS o, balance FROM accounts a WHERE id = 11").await;
+    let said = run(site, &["--column-type-info", "--table"], "SELECT owner AS o, balance FROM accounts a WHERE id = 11").await;
     let expected = [
         "Field   1:  `o`\nCatalog:    `def`\nDatabase:   `",
         &format!("Database:   `{}`\nTable:      `a`\nOrg_table:  `accounts`\nType:       VAR_STRING", site.database),

@@ -166,9 +166,9 @@ fn spelled(column: &TypedColumn, row: &MySqlRow, n: usize) -> String {
     }
 }
 
-/// The text of a date or time in the binary protocol, whose parts of zero are left out from the right.
+/// The text of a date or time in the binary protocol: after its length, without the parts on the right that are zero.
 fn temporal(kind: Kind, bytes: &[u8]) -> String {
-    let at = |n: usize| bytes.get(n).copied().unwrap_or(0);
+    let at = |n: usize| bytes.get(n + 1).copied().unwrap_or(0);
     let long = |n: usize| u32::from_le_bytes([at(n), at(n + 1), at(n + 2), at(n + 3)]);
     let date = format!("{:04}-{:02}-{:02}", u16::from_le_bytes([at(0), at(1)]), at(2), at(3));
     match kind {
