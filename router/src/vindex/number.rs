@@ -15,7 +15,7 @@ const YEARS: std::ops::RangeInclusive<i128> = 1901..=2155;
 
 /// What an integer column can hold.
 pub(super) fn integer_range(bytes: u8, unsigned: bool) -> std::ops::RangeInclusive<i128> {
-    let bits = u32::from(bytes.min(8)) * 8;
+    let bits = u32::from(bytes.clamp(1, 8)) * 8;
     if unsigned { 0..=(1 << bits) - 1 } else { -(1 << (bits - 1))..=(1 << (bits - 1)) - 1 }
 }
 

@@ -177,4 +177,20 @@ mod tests {
         assert_eq!(weights(&tables::GENERAL, '😀'), [0xfffd]);
         assert_eq!(weights(&tables::LATIN1_SWEDISH, 'Ü'), [0x59]);
     }
+
+    /// A failure here means that existing rows would be looked for on other shards than those they are on.
+    #[test]
+    fn the_files_never_change() {
+        let files: [(&[u8], u64); 7] = [
+            (include_bytes!("uca_900.bin"), 0x9222_97c4_246a_886f),
+            (include_bytes!("uca_520.bin"), 0x603f_c25b_d7dc_dd61),
+            (include_bytes!("uca_400.bin"), 0xd1a6_7ebb_92d8_ab52),
+            (include_bytes!("general.bin"), 0x0c12_72af_9cfb_f177),
+            (include_bytes!("latin1_swedish.bin"), 0x4e2e_ba24_e14b_cfde),
+            (include_bytes!("latin1_general_ci.bin"), 0x3900_6b69_6dc8_63e2),
+            (include_bytes!("latin1_general_cs.bin"), 0xb84f_541a_c5fc_32ca),
+        ];
+        let hashes = files.map(|(file, _)| xxhash_rust::xxh3::xxh3_64(file));
+        assert_eq!(hashes, files.map(|(_, hash)| hash), "{hashes:#x?}");
+    }
 }
