@@ -179,9 +179,14 @@ impl BackendConnection {
         self.cursors += 1;
     }
 
-    /// Says that a cursor is closed.
-    pub fn release_cursor(&mut self) {
+    /// Says that the cursor of this statement is closed.
+    pub fn release_cursor(&mut self, statement: u32) {
         self.cursors = self.cursors.saturating_sub(1);
+        self.statements
+            .by_text
+            .values_mut()
+            .filter(|known| known.id == statement)
+            .for_each(|known| known.has_cursor = false);
     }
 
     /// Whether its protocol state is known: no answer is outstanding.

@@ -19,6 +19,18 @@ impl BackendConnection {
         Some(statement)
     }
 
+    /// Gives a statement that was prepared here as `from`, and never executed, to `to`.
+    pub fn hand_over(&mut self, from: u64, to: u64, text: &[u8]) {
+        let by_text = &mut self.statements.by_text;
+        let is_free = by_text.get(&from).is_some_and(|statement| !statement.bound && statement.text == text);
+        if is_free
+            && !by_text.contains_key(&to)
+            && let Some(statement) = by_text.remove(&from)
+        {
+            by_text.insert(to, statement);
+        }
+    }
+
     /// Prepares a statement here, making room for it where the budgets are used up.
     pub async fn prepare(&mut self, key: u64, text: Bytes) -> Result<Description, ProxyError> {
         self.make_room(key).await?;
@@ -33,7 +45,14 @@ impl BackendConnection {
                 let used = self.statements.clock;
                 self.statements.by_text.insert(
                     key,
-                    BackendStatement { text, id, bound: None, description: description.clone(), used },
+                    BackendStatement {
+                        text,
+                        id,
+                        bound: false,
+                        has_cursor: false,
+                        description: description.clone(),
+                        used,
+                    },
                 );
                 Ok(description)
             }

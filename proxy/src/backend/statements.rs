@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use podway_wire::ParamType;
 
 use super::endpoint::Endpoint;
 
@@ -15,8 +14,10 @@ pub struct BackendStatement {
     pub(super) text: Bytes,
     /// The server's number for it.
     pub id: u32,
-    /// The types that were bound to it last; an execution with others must send them.
-    pub bound: Option<Arc<[ParamType]>>,
+    /// Whether it was executed here, so that types are bound to it: those that its key stands for.
+    pub bound: bool,
+    /// Whether a cursor is open on it: it must not be given up.
+    pub has_cursor: bool,
     /// What the server said of it.
     pub description: Description,
     pub(super) used: u64,
@@ -50,7 +51,11 @@ impl Statements {
     }
 
     pub(super) fn least_used(&self) -> Option<u64> {
-        self.by_text.iter().min_by_key(|(_, statement)| statement.used).map(|(key, _)| *key)
+        self.by_text
+            .iter()
+            .filter(|(_, statement)| !statement.has_cursor)
+            .min_by_key(|(_, statement)| statement.used)
+            .map(|(key, _)| *key)
     }
 
     pub(super) fn forget(&mut self, key: u64) -> Option<BackendStatement> {

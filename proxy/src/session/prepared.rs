@@ -32,6 +32,23 @@ struct OnShard {
     key: u64,
 }
 
+impl OnShard {
+    /// The same, for executions with these types alone: MySQL keeps the types that a statement was first bound to and converts later values to
+    /// them, which would store another value than the one that was routed by. With a cursor it is one client's statement alone.
+    fn bound_to(&self, types: &[ParamType], cursor_of: Option<u32>) -> OnShard {
+        let mut hasher = Xxh3::new();
+        hasher.update(&self.key.to_le_bytes());
+        for of in types {
+            hasher.update(&[of.column_type, u8::from(of.unsigned)]);
+        }
+        hasher.update(&cursor_of.map_or([0; 5], |id| {
+            let [a, b, c, d] = id.to_le_bytes();
+            [1, a, b, c, d]
+        }));
+        OnShard { text: self.text.clone(), key: hasher.digest() }
+    }
+}
+
 impl Session {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), ProxyError> {
@@ -146,6 +163,7 @@ impl Session {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
+        hasher.update(&planned.map.schema_version.to_le_bytes());
         for name in ["sql_mode", "character_set_client", "collation_connection"] {
             hasher.update(settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
@@ -265,7 +283,10 @@ impl Session {
         self.commit_before(plan, map, route).await?;
         let spot = self.spot(map, plan, route)?;
         let mut connection = self.acquire(plan, &spot).await?;
-        let on_shard = self.on_shard(&planned, &spot, &statement.settings);
+        let untyped = self.on_shard(&planned, &spot, &statement.settings);
+        let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
+        let on_shard = untyped.bound_to(&types, wants_cursor.then_some(execute.statement_id));
+        connection.hand_over(untyped.key, on_shard.key, &on_shard.text);
         if let Err(error) = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await {
             self.settle(connection);
             return Err(self.in_logical_names(error, &spot));
@@ -273,22 +294,21 @@ impl Session {
         let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) else {
             return Err(connection.surprise("a statement that was just prepared is not there"));
         };
-        let (backend_id, already_bound) = (prepared.id, prepared.bound.as_ref() == Some(&types));
-        prepared.bound = Some(types.clone());
+        let (backend_id, already_bound) = (prepared.id, prepared.bound);
+        prepared.bound = true;
         let as_received =
             statement.long_data.is_empty() && (execute.new_params_bound || already_bound || types.is_empty());
         let packet = self.execute_packet(execute, backend_id, connection.capabilities(), as_received);
         let rewriting = self.rewriting(plan, &spot);
         let answer =
             self.forward(&mut connection, Request::Packets(&packet), ResponseKind::Execute, rewriting).await;
-        if answer.is_err()
-            && let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text)
-        {
-            prepared.bound = None;
-        }
-        let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
         let has_cursor = |status: StatusFlags| status.contains(StatusFlags::SERVER_STATUS_CURSOR_EXISTS);
         let opened = wants_cursor && answer.as_ref().is_ok_and(|summary| has_cursor(summary.status));
+        if let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) {
+            prepared.has_cursor = opened;
+            // A refused execution may not have bound anything.
+            prepared.bound = answer.is_ok();
+        }
         if opened {
             connection.hold_cursor();
         }
@@ -408,7 +428,7 @@ impl Session {
             .as_ref()
             .map_or(true, |summary| summary.status.contains(StatusFlags::SERVER_STATUS_LAST_ROW_SENT));
         if ended {
-            connection.release_cursor();
+            connection.release_cursor(cursor.backend_id);
             if let Some(statement) = self.statements.get_mut(&id) {
                 statement.cursor = None;
             }
@@ -426,7 +446,7 @@ impl Session {
         let mut payload = vec![Command::COM_STMT_RESET as u8];
         payload.extend_from_slice(&cursor.backend_id.to_le_bytes());
         let done = connection.command(&payload).await;
-        connection.release_cursor();
+        connection.release_cursor(cursor.backend_id);
         self.settle(connection);
         done.map(|_| ())
     }

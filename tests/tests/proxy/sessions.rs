@@ -176,3 +176,23 @@ async fn a_clock_that_was_set_runs_again_by_default() {
     let moments: Vec<Option<f64>> = vec![one(&mut conn, "SELECT @@timestamp").await, one(&mut conn, "SELECT @@timestamp").await];
     assert_ne!(moments[0], moments[1], "it stands still");
 }
+
+#[tokio::test]
+async fn a_statements_types_never_stick_to_the_next_execution() {
+    let keyspace = shop("state_types", 4).await;
+    let declaration = podway::provision::Declaration::Sharded {
+        columns: vec!["k".to_owned()],
+        vindex: podway_model::Vindex::Xxh3,
+    };
+    keyspace.create_table("CREATE TABLE keyed (k VARCHAR(40) PRIMARY KEY, n BIGINT)", "keyed", declaration).await.unwrap();
+    let mut conn = keyspace.connect().await.unwrap();
+    let insert = conn.prep("INSERT INTO keyed VALUES (?, ?)").await.unwrap();
+    // Bound as a number first, MySQL would store '+5' as '5': in the place of another key.
+    for n in 0..8_i64 {
+        conn.exec_drop(&insert, (n, n)).await.unwrap();
+        let text = format!("+{n}");
+        conn.exec_drop(&insert, (&text, 100 + n)).await.unwrap();
+        let found: Vec<(String, i64)> = conn.exec("SELECT k, n FROM keyed WHERE k = ?", (&text,)).await.unwrap();
+        assert_eq!(found, [(text, 100 + n)]);
+    }
+}
