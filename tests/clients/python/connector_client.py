@@ -128,7 +128,8 @@ def every_type(checks, connection, pure):
     # wrongly, has no integers over 2^63, and ends a text at its first NUL.
     def to_bound(kind, text):
         if kind == "bit":
-            return int(text).to_bytes(8 if int(text) > 4095 else 2, "big")
+            # As a signed number, of the same bits.
+            return int(text) - (1 << 64) if int(text) >= 1 << 63 else int(text)
         is_big = kind == "int" and int(text) >= 1 << 63
         is_beyond_it = (kind == "time" and text.startswith("-")) if pure else (kind in ("time", "float") or is_big)
         return text if is_beyond_it else to_python(kind, text)
