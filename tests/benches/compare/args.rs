@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
     /// Seconds of one turn
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = 0.8)]
     pub seconds: f64,
     /// Worker threads of HAProxy, MySQL Router, ProxySQL and Podway each [default: one per CPU]
     #[arg(long)]
@@ -52,8 +52,8 @@ pub struct Args {
 }
 
 /// All that can be compared.
-pub const TARGETS: [&str; 7] =
-    ["mysql", "haproxy", "mysqlrouter", "proxysql", "podway-1", "podway-4", "podway-4-renamed"];
+pub const TARGETS: [&str; 8] =
+    ["mysql", "haproxy", "haproxy-4", "mysqlrouter", "proxysql", "podway-1", "podway-4", "podway-4-renamed"];
 
 /// One line of the result: a workload from so many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

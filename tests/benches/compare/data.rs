@@ -1,5 +1,5 @@
-//! The servers and what is in them: the first holds everything in the schema `bench`; `bench4` (and `bench4r`) lie on all four, each row
-//! on the shard where Podway's map has it.
+//! The servers and what is in them: each holds everything in the schema `bench`; `bench4` (and `bench4r`) lie on all four, each row on the
+//! shard where Podway's map has it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::workload::{FIRST_LARGE_OWNER, LARGE_OWNERS, POINTS, SMALL_OWNERS, TAB
 
 /// How many servers there are, and shards of a sharded keyspace.
 pub const SERVERS: usize = 4;
-/// The schema of all rows on the first server.
+/// The schema of all rows, on each server.
 pub const WHOLE: &str = "bench";
 /// The keyspace with four shards.
 pub const SHARDED: &str = "bench4";
@@ -52,48 +52,52 @@ impl Servers {
             admin.query_drop(format!("CREATE USER {user} IDENTIFIED BY '{password}'")).await?;
             admin.query_drop(format!("GRANT ALL ON *.* TO {user}")).await?;
         }
-        servers.fill(WHOLE, &[WHOLE]).await?;
-        servers.fill(SHARDED, &[SHARDED; SERVERS]).await?;
+        for server in &servers.all {
+            fill(std::slice::from_ref(server), WHOLE, WHOLE).await?;
+        }
+        fill(&servers.all, SHARDED, SHARDED).await?;
         if renamed {
-            servers.fill(RENAMED, &[RENAMED_SCHEMA; SERVERS]).await?;
+            fill(&servers.all, RENAMED, RENAMED_SCHEMA).await?;
         }
         Ok(servers)
     }
 
-    /// Where the first server answers.
+    /// Where they answer.
+    pub fn addresses(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        self.all.iter().map(|server| Ok(server.address().parse()?)).collect()
+    }
+
+    /// Where the first of them answers.
     pub fn first(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.all[0].address().parse()?)
     }
+}
 
-    /// The keyspace on the first servers, with its rows where they belong.
-    async fn fill(&self, keyspace: &str, schemas: &[&str]) -> anyhow::Result<()> {
-        let names = NameRule::default();
-        let shard = |(n, schema): (usize, &&str)| Shard {
-            id: ShardId(n as u32),
-            server: ServerId(n as u32),
-            schema: names.name(schema),
-            epoch: Epoch(1),
-        };
-        let shards = schemas.iter().enumerate().map(shard).collect();
-        let map = Keyspace::evenly(names.name(keyspace), shards)?;
-        for (n, schema) in schemas.iter().enumerate() {
-            let mut conn = AdminLogin::of(&self.all[n]).connect().await?;
-            create_schema(&mut conn, schema).await?;
-            conn.query_drop(format!("USE {}", quote_name(schema))).await?;
-            for (name, key, sql) in TABLES {
-                conn.query_drop(sql).await?;
-                let definition = read_table(&mut conn, schema, name).await?;
-                let table = declare(names, &definition, &Declaration::sharded_by(&[key]))?;
-                let is_here = |key: u64| Ok::<bool, anyhow::Error>(place(&map, &table, key)? == n);
-                match name {
-                    "points" => fill_points(&mut conn, &is_here).await?,
-                    _ => fill_entries(&mut conn, &is_here).await?,
-                }
-                conn.query_drop(format!("ANALYZE TABLE {name}")).await?;
+/// Makes a keyspace with a shard on each of these servers, and puts its rows where they belong.
+async fn fill(servers: &[LocalServer], keyspace: &str, schema: &str) -> anyhow::Result<()> {
+    let names = NameRule::default();
+    let shard = |n: usize| {
+        let (id, server) = (ShardId(n as u32), ServerId(n as u32));
+        Shard { id, server, schema: names.name(schema), epoch: Epoch(1) }
+    };
+    let map = Keyspace::evenly(names.name(keyspace), (0..servers.len()).map(shard).collect())?;
+    for (n, server) in servers.iter().enumerate() {
+        let mut conn = AdminLogin::of(server).connect().await?;
+        create_schema(&mut conn, schema).await?;
+        conn.query_drop(format!("USE {}", quote_name(schema))).await?;
+        for (name, key, sql) in TABLES {
+            conn.query_drop(sql).await?;
+            let definition = read_table(&mut conn, schema, name).await?;
+            let table = declare(names, &definition, &Declaration::sharded_by(&[key]))?;
+            let is_here = |key: u64| Ok::<bool, anyhow::Error>(place(&map, &table, key)? == n);
+            match name {
+                "points" => fill_points(&mut conn, &is_here).await?,
+                _ => fill_entries(&mut conn, &is_here).await?,
             }
+            conn.query_drop(format!("ANALYZE TABLE {name}")).await?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// As whom the load logs in.

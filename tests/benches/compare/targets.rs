@@ -12,7 +12,7 @@ use podway::local_mysql::Tools;
 use podway_tests::mysql_source;
 
 use crate::args::Args;
-use crate::data::{RENAMED, SHARDED, Servers, WHOLE, cluster_file};
+use crate::data::{RENAMED, SERVERS, SHARDED, Servers, WHOLE, cluster_file};
 use crate::process::Process;
 
 /// How long a proxy may take until it accepts clients.
@@ -64,16 +64,17 @@ impl Targets {
             });
         }
         type Start<'a> = fn(&Starter<'a>, PathBuf) -> anyhow::Result<Target>;
-        let others: [(&'static str, Start<'_>); 3] = [
-            ("haproxy", Starter::haproxy),
-            ("mysqlrouter", Starter::mysql_router),
-            ("proxysql", Starter::proxysql),
+        let others: [(&'static str, &str, Start<'_>); 4] = [
+            ("haproxy", "haproxy", |starter, program| starter.haproxy("haproxy", program)),
+            ("haproxy-4", "haproxy", |starter, program| starter.haproxy("haproxy-4", program)),
+            ("mysqlrouter", "mysqlrouter", Starter::mysql_router),
+            ("proxysql", "proxysql", Starter::proxysql),
         ];
-        for (name, start) in others {
+        for (name, program, start) in others {
             if !args.wants(name) {
                 continue;
             }
-            match starter.tools.find(name, &|what| eprintln!("{what}")) {
+            match starter.tools.find(program, &|what| eprintln!("{what}")) {
                 Err(error) => targets.absent.push((name, error.to_string())),
                 Ok(program) => match start(&starter, program) {
                     Ok(target) => targets.here.push(target),
@@ -91,22 +92,24 @@ impl Targets {
 }
 
 impl Starter<'_> {
-    fn haproxy(&self, program: PathBuf) -> anyhow::Result<Target> {
+    /// `haproxy-4` has all servers behind it, and gives each connection to the next of them.
+    fn haproxy(&self, name: &'static str, program: PathBuf) -> anyhow::Result<Target> {
         let (address, clients) = (free_address()?, self.clients());
-        let text = format!(
-            "global\n  nbthread {}\n  maxconn {clients}\n  user root\n\
-             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n\
-             listen bench\n  bind {address}\n  server one {}\n",
-            self.args.workers(),
-            self.servers.first()?
-        );
+        let count = if name == "haproxy-4" { SERVERS } else { 1 };
+        let servers = self.servers.addresses()?.into_iter().take(count).enumerate();
+        let servers: String = servers.map(|(n, server)| format!("  server s{n} {server}\n")).collect();
         // Only root has another user to be.
-        let text =
-            if nix::unistd::Uid::effective().is_root() { text } else { text.replace("  user root\n", "") };
-        let file = self.write("haproxy.cfg", &text)?;
+        let user = if nix::unistd::Uid::effective().is_root() { "  user root\n" } else { "" };
+        let text = format!(
+            "global\n  nbthread {}\n  maxconn {clients}\n{user}\
+             defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n\
+             listen bench\n  bind {address}\n  balance roundrobin\n{servers}",
+            self.args.workers(),
+        );
+        let file = self.write(&format!("{name}.cfg"), &text)?;
         let mut command = Command::new(&program);
         command.arg("-db").arg("-f").arg(file);
-        self.started("haproxy", address, command, says(&program, "-v"))
+        self.started(name, address, command, says(&program, "-v"))
     }
 
     fn mysql_router(&self, program: PathBuf) -> anyhow::Result<Target> {
@@ -217,11 +220,11 @@ fn build_podway() -> anyhow::Result<PathBuf> {
         .output()?;
     ensure!(output.status.success(), "cargo could not build podway");
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let program = messages.lines().filter_map(|line| {
+    let program = messages.lines().rev().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))
     });
-    program.last().context("cargo built no binary")
+    program.context("cargo built no binary")
 }
 
 /// The first line that a program prints about itself.
