@@ -76,7 +76,11 @@ impl Cache {
             let partial = beside(&finished, ".partial");
             remove_dir(&partial)?;
             fs::create_dir_all(&partial)?;
-            build(&partial)?;
+            if let Err(error) = build(&partial) {
+                // What is left is of no use, and the next builder removes it first if it cannot be removed now.
+                let _ = remove_dir(&partial);
+                return Err(error);
+            }
             fs::rename(&partial, &finished)?;
         }
         Ok(finished)
@@ -176,7 +180,7 @@ mod tests {
             Err(io::Error::other("torn off"))
         });
         assert_eq!(failed.unwrap_err().to_string(), "torn off");
-        assert!(!cache.path().join("a/b").exists());
+        assert!(!cache.path().join("a/b").exists() && !cache.path().join("a/b.partial").exists());
 
         let built = cache.finished("a/b", &|| (), |partial| fs::write(partial.join("whole"), "x")).unwrap();
         assert!(built.join("whole").exists() && !built.join("half").exists());

@@ -28,6 +28,8 @@ if [ -n "$pid" ]; then
     [ -z "$container" ] || docker kill "$container"
     kill -KILL "$pid"
     wait_tenths 50
+elif [ -n "$container" ]; then
+    docker kill "$container"
 fi
 [ $# -eq 0 ] || rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }
 "#;

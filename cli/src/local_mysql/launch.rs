@@ -109,8 +109,7 @@ impl Launch<'_> {
                 return Ok(Attempt::Up(Up { child, port, uuid }));
             }
             if Instant::now() >= deadline {
-                child.kill()?;
-                child.wait()?;
+                self.program.kill(&mut child, self.container)?;
                 guardian.forget()?;
                 return Err(LaunchError::Silent { log: log_end(&log_path, log_start) });
             }
@@ -122,10 +121,12 @@ impl Launch<'_> {
     fn options(&self, port: u16) -> Vec<OsString> {
         let mut data = OsString::from("--datadir=");
         data.push(self.data);
-        let address =
-            if self.program.is_contained() { "--bind-address=*" } else { "--bind-address=127.0.0.1" };
+        // A contained server sees the bridge's address, which no name server knows: asking would take seconds.
+        let network: &[&str] = match self.program.is_contained() {
+            true => &["--bind-address=*", "--skip-name-resolve"],
+            false => &["--bind-address=127.0.0.1"],
+        };
         let fixed = [
-            address,
             "--socket=mysql.sock",
             "--pid-file=mysqld.pid",
             "--mysqlx=OFF",
@@ -147,7 +148,7 @@ impl Launch<'_> {
             "--performance-schema-max-table-instances=1000",
         ];
         let mut options = vec![data, format!("--port={port}").into()];
-        options.extend(fixed.map(OsString::from));
+        options.extend(network.iter().chain(&fixed).map(OsString::from));
         if !self.is_durable {
             options.extend(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2"].map(OsString::from));
         }

@@ -5,10 +5,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::tree::Tree;
 use super::version::{self, Unfit};
+
+/// How long a killed container may take to be gone.
+const CONTAINER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a mysqld was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,29 +66,17 @@ pub(super) struct Place<'a> {
 }
 
 impl Program {
-    /// The mysqld in a file.
+    /// The mysqld in a file: an installed one, or a fetched one by its launcher.
     pub(super) fn file(origin: Origin, file: &Path) -> Result<Program, ProgramError> {
         let version = version_of(Command::new(file).args(["--no-defaults", "--version"]))?;
-        let identity = file.display().to_string();
-        Ok(Program { origin, version, file: file.to_owned(), layout: Vec::new(), identity })
+        let layout = Tree::of_launcher(file).map(|tree| layout(&tree)).unwrap_or_default();
+        Ok(Program { origin, version, file: file.to_owned(), layout, identity: file.display().to_string() })
     }
 
     /// The mysqld of an unpacked tree.
     pub(super) fn tree(tree: &Tree) -> Result<Program, ProgramError> {
         let file = tree.program("mysqld").ok_or(ProgramError::NotInTree("mysqld"))?;
-        let layout = [
-            ("--basedir=", "usr"),
-            ("--lc-messages-dir=", "usr/share/mysql"),
-            ("--character-sets-dir=", "usr/share/mysql/charsets"),
-            ("--plugin-dir=", "usr/lib/mysql/plugin"),
-        ];
-        let option = |(name, inner): &(&str, &str)| {
-            let mut option = OsString::from(name);
-            option.push(tree.path(inner));
-            option
-        };
-        let program = Program::file(Origin::Packages(tree.path("")), &file)?;
-        Ok(Program { layout: layout.iter().map(option).collect(), ..program })
+        Program::file(Origin::Packages(tree.path("")), &file)
     }
 
     /// The mysqld of a Docker image that is on this machine.
@@ -140,6 +133,36 @@ impl Program {
         words.extend_from_slice(options);
         words
     }
+
+    /// Ends a run at once, and waits until it has ended.
+    pub(super) fn kill(&self, child: &mut Child, container: &str) -> io::Result<()> {
+        if self.is_contained() {
+            // Killing Docker's client would leave the container running. The client ends after it, when its name is free again.
+            Command::new("docker").args(["kill", container]).stdin(Stdio::null()).output()?;
+            let deadline = Instant::now() + CONTAINER_PATIENCE;
+            while child.try_wait()?.is_none() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        child.kill()?;
+        child.wait().map(drop)
+    }
+}
+
+/// The options that tell an unpacked mysqld where its own files are.
+fn layout(tree: &Tree) -> Vec<OsString> {
+    let options = [
+        ("--basedir=", "usr"),
+        ("--lc-messages-dir=", "usr/share/mysql"),
+        ("--character-sets-dir=", "usr/share/mysql/charsets"),
+        ("--plugin-dir=", "usr/lib/mysql/plugin"),
+    ];
+    let option = |(name, inner): (&str, &str)| {
+        let mut option = OsString::from(name);
+        option.push(tree.path(inner));
+        option
+    };
+    options.map(option).to_vec()
 }
 
 /// The version that a `… --version` prints, if Podway can use it.

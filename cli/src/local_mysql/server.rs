@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -269,12 +269,7 @@ impl LocalServer {
             thread::sleep(Duration::from_millis(10));
         }
         if child.try_wait()?.is_none() {
-            if self.source.inner.program.is_contained() {
-                let mut docker = Command::new("docker");
-                docker.args(["kill", &self.container]).stdin(Stdio::null()).output()?;
-            }
-            child.kill()?;
-            child.wait()?;
+            self.source.inner.program.kill(&mut child, &self.container)?;
         }
         running.guardian.as_mut().map_or(Ok(()), Guardian::forget)?;
         Ok(())

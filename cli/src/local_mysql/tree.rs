@@ -64,6 +64,12 @@ impl Tree {
         Ok(Tree { root })
     }
 
+    /// The tree that this launcher belongs to, if it is one.
+    pub(super) fn of_launcher(file: &Path) -> Option<Tree> {
+        let root = file.parent().filter(|folder| folder.ends_with("launch"))?.parent()?;
+        root.join("usr/sbin/mysqld").exists().then(|| Tree { root: root.to_owned() })
+    }
+
     /// What to run for this program, if the tree has it.
     pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
         Some(self.root.join("launch").join(name)).filter(|path| path.exists())
@@ -82,8 +88,8 @@ fn unpack(files: &[PathBuf], root: &Path) -> Result<(), TreeError> {
     by_size.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |metadata| metadata.len())));
     thread::scope(|scope| {
         let unpack_every = |first: usize| {
-            let files = by_size.iter().skip(first).step_by(workers);
-            files.map(|file| unpack_one(file, root)).collect::<Result<(), TreeError>>()
+            let mut files = by_size.iter().skip(first).step_by(workers);
+            files.try_for_each(|file| unpack_one(file, root))
         };
         let running: Vec<_> = (0..workers).map(|first| scope.spawn(move || unpack_every(first))).collect();
         running.into_iter().try_for_each(|worker| {

@@ -123,8 +123,8 @@ fn longer_cycles_and_cycles_of_what_is_inside_are_found() {
         ("low/src/a/mod.rs", "//! A.\nmod deep;\nmod other;\n"),
         ("low/src/a/deep.rs", "//! Deep.\nuse crate::b::X;\n"),
         ("low/src/a/other.rs", "//! Other.\npub struct Y;\n"),
-        ("low/src/b.rs", "//! B.\nuse crate::c::X;\n"),
-        ("low/src/c.rs", "//! C.\nuse crate::a::other::Y;\n"),
+        ("low/src/b.rs", "//! B.\nuse crate::c::Z;\npub struct X;\n"),
+        ("low/src/c.rs", "//! C.\nuse crate::a::other::Y;\npub struct Z;\n"),
     ];
     // No two files use each other, yet a, b and c cannot be read in any order.
     check_offences(&files, &["cycle: a::deep uses b, b uses c, c uses a::other"]);
