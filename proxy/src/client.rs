@@ -32,7 +32,14 @@ pub struct ClientStream {
 /// The transport below.
 enum ClientIo {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Rest>>),
+}
+
+/// A socket of which some bytes were read already: a client sends its TLS hello without waiting, so it may come together with the request
+/// for TLS. What was read is given to TLS as it came, and to nothing else.
+pub struct Rest {
+    read: BytesMut,
+    stream: TcpStream,
 }
 
 /// Why no command came.
@@ -56,17 +63,16 @@ impl ClientStream {
         }
     }
 
-    /// The plain socket, to be wrapped into TLS; `None` if it is wrapped already or bytes after the TLS request were sent in the clear
-    /// (they would be read as if they had come under TLS).
-    pub fn into_plain(self) -> Option<TcpStream> {
+    /// The plain socket with what was read of it and not used, to be wrapped into TLS; `None` if it is wrapped already.
+    pub fn into_plain(self) -> Option<Rest> {
         match self.io {
-            ClientIo::Plain(stream) if self.input.is_empty() => Some(stream),
-            _ => None,
+            ClientIo::Plain(stream) => Some(Rest { read: self.input, stream }),
+            ClientIo::Tls(_) => None,
         }
     }
 
     /// The same connection under TLS.
-    pub fn over_tls(stream: TlsStream<TcpStream>, write_deadline: Duration) -> ClientStream {
+    pub fn over_tls(stream: TlsStream<Rest>, write_deadline: Duration) -> ClientStream {
         ClientStream {
             io: ClientIo::Tls(Box::new(stream)),
             input: BytesMut::with_capacity(IDLE_BUFFER),
@@ -78,7 +84,7 @@ impl ClientStream {
     pub fn peer(&self) -> io::Result<std::net::SocketAddr> {
         match &self.io {
             ClientIo::Plain(stream) => stream.peer_addr(),
-            ClientIo::Tls(stream) => stream.get_ref().0.peer_addr(),
+            ClientIo::Tls(stream) => stream.get_ref().0.stream.peer_addr(),
         }
     }
 
@@ -179,6 +185,33 @@ impl ClientStream {
 
 fn too_slow() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client does not read its result")
+}
+
+impl AsyncRead for Rest {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let taken = this.read.len().min(buf.remaining());
+        buf.put_slice(&this.read[..taken]);
+        this.read.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rest {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
 }
 
 impl AsyncRead for ClientIo {

@@ -31,6 +31,8 @@ codes! {
     ACCESS_DENIED = 1045, b"28000";
     /// ER_NO_DB_ERROR
     NO_DATABASE = 1046, b"3D000";
+    /// ER_EMPTY_QUERY
+    EMPTY_QUERY = 1065, b"42000";
     /// ER_PARSE_ERROR
     SYNTAX = 1064, b"42000";
     /// ER_UNKNOWN_COM_ERROR

@@ -316,9 +316,10 @@ impl BackendConnection {
         kind: ResponseKind,
     ) -> Result<BytesMut, ProxyError> {
         let mut packet = BytesMut::with_capacity(payload.len() + podway_wire::HEADER);
-        write_packet(&mut packet, &mut 0, payload);
+        let mut sequence = 0;
+        write_packet(&mut packet, &mut sequence, payload);
         self.send(&packet).await?;
-        let mut tracker = ResponseTracker::new(kind, self.capabilities, 1);
+        let mut tracker = ResponseTracker::new(kind, self.capabilities, sequence);
         let mut answer = BytesMut::new();
         loop {
             timeout(SMALL_COMMAND, self.read_some()).await.map_err(|_| self.lost("it does not answer"))??;

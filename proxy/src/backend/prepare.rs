@@ -105,7 +105,8 @@ impl BackendConnection {
 
     fn read_description(&self, answer: &[u8]) -> Result<(u32, Description), ProxyError> {
         let capabilities = self.capabilities();
-        let mut tracker = ResponseTracker::new(ResponseKind::Prepare, capabilities, 1);
+        let first = podway_wire::Header::read(answer).map_or(1, |header| header.seq);
+        let mut tracker = ResponseTracker::new(ResponseKind::Prepare, capabilities, first);
         let mut description = Description::default();
         let (mut id, mut rest) = (0, answer);
         while let Some(PacketEvent { total, role, last }) =

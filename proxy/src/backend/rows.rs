@@ -32,7 +32,11 @@ impl Rows {
         answer: &[u8],
         capabilities: CapabilityFlags,
     ) -> Result<Result<Rows, ErrPacket>, RowsError> {
-        let mut tracker = ResponseTracker::new(ResponseKind::Query, capabilities, 1);
+        let mut tracker = ResponseTracker::new(
+            ResponseKind::Query,
+            capabilities,
+            podway_wire::Header::read(answer).map_or(1, |header| header.seq),
+        );
         let mut rest = answer;
         let mut rows = Rows::default();
         while let Some(PacketEvent { total, role, last }) = tracker.next_packet(rest)? {

@@ -96,6 +96,11 @@ impl UserVariables {
         set_statement(from.0.assignments(&self.0, variable, b"NULL"))
     }
 
+    /// Equal variables have one fingerprint.
+    pub fn fingerprint(&self) -> u64 {
+        self.0.fingerprint
+    }
+
     /// How many bytes they take.
     pub fn bytes(&self) -> usize {
         self.0.literals.iter().map(|(name, literal)| name.len() + literal.len()).sum()

@@ -45,13 +45,15 @@ pub struct Forward<'a> {
 impl Forward<'_> {
     /// Sends the request and passes on the answer. At a server's error as the first packet, nothing has been sent to the client.
     pub async fn run(&mut self, request: Request<'_>) -> Result<Summary, ProxyError> {
-        match request {
-            Request::AsReceived(bytes) => self.backend.send(&self.client.input[..bytes]).await?,
-            Request::Packets(packets) => self.backend.send(packets).await?,
-        }
-        let tracker = ResponseTracker::new(self.kind, self.backend.capabilities(), 1);
+        let sent = match request {
+            Request::AsReceived(bytes) => &self.client.input[..bytes],
+            Request::Packets(packets) => packets,
+        };
+        let first = sequence_of_answer(sent);
+        self.backend.send(sent).await?;
+        let tracker = ResponseTracker::new(self.kind, self.backend.capabilities(), first);
         let answer =
-            if self.rewriting.is_none() { self.copy(tracker).await } else { self.change(tracker).await };
+            if self.rewriting.is_none(first) { self.copy(tracker).await } else { self.change(tracker).await };
         let summary = match answer {
             Err(error @ (ProxyError::BackendLost { .. } | ProxyError::BackendUnusable { .. }))
                 if self.begun =>
@@ -119,7 +121,7 @@ impl Forward<'_> {
     async fn change(&mut self, mut tracker: ResponseTracker) -> Result<Summary, ProxyError> {
         let mut out = BytesMut::new();
         let mut state = Progress {
-            sequence: self.rewriting.first_sequence.max(1),
+            sequence: self.rewriting.first_sequence,
             columns: 0,
             capabilities: self.backend.capabilities(),
         };
@@ -141,9 +143,10 @@ impl Forward<'_> {
             self.backend.input.advance(event.total);
             if event.role == PacketRole::LocalInfile {
                 self.flush(&mut out).await?;
-                let next = self.relay_file(state.sequence.wrapping_sub(2)).await?;
+                let ahead = state.sequence.wrapping_sub(tracker.next_seq());
+                let next = self.relay_file(ahead).await?;
                 tracker.resume_after_infile(next);
-                state.sequence = state.sequence.wrapping_add(next.wrapping_sub(2));
+                state.sequence = next.wrapping_add(ahead);
             }
             if event.last {
                 break;
@@ -230,6 +233,16 @@ impl Forward<'_> {
             }
         }
     }
+}
+
+/// The sequence number of the answer's first packet: a command of over 16 MiB goes in several packets, and the answer counts on.
+fn sequence_of_answer(mut packets: &[u8]) -> u8 {
+    let mut sequence = 0;
+    while let Some(header) = Header::read(packets) {
+        sequence = header.seq;
+        packets = packets.get(HEADER + header.len..).unwrap_or_default();
+    }
+    sequence.wrapping_add(1)
 }
 
 /// What of a client's capabilities the server has to know, so that its answers can be copied.

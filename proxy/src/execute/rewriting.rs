@@ -18,7 +18,7 @@ pub struct NameChange {
 }
 
 /// What changes in an answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewriting {
     /// A schema that has another name on the shard.
     pub names: Option<NameChange>,
@@ -32,10 +32,16 @@ pub struct Rewriting {
     pub first_sequence: u8,
 }
 
+impl Default for Rewriting {
+    fn default() -> Rewriting {
+        Rewriting { names: None, rows: false, binary: false, more_follows: false, first_sequence: 1 }
+    }
+}
+
 impl Rewriting {
-    /// Whether bytes can be copied as they are.
-    pub fn is_none(&self) -> bool {
-        self.names.is_none() && !self.more_follows && self.first_sequence <= 1
+    /// Whether the bytes of an answer whose first packet has this sequence number can be copied as they are.
+    pub fn is_none(&self, sequence: u8) -> bool {
+        self.names.is_none() && !self.more_follows && self.first_sequence == sequence
     }
 
     /// Appends one packet, changed; `raw` is a whole packet with its header. `columns` counts the columns of the result it belongs to.

@@ -1,6 +1,5 @@
 //! The session's loop: wait for a command, do it, answer it. One task drives it from login to the end.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use podway_model::Name;
@@ -52,7 +51,7 @@ impl Session {
 
     async fn command(&mut self, frame: CommandFrame) -> Flow {
         self.started = Instant::now();
-        self.place = Place::default();
+        self.place = Place { sequence: frame.next_seq, ..Place::default() };
         self.command_bytes = frame.total;
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
@@ -173,14 +172,12 @@ impl Session {
 
     async fn statistics(&mut self) -> Result<(), ProxyError> {
         let metrics = self.shared.metrics.snapshot();
+        let uptime = self.shared.started.elapsed().as_secs().max(1);
+        let per_second = metrics.statements as f64 / uptime as f64;
         let text = format!(
-            "Sessions: {}  Questions: {}  Errors: {}  Plans: {}",
-            metrics.sessions,
-            metrics.statements,
-            metrics.errors,
-            self.shared.plans.stats().entries
+            "Uptime: {uptime}  Threads: {}  Questions: {}  Slow queries: 0  Opens: 0  Flush tables: 0  Open tables: 0  Queries per second avg: {per_second:.3}",
+            metrics.sessions, metrics.statements,
         );
-        self.shared.metrics.sessions.load(Relaxed);
         self.reply_packet(text.as_bytes()).await
     }
 }

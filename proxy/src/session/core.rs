@@ -83,6 +83,8 @@ pub(super) struct Planned<'a> {
     pub map: Arc<Map>,
     /// What to do.
     pub plan: Arc<Plan>,
+    /// The database that unqualified names are in: the current one, or a prepared statement's own.
+    pub database: Option<&'a Name>,
 }
 
 /// Where a statement runs.

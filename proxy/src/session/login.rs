@@ -125,7 +125,7 @@ async fn over_tls(
     shared: &Shared,
 ) -> Result<ClientStream, LoginError> {
     let acceptor = tls.ok_or_else(|| broken("TLS was not offered"))?;
-    let plain = client.into_plain().ok_or_else(|| broken("bytes behind the request for TLS"))?;
+    let plain = client.into_plain().ok_or_else(|| broken("a request for TLS under TLS"))?;
     let stream = acceptor.accept(plain).await?;
     Ok(ClientStream::over_tls(stream, shared.config.client.write_deadline))
 }
@@ -420,6 +420,7 @@ fn initial_state(defaults: &ServerDefaults, collation: u16) -> SessionState {
         lexical: Lexical {
             sql_mode: SqlMode::parse(&defaults.sql_mode),
             charset: ClientCharset::from_name(&charset),
+            charset_name: charset,
             collation,
             time_zone: defaults.time_zone.clone(),
         },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use podway_model::Map;
 use podway_router::{
-    CalendarTime, ClockTime, KeyValue, Normalised, Route, RouterError, Statement, TextCharset,
+    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, Statement, TextCharset,
 };
 use podway_wire::{
     BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
@@ -17,6 +17,7 @@ use podway_wire::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
+use super::literals::{is_binary, sql_literal};
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::Request;
@@ -30,6 +31,8 @@ const STATEMENT_ID: std::ops::Range<usize> = HEADER + 1..HEADER + 5;
 struct OnShard {
     text: Bytes,
     key: u64,
+    /// Whether it reads user variables.
+    reads_variables: bool,
 }
 
 impl OnShard {
@@ -45,7 +48,7 @@ impl OnShard {
             let [a, b, c, d] = id.to_le_bytes();
             [1, a, b, c, d]
         }));
-        OnShard { text: self.text.clone(), key: hasher.digest() }
+        OnShard { text: self.text.clone(), key: hasher.digest(), reads_variables: self.reads_variables }
     }
 }
 
@@ -67,7 +70,8 @@ impl Session {
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, text, &normal, self.state.database.as_ref());
         if let podway_router::Target::Refused(error) = &plan.target {
-            return Err(ClientError::from(error.clone()).into());
+            let refused = ClientError::from(error.clone());
+            return Err(Box::pin(self.refusal(text, &map, &plan, refused)).await);
         }
         let mut statement = ClientStatement {
             text: Bytes::copy_from_slice(text),
@@ -116,11 +120,15 @@ impl Session {
             normal: &statement.normal,
             map: map.clone(),
             plan: statement.plan.clone(),
+            database: statement.database.as_ref(),
         };
         let on_shard = self.on_shard(&planned, &spot, &statement.settings);
-        let described = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await;
+        let prepared = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await;
+        let description =
+            connection.prepared(on_shard.key, &on_shard.text).map(|known| known.description.clone());
         self.settle(connection);
-        let mut description = described.map_err(|error| self.in_logical_names(error, &spot))?;
+        prepared.map_err(|error| self.in_logical_names(error, &spot))?;
+        let mut description = description.unwrap_or_default();
         if let Some(names) = spot.name_change() {
             for payload in &mut description.columns {
                 let mut changed = Vec::with_capacity(payload.len());
@@ -141,14 +149,14 @@ impl Session {
         spot: &Spot,
         on_shard: &OnShard,
         settings: &Arc<Settings>,
-    ) -> Result<Description, ProxyError> {
-        if let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) {
-            return Ok(prepared.description.clone());
+    ) -> Result<(), ProxyError> {
+        if connection.prepared(on_shard.key, &on_shard.text).is_none() {
+            let variables = on_shard.reads_variables.then(|| self.state.variables.clone());
+            connection.synchronise(&spot.schema, settings, variables.as_ref()).await?;
+            connection.prepare(on_shard.key, on_shard.text.clone()).await?;
+            connection.synchronise(&spot.schema, &self.state.settings, None).await?;
         }
-        connection.synchronise(&spot.schema, settings, None).await?;
-        let described = connection.prepare(on_shard.key, on_shard.text.clone()).await?;
-        connection.synchronise(&spot.schema, &self.state.settings, None).await?;
-        Ok(described)
+        Ok(())
     }
 
     /// The statement as this spot's shard reads it.
@@ -168,7 +176,12 @@ impl Session {
             hasher.update(settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
         }
-        OnShard { text, key: hasher.digest() }
+        let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
+        if reads_variables {
+            // The types of its variables are settled at PREPARE, so it is good for these values only.
+            hasher.update(&self.state.variables.fingerprint().to_le_bytes());
+        }
+        OnShard { text, key: hasher.digest(), reads_variables }
     }
 
     async fn reply_prepared(&mut self, id: u32, description: &Description) -> Result<(), ProxyError> {
@@ -231,9 +244,6 @@ impl Session {
             let text = statement.text.clone();
             return self.query_prepared_text(&text).await;
         }
-        if matches!(statement.plan.statement(), Statement::Set(_) | Statement::Kill { .. }) {
-            return Err(ClientError::not_supported("parameters in this statement").into());
-        }
         let malformed = |error: podway_wire::DecodeError| {
             ClientError::new(ErrorCode::MALFORMED_PACKET, format!("Malformed communication packet: {error}"))
         };
@@ -242,6 +252,10 @@ impl Session {
             |n: usize| u16::try_from(n).ok().and_then(|n| statement.long_data.get(&n)).map(Vec::as_slice);
         let execute =
             Execute::decode(body, self.capabilities, params, &previous, &long_data).map_err(malformed)?;
+        if *statement.plan.statement() != Statement::Query {
+            let text = with_literals(statement, &execute, &self.state.lexical.charset_name);
+            return self.query_prepared_text(&text).await;
+        }
         let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() {
             true => execute
                 .values
@@ -278,6 +292,7 @@ impl Session {
             normal: &statement.normal,
             map: map.clone(),
             plan: statement.plan.clone(),
+            database: statement.database.as_ref(),
         };
         let plan = &planned.plan;
         self.commit_before(plan, map, route).await?;
@@ -452,18 +467,22 @@ impl Session {
     }
 }
 
-/// BLOB types and BIT: bytes without a character set.
-fn is_binary(column_type: u8) -> bool {
-    [
-        ColumnType::MYSQL_TYPE_TINY_BLOB,
-        ColumnType::MYSQL_TYPE_MEDIUM_BLOB,
-        ColumnType::MYSQL_TYPE_LONG_BLOB,
-        ColumnType::MYSQL_TYPE_BLOB,
-        ColumnType::MYSQL_TYPE_BIT,
-        ColumnType::MYSQL_TYPE_GEOMETRY,
-    ]
-    .iter()
-    .any(|binary| *binary as u8 == column_type)
+/// A statement's text with literals in the places of its parameters.
+fn with_literals(statement: &ClientStatement, execute: &Execute<'_>, charset: &str) -> Vec<u8> {
+    let mut text = Vec::with_capacity(statement.text.len());
+    let mut copied = 0;
+    for (n, literal) in statement.normal.literals().iter().enumerate() {
+        let Some(ordinal) = statement.normal.param_ordinal(n) else { continue };
+        let (Some(value), Some(of)) = (execute.values.get(ordinal), execute.types.get(ordinal)) else {
+            continue;
+        };
+        let range = literal.range();
+        text.extend_from_slice(&statement.text[copied..range.start]);
+        text.extend_from_slice(&sql_literal(value, of.column_type, charset));
+        copied = range.end;
+    }
+    text.extend_from_slice(&statement.text[copied..]);
+    text
 }
 
 fn unknown(id: u32, function: &str) -> ProxyError {

@@ -256,7 +256,7 @@ impl Session {
             self.physical(&planned.map, plan, spot, name).is_none_or(|schema| *schema == *name.as_str())
         };
         let same = spot.keyspace.as_ref().is_none_or(|keyspace| *spot.schema == *keyspace.name.as_str())
-            && self.state.database.is_some()
+            && planned.database.is_some()
             && plan.keyspaces().all(as_written);
         if !plan.needs_rewrite(same) {
             return false;
@@ -268,7 +268,7 @@ impl Session {
         let physical =
             |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
         let facts = Facts {
-            database: self.state.database.as_ref(),
+            database: planned.database,
             physical: &physical,
             connection_id: self.handle.id.into(),
             row_count: self.state.row_count,

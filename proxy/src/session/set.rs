@@ -416,7 +416,10 @@ fn note_variable(state: &mut SessionState, settings: &mut Settings, name: &str, 
     let text = value.unwrap_or_default();
     match name {
         "sql_mode" => state.lexical.sql_mode = SqlMode::parse(&text),
-        "character_set_client" => state.lexical.charset = ClientCharset::from_name(&text),
+        "character_set_client" => {
+            state.lexical.charset = ClientCharset::from_name(&text);
+            state.lexical.charset_name = text;
+        }
         "collation_connection" => state.lexical.collation = text,
         "time_zone" => state.lexical.time_zone = text,
         "autocommit" => state.autocommit = text == "1",

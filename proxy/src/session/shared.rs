@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use dashmap::DashMap;
 use podway_model::{AccountName, Map, ServerId};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub verifiers: DashMap<AccountName, (Box<[u8]>, Verifier)>,
     /// For passwords that are sent without TLS.
     pub rsa: Arc<RsaKey>,
+    /// When the proxy started.
+    pub started: Instant,
     next_id: AtomicU32,
 }
 
@@ -51,6 +54,7 @@ impl Shared {
             defaults: DashMap::new(),
             verifiers: DashMap::new(),
             rsa,
+            started: Instant::now(),
             next_id: AtomicU32::new(1),
         }
     }

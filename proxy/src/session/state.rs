@@ -46,6 +46,8 @@ pub struct Lexical {
     pub sql_mode: SqlMode,
     /// `@@character_set_client`.
     pub charset: ClientCharset,
+    /// Its name.
+    pub charset_name: String,
     /// `@@collation_connection`.
     pub collation: String,
     /// `@@time_zone`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use podway_model::{Map, Name};
-use podway_router::{Normalised, Plan, PlanContext, Route, Statement, split_statements};
+use podway_router::{Normalised, Plan, PlanContext, Route, Statement, Target, split_statements};
 use podway_wire::{CapabilityFlags, ResponseKind};
 
 use super::core::{Flow, Planned, Session, Work};
@@ -11,15 +11,18 @@ use crate::error::{ClientError, ErrorCode, ProxyError};
 
 impl Session {
     pub(super) async fn query(&mut self, text: &[u8]) -> Result<Flow, ProxyError> {
-        let several = self.capabilities.contains(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
-            && memchr::memchr(b';', text).is_some();
-        if several {
-            let parts = split_statements(text, self.state.lexical.sql_mode, self.state.lexical.charset);
+        let several = self.capabilities.contains(CapabilityFlags::CLIENT_MULTI_STATEMENTS);
+        if several && memchr::memchr(b';', text).is_some() {
+            let mut parts = split_statements(text, self.state.lexical.sql_mode, self.state.lexical.charset);
+            while parts.len() > 1 && parts.last().is_some_and(|part| trimmed(&text[part.clone()]).is_empty())
+            {
+                parts.pop();
+            }
             if parts.len() > 1 {
                 return Box::pin(self.each_of(text, &parts)).await;
             }
         }
-        self.statement(text, true).await
+        self.statement(trimmed(text), true).await
     }
 
     /// Runs a prepared statement without parameters that the session itself has a part in.
@@ -31,7 +34,7 @@ impl Session {
     async fn each_of(&mut self, text: &[u8], parts: &[std::ops::Range<usize>]) -> Result<Flow, ProxyError> {
         for (n, part) in parts.iter().enumerate() {
             self.place.more_follows = n + 1 < parts.len();
-            if self.statement(&text[part.clone()], false).await? == Flow::Close {
+            if self.statement(trimmed(&text[part.clone()]), false).await? == Flow::Close {
                 return Ok(Flow::Close);
             }
         }
@@ -58,7 +61,8 @@ impl Session {
             .run(sql, self.state.lexical.sql_mode, self.state.lexical.charset)
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
-        let planned = Planned { sql, normal, map, plan };
+        let database = self.state.database.clone();
+        let planned = Planned { sql, normal, map, plan, database: database.as_ref() };
         if *planned.plan.statement() == Statement::Query {
             return self.run_text(&planned, is_command).await.map(|()| Flow::Next);
         }
@@ -98,23 +102,27 @@ impl Session {
         planned: &Planned<'_>,
         is_command: bool,
     ) -> Result<(), ProxyError> {
-        let route = self.route(planned)?;
+        let route = match self.route(planned) {
+            Err(ProxyError::Client(refused)) if matches!(planned.plan.target, Target::Refused(_)) => {
+                return Err(Box::pin(self.refusal(planned.sql, &planned.map, &planned.plan, refused)).await);
+            }
+            route => route?,
+        };
         let work = Work { kind: ResponseKind::Query, as_received: is_command };
         self.run_statement(planned, route, work).await
     }
 
     /// Statements that the session itself has a part in.
     async fn special(&mut self, planned: &Planned<'_>, is_command: bool) -> Result<Flow, ProxyError> {
-        if let podway_router::Target::Refused(error) = &planned.plan.target {
-            return Err(ClientError::from(error.clone()).into());
+        if let Target::Refused(error) = &planned.plan.target {
+            let refused = ClientError::from(error.clone());
+            return Err(Box::pin(self.refusal(planned.sql, &planned.map, &planned.plan, refused)).await);
         }
         match planned.plan.statement() {
+            // Comments alone are a ping; nothing at all is an error.
+            Statement::Empty if !planned.sql.is_empty() => self.reply_ok().await?,
             Statement::Empty => {
-                return Err(ClientError::new(
-                    ErrorCode { number: 1065, state: *b"42000" },
-                    "Query was empty",
-                )
-                .into());
+                return Err(ClientError::new(ErrorCode::EMPTY_QUERY, "Query was empty").into());
             }
             Statement::Begin(options) => self.begin(planned, *options).await?,
             Statement::Commit(completion) => return self.end_transaction(planned, *completion).await,
@@ -135,4 +143,11 @@ impl Session {
         }
         Ok(Flow::Next)
     }
+}
+
+/// A text without the blanks and semicolons that MySQL drops from its end, and the blanks before it.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_dropped = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
+    let end = text.iter().rposition(|byte| !is_dropped(byte)).map_or(0, |last| last + 1);
+    &text[..end]
 }

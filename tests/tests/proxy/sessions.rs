@@ -196,3 +196,38 @@ async fn a_statements_types_never_stick_to_the_next_execution() {
         assert_eq!(found, [(text, 100 + n)]);
     }
 }
+
+#[tokio::test]
+async fn pings_trailing_semicolons_and_syntax_errors_are_answered_as_by_mysql() {
+    let keyspace = shop("state_texts", 3).await;
+    let mut conn = keyspace.connect().await.unwrap();
+    for ping in ["/* ping */", "-- c\n", "# c"] {
+        conn.query_drop(ping).await.unwrap_or_else(|error| panic!("{ping}: {error}"));
+    }
+    for (text, code) in [("", 1065), (" ;", 1065), ("SELEC 1", 1064), ("SELECT id FROM customers WHERE (id = 1", 1064), ("SELECT COUNT(*) FROM customers", 1235)] {
+        let failed = conn.query_drop(text).await;
+        assert!(matches!(&failed, Err(Error::Server(error)) if error.code == code), "{text}: {failed:?}");
+    }
+    assert_eq!(one::<i64>(&mut conn, "SELECT 5;; ;").await, Some(5));
+    conn.exec_drop("SET @bound = ?, time_zone = ?", ("x'y\\", "+05:00")).await.unwrap();
+    for id in 1..=6 {
+        let row: Option<(String, String)> =
+            conn.exec_first("SELECT @bound, @@time_zone FROM customers WHERE id = ?", (id,)).await.unwrap();
+        assert_eq!(row, Some(("x'y\\".to_owned(), "+05:00".to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn commands_and_rows_over_sixteen_megabytes_pass_both_ways() {
+    let keyspace = shop("state_large", 2).await;
+    let mut conn = keyspace.connect().await.unwrap();
+    conn.query_drop("CREATE TABLE large (id INT PRIMARY KEY, data LONGBLOB)").await.unwrap();
+    let data = "0123456789abcdef".repeat(20 << 16);
+    conn.query_drop(format!("INSERT INTO large VALUES (1, '{data}')")).await.unwrap();
+    conn.exec_drop("INSERT INTO large VALUES (2, ?)", (&data,)).await.unwrap();
+    let (text, bound): (String, String) = (
+        one(&mut conn, "SELECT data FROM large WHERE id = 1").await.unwrap(),
+        conn.exec_first("SELECT data FROM large WHERE id = 2", ()).await.unwrap().unwrap(),
+    );
+    assert!(text == data && bound == data);
+}

@@ -1,0 +1,94 @@
+//! Bound values written as SQL literals, for statements that the session runs as text: SET and KILL with parameters. Pure.
+
+use podway_wire::{BinaryValue, ColumnType};
+
+/// The literal that a server reads as this value, under any sql_mode; text is in the character set `charset`.
+pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, charset: &str) -> Vec<u8> {
+    let is = |wanted: ColumnType| column_type == wanted as u8;
+    let text = match value {
+        BinaryValue::Null => "NULL".to_owned(),
+        BinaryValue::Int(value) => value.to_string(),
+        BinaryValue::UInt(value) => value.to_string(),
+        BinaryValue::Float(value) => format!("{value:e}"),
+        BinaryValue::Double(value) => format!("{value:e}"),
+        BinaryValue::Bytes(text)
+            if is(ColumnType::MYSQL_TYPE_NEWDECIMAL) || is(ColumnType::MYSQL_TYPE_DECIMAL) =>
+        {
+            match text.iter().all(|byte| byte.is_ascii_digit() || b"+-.".contains(byte)) && !text.is_empty() {
+                true => String::from_utf8_lossy(text).into_owned(),
+                false => hexadecimal(text, charset),
+            }
+        }
+        BinaryValue::Bytes(bytes) if is_binary(column_type) => hexadecimal(bytes, "binary"),
+        BinaryValue::Bytes(text) => hexadecimal(text, charset),
+        BinaryValue::Date { year, month, day, .. } if is(ColumnType::MYSQL_TYPE_DATE) => {
+            format!("'{year:04}-{month:02}-{day:02}'")
+        }
+        BinaryValue::Date { year, month, day, hour, minute, second, micros } => {
+            format!("'{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}'")
+        }
+        BinaryValue::Time { negative, days, hours, minutes, seconds, micros } => {
+            let sign = if *negative { "-" } else { "" };
+            let hours = u64::from(*days) * 24 + u64::from(*hours);
+            format!("'{sign}{hours:02}:{minutes:02}:{seconds:02}.{micros:06}'")
+        }
+    };
+    text.into_bytes()
+}
+
+fn hexadecimal(bytes: &[u8], charset: &str) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("_{charset} X'{digits}'")
+}
+
+/// BLOB types and BIT: bytes without a character set.
+pub fn is_binary(column_type: u8) -> bool {
+    [
+        ColumnType::MYSQL_TYPE_TINY_BLOB,
+        ColumnType::MYSQL_TYPE_MEDIUM_BLOB,
+        ColumnType::MYSQL_TYPE_LONG_BLOB,
+        ColumnType::MYSQL_TYPE_BLOB,
+        ColumnType::MYSQL_TYPE_BIT,
+        ColumnType::MYSQL_TYPE_GEOMETRY,
+    ]
+    .iter()
+    .any(|binary| *binary as u8 == column_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_so_that_no_mode_reads_them_otherwise() {
+        let (text, blob, decimal, date) = (
+            ColumnType::MYSQL_TYPE_VAR_STRING as u8,
+            ColumnType::MYSQL_TYPE_BLOB as u8,
+            ColumnType::MYSQL_TYPE_NEWDECIMAL as u8,
+            ColumnType::MYSQL_TYPE_DATE as u8,
+        );
+        let cases = [
+            (BinaryValue::Null, text, "NULL"),
+            (BinaryValue::Int(-5), text, "-5"),
+            (BinaryValue::UInt(u64::MAX), text, "18446744073709551615"),
+            (BinaryValue::Double(1.5), text, "1.5e0"),
+            (BinaryValue::Bytes(b"a'\\"), text, "_latin1 X'61275C'"),
+            (BinaryValue::Bytes(b"\x00"), blob, "_binary X'00'"),
+            (BinaryValue::Bytes(b"-1.50"), decimal, "-1.50"),
+            (BinaryValue::Bytes(b"1) --"), decimal, "_latin1 X'3129202D2D'"),
+            (
+                BinaryValue::Date { year: 2024, month: 2, day: 9, hour: 0, minute: 0, second: 0, micros: 0 },
+                date,
+                "'2024-02-09'",
+            ),
+            (
+                BinaryValue::Time { negative: true, days: 1, hours: 2, minutes: 3, seconds: 4, micros: 5 },
+                text,
+                "'-26:03:04.000005'",
+            ),
+        ];
+        for (value, column_type, expected) in cases {
+            assert_eq!(String::from_utf8(sql_literal(&value, column_type, "latin1")).unwrap(), expected);
+        }
+    }
+}
