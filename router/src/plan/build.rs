@@ -29,12 +29,22 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
         Some(target) => Ok(target),
         None => tokens.pair(sql).and_then(|()| Planning { ctx, t: &tokens, plan: &mut plan }.run()),
     };
-    plan.target = outcome.unwrap_or_else(Target::Refused);
+    plan.target = outcome.and_then(|target| unhinted(target, plan.effects())).unwrap_or_else(Target::Refused);
     if matches!(plan.target, Target::Refused(_)) {
         plan.splices.clear();
         plan.names = Names::default();
     }
     plan
+}
+
+/// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
+fn unhinted(target: Target, effects: Effects) -> Result<Target, RouterError> {
+    match target {
+        Target::Keys { .. } if effects.contains(Effects::SET_VAR_HINT) => {
+            Err(RouterError::unsupported("the hint SET_VAR with rows of a sharded table"))
+        }
+        target => Ok(target),
+    }
 }
 
 /// The target where the session itself acts, or nobody may.
