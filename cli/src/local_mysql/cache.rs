@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// What stands behind the name of a folder that is not complete.
+pub(super) const PARTIAL: &str = ".partial";
+
 /// A folder of this user's that survives the process, and may be deleted at any time that no process uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
@@ -73,7 +76,7 @@ impl Cache {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         if !finished.is_dir() {
-            let partial = beside(&finished, ".partial");
+            let partial = beside(&finished, PARTIAL);
             remove_dir(&partial)?;
             fs::create_dir_all(&partial)?;
             if let Err(error) = build(&partial) {
@@ -148,8 +151,9 @@ fn sweep(run: &Path) {
             continue;
         }
         let Ok(lock) = File::open(&path) else { continue };
-        if lock.try_lock().is_ok() && is_file_at(&lock, &path) && remove_dir(&path.with_extension("")).is_ok()
-        {
+        let owned = path.with_extension("");
+        let remove = || remove_dir(&owned).and_then(|()| remove_dir(&beside(&owned, PARTIAL)));
+        if lock.try_lock().is_ok() && is_file_at(&lock, &path) && remove().is_ok() {
             let _ = fs::remove_file(&path);
         }
     }
@@ -213,12 +217,14 @@ mod tests {
         fs::create_dir_all(&living.path).unwrap();
         let dead = cache.own().unwrap();
         fs::create_dir_all(dead.path.join("mysql")).unwrap();
+        let half_copied = beside(&dead.path, PARTIAL);
+        fs::create_dir_all(&half_copied).unwrap();
         let (dead_path, dead_lock_path) = (dead.path.clone(), dead.lock_path.clone());
         drop(dead);
 
         cache.own().unwrap();
         assert!(living.path.exists());
-        assert!(!dead_path.exists() && !dead_lock_path.exists());
+        assert!(!dead_path.exists() && !dead_lock_path.exists() && !half_copied.exists());
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::template;
 const SHUTDOWN_SECS: u32 = 30;
 /// How long a start waits for a former owner of a kept folder to let go: its guardian may still be shutting the server down.
 const TAKEOVER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a start waits for others that copy data directories.
+const COPY_PATIENCE: Duration = Duration::from_secs(60);
 const KEPT_LOCK_FILE: &str = "podway.lock";
 
 /// Where a server's data lies.
@@ -299,6 +301,11 @@ fn prepare_temporary(source: &MysqlSource) -> Result<Prepared, ServerError> {
 fn prepare_kept(source: &MysqlSource, path: &Path) -> Result<Prepared, ServerError> {
     let failed = |error| ServerError::Data { path: path.to_owned(), error };
     let data = std::path::absolute(path).map_err(failed)?;
+    let cache = source.inner.cache.path();
+    // One at a time: two processes that are told the same new folder would copy into each other's copy.
+    let copying = lock_within(&cache.join("kept.lock"), COPY_PATIENCE).map_err(failed)?;
+    let copying =
+        copying.ok_or_else(|| failed(io::Error::other("another process copies data, and does not end")))?;
     if !data.exists() {
         if let Some(parent) = data.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -310,6 +317,7 @@ fn prepare_kept(source: &MysqlSource, path: &Path) -> Result<Prepared, ServerErr
     } else if template::root_password(&data).is_err() {
         return Err(ServerError::NotOurs { path: data });
     }
+    drop(copying);
     let lock = lock_within(&data.join(KEPT_LOCK_FILE), TAKEOVER_PATIENCE).map_err(failed)?;
     let lock = lock.ok_or_else(|| ServerError::InUse { path: data.clone() })?;
     Ok(Prepared { data, lock, remove: Vec::new() })

@@ -12,7 +12,7 @@ use rand::Rng;
 use rand::distr::Alphanumeric;
 use sha2::{Digest, Sha256};
 
-use super::cache::{Cache, beside, remove_dir};
+use super::cache::{Cache, PARTIAL, beside, remove_dir};
 use super::program::{Place, Program, complaint};
 
 /// Rises when templates are made otherwise than before.
@@ -56,7 +56,7 @@ pub(super) fn ensure(
 
 /// Copies a template to `target`, which gets its name only when it is complete.
 pub(super) fn copy(template: &Path, target: &Path) -> io::Result<()> {
-    let partial = beside(target, ".partial");
+    let partial = beside(target, PARTIAL);
     remove_dir(&partial)?;
     copy_tree(template, &partial)?;
     fs::rename(&partial, target)
@@ -153,6 +153,6 @@ mod tests {
         fs::write(to.join("mysql/x"), "2").unwrap();
         assert_eq!(fs::read_to_string(from.join("mysql/x")).unwrap(), "1");
         assert_eq!(root_password(&to).unwrap(), "secret");
-        assert!(!beside(&to, ".partial").exists());
+        assert!(!beside(&to, PARTIAL).exists());
     }
 }
