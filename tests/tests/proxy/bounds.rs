@@ -36,7 +36,9 @@ async fn running(keyspace: &TestKeyspace<'_>, mark: &str) -> usize {
     let mut count = 0;
     for server in 0..4 {
         let mut admin = keyspace.pod.admin(ServerId(server)).await.unwrap();
-        let sql = format!("SELECT COUNT(*) FROM performance_schema.processlist WHERE info LIKE '%{mark}%' AND id <> CONNECTION_ID()");
+        let sql = format!(
+            "SELECT COUNT(*) FROM performance_schema.processlist WHERE info LIKE '%{mark}%' AND id <> CONNECTION_ID()"
+        );
         count += admin.query_first::<usize, _>(sql).await.unwrap().unwrap();
     }
     count
@@ -141,7 +143,10 @@ async fn a_client_that_does_not_read_is_cut_off_and_its_server_freed() {
 
 /// A login by hand: a client that will not read on its own.
 async fn log_in_by_hand(stream: &mut tokio::net::TcpStream, database: &str) {
-    use podway_wire::{BackendLogin, CapabilityFlags, ClientAuth, ClientStep, PacketReader, ServerHello, ServerKey, write_packet};
+    use podway_wire::{
+        BackendLogin, CapabilityFlags, ClientAuth, ClientStep, PacketReader, ServerHello, ServerKey,
+        write_packet,
+    };
     let login = BackendLogin {
         user: podway_tests::APP.0.as_bytes().to_vec(),
         password: podway_tests::APP.1.as_bytes().to_vec(),
@@ -164,7 +169,9 @@ async fn log_in_by_hand(stream: &mut tokio::net::TcpStream, database: &str) {
             auth.on_packet(&packet).unwrap()
         } else {
             greeted = true;
-            let ServerHello::Greeting(greeting) = ServerHello::decode(&packet).unwrap() else { panic!("no greeting") };
+            let ServerHello::Greeting(greeting) = ServerHello::decode(&packet).unwrap() else {
+                panic!("no greeting")
+            };
             ClientStep::Send(auth.on_greeting(&greeting, false).unwrap())
         };
         match step {
@@ -227,7 +234,13 @@ async fn a_proxy_that_stops_lets_transactions_end() {
     working.query_drop("UPDATE customers SET name = 'stopped twice' WHERE id = 9").await.unwrap();
     working.query_drop("COMMIT").await.unwrap();
     assert_eq!(stopping.await.unwrap(), 0, "nothing was cut off");
-    let name: Option<String> = keyspace.connect().await.unwrap().query_first("SELECT name FROM customers WHERE id = 9").await.unwrap();
+    let name: Option<String> = keyspace
+        .connect()
+        .await
+        .unwrap()
+        .query_first("SELECT name FROM customers WHERE id = 9")
+        .await
+        .unwrap();
     assert_eq!(name.as_deref(), Some("stopped twice"));
 }
 
@@ -243,7 +256,8 @@ async fn a_proxy_that_stops_cuts_off_what_does_not_end() {
     // The lock is gone with the session, and its write too.
     let mut conn = keyspace.connect().await.unwrap();
     conn.query_drop("SET innodb_lock_wait_timeout = 20").await.unwrap();
-    let name: Option<String> = conn.query_first("SELECT name FROM customers WHERE id = 9 FOR UPDATE").await.unwrap();
+    let name: Option<String> =
+        conn.query_first("SELECT name FROM customers WHERE id = 9 FOR UPDATE").await.unwrap();
     assert_eq!(name.as_deref(), Some("customer 9"));
 }
 
@@ -257,8 +271,11 @@ async fn connections_are_shared_by_many_sessions() {
         tasks.push(tokio::spawn(async move {
             for round in 0..20 {
                 let id = (n * 7 + round) % 40 + 1;
-                let (found, name): (u64, String) =
-                    conn.exec_first("SELECT id, name FROM customers WHERE id = ?", (id,)).await.unwrap().unwrap();
+                let (found, name): (u64, String) = conn
+                    .exec_first("SELECT id, name FROM customers WHERE id = ?", (id,))
+                    .await
+                    .unwrap()
+                    .unwrap();
                 assert_eq!((found, name), (id, format!("customer {id}")));
             }
         }));

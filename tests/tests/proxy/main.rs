@@ -1,6 +1,8 @@
 //! A client's work through the proxy on real shards: statements on one shard, sessions over pooled connections, transactions, prepared
 //! statements, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the failure's report")]
+
 mod bounds;
 mod map_changes;
 mod names;

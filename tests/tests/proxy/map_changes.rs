@@ -32,7 +32,10 @@ impl Load {
                 while !stop.load(Ordering::Relaxed) {
                     id = id % CUSTOMERS + 1;
                     let name: Option<String> = match id % 2 {
-                        0 => conn.query_first(format!("SELECT name FROM customers WHERE id = {id}")).await.unwrap(),
+                        0 => conn
+                            .query_first(format!("SELECT name FROM customers WHERE id = {id}"))
+                            .await
+                            .unwrap(),
                         _ => conn.exec_first("SELECT name FROM customers WHERE id = ?", (id,)).await.unwrap(),
                     };
                     assert_eq!(name, Some(format!("customer {id}")));
@@ -78,7 +81,8 @@ async fn another_address(server: &Server) -> u16 {
 
 #[tokio::test]
 async fn a_server_that_answers_elsewhere_is_followed_without_a_failure() {
-    let pod = Box::leak(Box::new(Pod::start(PodOptions { servers: 2, ..PodOptions::default() }).await.unwrap()));
+    let pod =
+        Box::leak(Box::new(Pod::start(PodOptions { servers: 2, ..PodOptions::default() }).await.unwrap()));
     let keyspace = crate::shop::shop_on(pod, "moved_address", 2).await;
     let load = Load::start(&keyspace).await;
     load.pass(200).await;
@@ -90,7 +94,9 @@ async fn a_server_that_answers_elsewhere_is_followed_without_a_failure() {
     load.pass(400).await;
     load.end().await;
     let backends = pod.proxy().proxy.backends();
-    let at = |wanted: &str| backends.iter().filter(|(at, _, _)| at == wanted).map(|(_, open, _)| *open).sum::<usize>();
+    let at = |wanted: &str| {
+        backends.iter().filter(|(at, _, _)| at == wanted).map(|(_, open, _)| *open).sum::<usize>()
+    };
     assert!(at(&address) > 0, "{backends:?}");
     assert_eq!(at(&server.address()), 0, "{backends:?}");
 }
@@ -111,7 +117,12 @@ async fn new_tables_and_shards_are_used_at_once() {
     load.pass(100).await;
     // A third shard, while the keyspace holds no row.
     let map = pod.map();
-    let third = Shard { id: ShardId(9_000), server: ServerId(2), schema: map.names.name("grow_new__3"), epoch: Epoch(1) };
+    let third = Shard {
+        id: ShardId(9_000),
+        server: ServerId(2),
+        schema: map.names.name("grow_new__3"),
+        epoch: Epoch(1),
+    };
     create_schema(&mut pod.admin(ServerId(2)).await.unwrap(), "grow_new__3").await.unwrap();
     let mut admin = pod.admin(ServerId(2)).await.unwrap();
     admin.query_drop(create.replace("events", "grow_new__3.events")).await.unwrap();
@@ -131,7 +142,8 @@ async fn new_tables_and_shards_are_used_at_once() {
         let found: Option<u64> = conn.exec_first("SELECT id FROM events WHERE id = ?", (id,)).await.unwrap();
         assert_eq!(found, Some(id));
     }
-    let on_third: usize = admin.query_first("SELECT COUNT(*) FROM grow_new__3.events").await.unwrap().unwrap();
+    let on_third: usize =
+        admin.query_first("SELECT COUNT(*) FROM grow_new__3.events").await.unwrap().unwrap();
     assert!(on_third > 5, "{on_third} of 60 rows are on the new shard");
     load.pass(100).await;
     load.end().await;

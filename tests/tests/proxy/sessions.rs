@@ -170,10 +170,13 @@ async fn a_clock_that_was_set_runs_again_by_default() {
     }
     conn.query_drop("SET timestamp = DEFAULT").await.unwrap();
     for id in 1..=8 {
-        let sql = format!("SELECT UNIX_TIMESTAMP(NOW(6)) = UNIX_TIMESTAMP(SYSDATE(6)) OR UNIX_TIMESTAMP(NOW()) > 100000 FROM customers WHERE id = {id}");
+        let sql = format!(
+            "SELECT UNIX_TIMESTAMP(NOW(6)) = UNIX_TIMESTAMP(SYSDATE(6)) OR UNIX_TIMESTAMP(NOW()) > 100000 FROM customers WHERE id = {id}"
+        );
         assert_eq!(one::<u64>(&mut conn, &sql).await, Some(1));
     }
-    let moments: Vec<Option<f64>> = vec![one(&mut conn, "SELECT @@timestamp").await, one(&mut conn, "SELECT @@timestamp").await];
+    let moments: Vec<Option<f64>> =
+        vec![one(&mut conn, "SELECT @@timestamp").await, one(&mut conn, "SELECT @@timestamp").await];
     assert_ne!(moments[0], moments[1], "it stands still");
 }
 
@@ -184,7 +187,10 @@ async fn a_statements_types_never_stick_to_the_next_execution() {
         columns: vec!["k".to_owned()],
         vindex: podway_model::Vindex::Xxh3,
     };
-    keyspace.create_table("CREATE TABLE keyed (k VARCHAR(40) PRIMARY KEY, n BIGINT)", "keyed", declaration).await.unwrap();
+    keyspace
+        .create_table("CREATE TABLE keyed (k VARCHAR(40) PRIMARY KEY, n BIGINT)", "keyed", declaration)
+        .await
+        .unwrap();
     let mut conn = keyspace.connect().await.unwrap();
     let insert = conn.prep("INSERT INTO keyed VALUES (?, ?)").await.unwrap();
     // Bound as a number first, MySQL would store '+5' as '5': in the place of another key.
@@ -192,7 +198,8 @@ async fn a_statements_types_never_stick_to_the_next_execution() {
         conn.exec_drop(&insert, (n, n)).await.unwrap();
         let text = format!("+{n}");
         conn.exec_drop(&insert, (&text, 100 + n)).await.unwrap();
-        let found: Vec<(String, i64)> = conn.exec("SELECT k, n FROM keyed WHERE k = ?", (&text,)).await.unwrap();
+        let found: Vec<(String, i64)> =
+            conn.exec("SELECT k, n FROM keyed WHERE k = ?", (&text,)).await.unwrap();
         assert_eq!(found, [(text, 100 + n)]);
     }
 }
@@ -204,7 +211,13 @@ async fn pings_trailing_semicolons_and_syntax_errors_are_answered_as_by_mysql() 
     for ping in ["/* ping */", "-- c\n", "# c"] {
         conn.query_drop(ping).await.unwrap_or_else(|error| panic!("{ping}: {error}"));
     }
-    for (text, code) in [("", 1065), (" ;", 1065), ("SELEC 1", 1064), ("SELECT id FROM customers WHERE (id = 1", 1064), ("SELECT COUNT(*) FROM customers", 1235)] {
+    for (text, code) in [
+        ("", 1065),
+        (" ;", 1065),
+        ("SELEC 1", 1064),
+        ("SELECT id FROM customers WHERE (id = 1", 1064),
+        ("SELECT COUNT(*) FROM customers", 1235),
+    ] {
         let failed = conn.query_drop(text).await;
         assert!(matches!(&failed, Err(Error::Server(error)) if error.code == code), "{text}: {failed:?}");
     }
