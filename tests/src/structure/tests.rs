@@ -131,6 +131,16 @@ fn longer_cycles_and_cycles_of_what_is_inside_are_found() {
 }
 
 #[test]
+fn tests_of_several_files_are_looked_at_too() {
+    let files = [
+        ("low/tests/whole/main.rs", "//! Tests.\nmod a;\nmod b;\n"),
+        ("low/tests/whole/a.rs", "//! A.\nuse crate::b::B;\npub struct A;\n"),
+        ("low/tests/whole/b.rs", "//! B.\nuse crate::a::A;\npub struct B;\n"),
+    ];
+    check_offences(&files, &["low/tests/whole/main.rs: modules form a cycle: a uses b, b uses a"]);
+}
+
+#[test]
 fn a_module_and_what_is_inside_it_are_one_thing() {
     let files = [
         ("low/src/lib.rs", "//! A crate.\nmod a;\n"),

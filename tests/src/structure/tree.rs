@@ -74,8 +74,12 @@ pub(super) fn trees(root: &Path, folder: &Path) -> anyhow::Result<Vec<ModuleTree
         ["src/lib.rs", "src/main.rs"].iter().map(|path| folder.join(path)).collect();
     for targets in ["tests", "benches", "examples", "src/bin"] {
         let Ok(entries) = fs::read_dir(folder.join(targets)) else { continue };
+        // A target is a file, or a folder with a `main.rs`; other folders have no such file and fall out below.
         let paths = entries.flatten().map(|entry| entry.path());
-        roots.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs")));
+        roots.extend(paths.filter_map(|path| match path.extension() {
+            Some(extension) => (extension == "rs").then_some(path),
+            None => Some(path.join("main.rs")),
+        }));
     }
     roots.retain(|path| path.exists());
     roots.iter().map(|path| tree(root, path)).collect()
