@@ -221,6 +221,24 @@ fn the_mysql_client_comes_with_the_server() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), server.uuid(), "{output:?}");
 }
 
+#[test]
+fn sysbench_is_to_be_had_with_its_scripts() {
+    let tools = Tools::of(&SOURCE);
+    let script = "usr/share/sysbench/oltp_point_select.lua";
+    let found = tools.command("sysbench", &|what| eprintln!("{what}"));
+    let (mut command, script) = match (found, tools.file("sysbench", script, &|_| ())) {
+        (Ok(command), Ok(script)) => (command, script),
+        (Err(error), _) | (_, Err(error)) => {
+            // Only Debian and Ubuntu have packages to take it from.
+            assert!(!Path::new("/etc/debian_version").exists(), "{error}");
+            return eprintln!("SKIPPED: {error}");
+        }
+    };
+    let output = command.arg(&script).arg("help").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("--table_size"), "{output:?}");
+}
+
 /// A process of its own that starts a server, says where it is, and dies as it is told. Not a test of anything by itself.
 #[test]
 #[ignore = "run by other tests in a process of its own"]

@@ -68,9 +68,16 @@ impl Tools {
         if path.exists() { Ok(path) } else { Err(failed(format!("its package holds no {inner}"))) }
     }
 
-    /// A command that runs a program, fetched if need be.
+    /// A command that runs a program, fetched if need be. A fetched sysbench runs in the folder of its scripts, for it looks for the ones that
+    /// they share in the working folder and in `/usr/share` only.
     pub fn command(&self, program: &str, progress: &dyn Fn(&str)) -> Result<Command, ToolError> {
-        self.find(program, progress).map(Command::new)
+        let path = self.find(program, progress)?;
+        let mut command = Command::new(&path);
+        let scripts = Tree::of_launcher(&path).map(|tree| tree.path("usr/share/sysbench"));
+        if let Some(scripts) = scripts.filter(|scripts| program == "sysbench" && scripts.is_dir()) {
+            command.current_dir(scripts);
+        }
+        Ok(command)
     }
 
     fn fetch(&self, program: &str, progress: &dyn Fn(&str)) -> Result<Tree, TreeError> {

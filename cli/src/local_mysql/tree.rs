@@ -67,7 +67,7 @@ impl Tree {
     /// The tree that this launcher belongs to, if it is one.
     pub(super) fn of_launcher(file: &Path) -> Option<Tree> {
         let root = file.parent().filter(|folder| folder.ends_with("launch"))?.parent()?;
-        root.join("usr/sbin/mysqld").exists().then(|| Tree { root: root.to_owned() })
+        root.join("usr").is_dir().then(|| Tree { root: root.to_owned() })
     }
 
     /// What to run for this program, if the tree has it.
