@@ -360,6 +360,9 @@ impl BackendConnection {
             self.schema = schema.into();
         }
         if !Arc::ptr_eq(&self.settings, settings) && self.settings.fingerprint() != settings.fingerprint() {
+            if settings.need_reset_from(&self.settings) {
+                self.reset().await?;
+            }
             if let Some(statement) = settings.statement_from(&self.settings) {
                 self.execute(&statement).await?;
             }
@@ -371,6 +374,16 @@ impl BackendConnection {
             }
             self.variables = variables.clone();
         }
+        Ok(())
+    }
+
+    /// COM_RESET_CONNECTION: as after the login, but for the default schema.
+    async fn reset(&mut self) -> Result<(), ProxyError> {
+        self.command(&[Command::COM_RESET_CONNECTION as u8]).await?;
+        self.statements.clear();
+        self.settings = Arc::default();
+        self.variables = Arc::default();
+        self.last_insert_id = 0;
         Ok(())
     }
 

@@ -77,6 +77,12 @@ impl Settings {
         self.0.fingerprint
     }
 
+    /// Whether `from` has variables set that these leave to the server. Only a reset undoes that: DEFAULT is not always what a new
+    /// connection has (`SET foreign_key_checks = DEFAULT` leaves a 0 in place).
+    pub fn need_reset_from(&self, from: &Settings) -> bool {
+        from.0.literals.keys().any(|name| !self.0.literals.contains_key(name))
+    }
+
     /// The statement that turns a connection in the state `from` into one in this state; `None` if it is.
     pub fn statement_from(&self, from: &Settings) -> Option<Vec<u8>> {
         let variable = |name: &str| format!("@@SESSION.{}", quoted_identifier(name)).into_bytes();

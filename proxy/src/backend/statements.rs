@@ -65,8 +65,16 @@ impl Statements {
     }
 }
 
+impl Statements {
+    /// Forgets all: the server has.
+    pub(super) fn clear(&mut self) {
+        self.endpoint.statements.fetch_sub(self.by_text.len(), Relaxed);
+        self.by_text.clear();
+    }
+}
+
 impl Drop for Statements {
     fn drop(&mut self) {
-        self.endpoint.statements.fetch_sub(self.by_text.len(), Relaxed);
+        self.clear();
     }
 }

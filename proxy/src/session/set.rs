@@ -356,6 +356,8 @@ async fn read_back(
     for (n, name) in system.iter().enumerate() {
         if follows_the_server(name, sent) {
             settings.remove(name);
+            // DEFAULT is not always what a new connection has.
+            connection.note_unknown_settings();
         } else {
             note_variable(state, &mut settings, name, rows.text(n));
         }

@@ -62,7 +62,7 @@ async fn what_the_last_statement_left_is_asked_for_as_in_mysql() {
         Some(first),
         "an explicit value is no generated one"
     );
-    conn.query_drop(format!("UPDATE customers SET name = 'changed' WHERE id = 3")).await.unwrap();
+    conn.query_drop("UPDATE customers SET name = 'changed' WHERE id = 3").await.unwrap();
     assert_eq!(one::<u64>(&mut conn, "SELECT LAST_INSERT_ID()").await, Some(first), "on whatever server");
     conn.query_drop("SELECT SQL_CALC_FOUND_ROWS id FROM settings LIMIT 1").await.unwrap();
     assert_eq!(one::<u64>(&mut conn, "SELECT FOUND_ROWS()").await, Some(3));
@@ -243,4 +243,29 @@ async fn commands_and_rows_over_sixteen_megabytes_pass_both_ways() {
         conn.exec_first("SELECT data FROM large WHERE id = 2", ()).await.unwrap().unwrap(),
     );
     assert!(text == data && bound == data);
+}
+
+#[tokio::test]
+async fn checks_that_were_switched_off_are_on_for_everyone_else() {
+    let keyspace = shop("state_checks", 2).await;
+    for round in 0..6 {
+        let mut careless = keyspace.connect().await.unwrap();
+        careless
+            .query_drop("SET foreign_key_checks = 0, unique_checks = 0, sql_safe_updates = 1")
+            .await
+            .unwrap();
+        assert_eq!(one::<u8>(&mut careless, "SELECT @@foreign_key_checks").await, Some(0));
+        if round % 2 == 0 {
+            careless.query_drop("SET foreign_key_checks = DEFAULT").await.unwrap();
+        }
+        let mut next = keyspace.connect().await.unwrap();
+        for id in 1..=8 {
+            careless.query_drop(format!("SELECT * FROM customers WHERE id = {id}")).await.unwrap();
+            let sql = format!(
+                "SELECT @@foreign_key_checks, @@unique_checks, @@sql_safe_updates FROM customers WHERE id = {id}"
+            );
+            let seen: Option<(u8, u8, u8)> = next.query_first(sql).await.unwrap();
+            assert_eq!(seen, Some((1, 1, 0)));
+        }
+    }
 }

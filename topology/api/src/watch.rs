@@ -73,7 +73,9 @@ mod tests {
     use podway_model::NameRule;
 
     fn map(revision: u64) -> Map {
-        Map { revision: Revision(revision), ..Map::empty(NameRule::CaseSensitive) }
+        let mut map = Map::empty(NameRule::CaseSensitive);
+        map.revision = Revision(revision);
+        map
     }
 
     #[tokio::test]

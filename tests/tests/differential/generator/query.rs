@@ -162,7 +162,7 @@ impl Generator {
                 let pin = self.pin(&inner);
                 format!("{}.k = {}.k AND {pin}", inner.alias, outer.alias)
             }
-            _ => self.condition(&[inner.clone()], depth / 2),
+            _ => self.condition(std::slice::from_ref(&inner), depth / 2),
         };
         let query = format!("FROM {} WHERE {inner_condition}", inner.reference);
         let sub = match self.below(6) {
@@ -184,7 +184,7 @@ impl Generator {
     fn derived(&mut self, depth: u32) -> String {
         let inner = self.any_table();
         let inner = self.named(inner, "");
-        let condition = self.condition(&[inner.clone()], depth);
+        let condition = self.condition(std::slice::from_ref(&inner), depth);
         let inner_query = format!(
             "SELECT {0}.id, {0}.v AS k, {0}.v, {0}.c FROM {1} WHERE {condition}",
             inner.alias, inner.reference
@@ -210,7 +210,7 @@ impl Generator {
     fn cte(&mut self, depth: u32) -> String {
         let inner = self.any_table();
         let inner = self.named(inner, "");
-        let condition = self.condition(&[inner.clone()], depth);
+        let condition = self.condition(std::slice::from_ref(&inner), depth);
         let query =
             format!("SELECT {0}.id, {0}.v, {0}.c FROM {1} WHERE {condition}", inner.alias, inner.reference);
         let other = self.sharded();
@@ -231,7 +231,7 @@ impl Generator {
         let table = self.any_table();
         let arm = |made: &mut Generator, table| {
             let named = made.named(table, "");
-            let condition = made.condition(&[named.clone()], depth / 2);
+            let condition = made.condition(std::slice::from_ref(&named), depth / 2);
             format!("SELECT {0}.id, {0}.v FROM {1} WHERE {condition}", named.alias, named.reference)
         };
         let one = arm(self, table);
@@ -253,7 +253,7 @@ impl Generator {
         let table = self.any_table();
         let named = self.named(table, "");
         let alias = named.alias.clone();
-        let condition = self.condition(&[named.clone()], depth);
+        let condition = self.condition(std::slice::from_ref(&named), depth);
         let from = format!("FROM {} WHERE {condition}", named.reference);
         match self.below(7) {
             0 => format!("SELECT COUNT(*), SUM({alias}.v), MIN({alias}.id), MAX({alias}.id) {from}"),

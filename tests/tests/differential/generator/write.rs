@@ -100,7 +100,7 @@ impl Generator {
         let table = self.written();
         let named = self.named(table, "");
         let assignment = self.assignment(&named);
-        let condition = self.condition(&[named.clone()], depth);
+        let condition = self.condition(std::slice::from_ref(&named), depth);
         let tail = match self.below(5) {
             0 => format!(" ORDER BY {}.id LIMIT 1", named.alias),
             _ => String::new(),
@@ -112,7 +112,7 @@ impl Generator {
     fn delete(&mut self, depth: u32) -> String {
         let table = self.written();
         let named = self.named(table, "");
-        let condition = self.condition(&[named.clone()], depth);
+        let condition = self.condition(std::slice::from_ref(&named), depth);
         let (alias, reference) = (&named.alias, &named.reference);
         match self.below(5) {
             0 => format!("DELETE {alias} FROM {reference} WHERE {condition}"),
