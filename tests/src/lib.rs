@@ -16,5 +16,5 @@ pub use eventually::{eventually, eventually_async};
 pub use keyspace::TestKeyspace;
 pub use pod::{Pod, PodOptions};
 pub use proxy_seam::RunningProxy;
-pub use servers::{harness, mysql_client, mysql_source};
+pub use servers::{harness, mysql_client, mysql_source, plain_server};
 pub use users::{APP, Grant, Password, User};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use podway::local_mysql::{FindOptions, MysqlSource, Tools};
+use mysql_async::OptsBuilder;
+use podway::local_mysql::{FindOptions, LocalServer, MysqlSource, ServerOptions, Tools};
 use tokio::runtime::Runtime;
 
 /// The MySQL of this machine, found or fetched once. Panics with what was tried and what to do if there is none.
@@ -13,6 +14,19 @@ pub fn mysql_source() -> &'static MysqlSource {
             .unwrap_or_else(|error| panic!("{error}"))
     });
     &SOURCE
+}
+
+/// How to log in as root to a server of this test binary's own, beside any pod: for tests that ask MySQL itself.
+pub fn plain_server() -> OptsBuilder {
+    static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
+        LocalServer::start(mysql_source(), ServerOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+    });
+    OptsBuilder::default()
+        .ip_or_hostname("127.0.0.1")
+        .tcp_port(SERVER.port())
+        .user(Some("root"))
+        .pass(Some(SERVER.root_password()))
+        .prefer_socket(false)
 }
 
 /// The path of MySQL's own `mysql` client.

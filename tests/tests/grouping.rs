@@ -3,15 +3,10 @@
 //! The judge is a server: it explains the expression as it is and with the router's grouping in brackets, and must say the same.
 //! An expression that either of the two refuses proves nothing and is left out, but enough must be left.
 
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts};
 use podway_router::{ClientCharset, Normalised, Parsed, SqlMode, parse};
 use sqlparser::ast::{Expr, SelectItem, SetExpr, Statement, UnaryOperator};
-
-/// The server that judges.
-fn server_url() -> String {
-    std::env::var("PODWAY_DEV_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:13306".into())
-}
 
 /// What stands behind an operand, `$` being the next operand.
 const INFIX: [&str; 44] = [
@@ -235,7 +230,7 @@ fn as_written(expression: &str) -> String {
 async fn operators_group_as_the_server_groups_them() {
     let seed = std::env::var("PODWAY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_120);
     println!("PODWAY_SEED={seed}");
-    let mut conn = Conn::new(Opts::from_url(&server_url()).expect("an URL")).await.expect("a server");
+    let mut conn = Conn::new(podway_tests::plain_server()).await.expect("a server");
     for statement in [
         "CREATE DATABASE IF NOT EXISTS podway_grouping",
         "DROP TABLE IF EXISTS podway_grouping.t",

@@ -360,7 +360,8 @@ impl BackendConnection {
             self.schema = schema.into();
         }
         if !Arc::ptr_eq(&self.settings, settings) && self.settings.fingerprint() != settings.fingerprint() {
-            if settings.need_reset_from(&self.settings) {
+            // A reset would end what holds the connection to its session: there, DEFAULT has to do.
+            if settings.need_reset_from(&self.settings) && !self.is_pinned() && !self.in_transaction() {
                 self.reset().await?;
             }
             if let Some(statement) = settings.statement_from(&self.settings) {

@@ -22,6 +22,8 @@ use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::Request;
 
+/// The settings that decide how a text reads.
+const READING: [&str; 3] = ["sql_mode", "character_set_client", "collation_connection"];
 /// The bit of an execution's flags that asks for a cursor.
 const CURSOR_READ_ONLY: u8 = 1;
 /// Where an execution's statement id stands in its packet: behind the header and the command's byte.
@@ -152,11 +154,26 @@ impl Session {
     ) -> Result<(), ProxyError> {
         if connection.prepared(on_shard.key, &on_shard.text).is_none() {
             let variables = on_shard.reads_variables.then(|| self.state.variables.clone());
-            connection.synchronise(&spot.schema, settings, variables.as_ref()).await?;
+            let as_then = self.reading_as(settings);
+            connection.synchronise(&spot.schema, &as_then, variables.as_ref()).await?;
             connection.prepare(on_shard.key, on_shard.text.clone()).await?;
             connection.synchronise(&spot.schema, &self.state.settings, None).await?;
         }
         Ok(())
+    }
+
+    /// The session's settings, with those that decide how a text reads as they were when a statement was prepared.
+    fn reading_as(&self, then: &Settings) -> Arc<Settings> {
+        let now = &self.state.settings;
+        if READING.iter().all(|name| now.get(name) == then.get(name)) {
+            return now.clone();
+        }
+        let mut mixed = (**now).clone();
+        READING
+            .iter()
+            .filter_map(|name| Some((name, then.get(name)?)))
+            .for_each(|(name, literal)| mixed.put(name, literal));
+        Arc::new(mixed)
     }
 
     /// The statement as this spot's shard reads it.
@@ -172,7 +189,7 @@ impl Session {
             hasher.update(part);
         }
         hasher.update(&planned.map.schema_version.to_le_bytes());
-        for name in ["sql_mode", "character_set_client", "collation_connection"] {
+        for name in READING {
             hasher.update(settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
         }

@@ -1,20 +1,15 @@
 //! The server that is asked, and tables of the router's model to ask the router with. Never starts a server.
 
 use anyhow::Result;
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder};
 use podway_model::{Column, ColumnDefault, ColumnType, Name, NameRule, Sharding, Table, TableKind, Vindex};
-
-/// A server to ask.
-pub fn server_url() -> String {
-    std::env::var("PODWAY_DEV_MYSQL").unwrap_or_else(|_| "mysql://root@127.0.0.1:13306".to_owned())
-}
 
 /// A connection in a database of its own, which is empty.
 pub async fn connect(database: &str) -> Result<Conn> {
     // A statement is prepared anew for each execution: MySQL keeps a parameter's first type, and converts what later executions
     // bind to it ('+5' is stored as '5' after a 5).
-    let options = OptsBuilder::from_opts(Opts::from_url(&server_url())?).stmt_cache_size(0);
+    let options = podway_tests::plain_server().stmt_cache_size(0);
     let mut conn = Conn::new(options).await?;
     let database = format!("podway_vindex_{database}");
     conn.query_drop(format!("DROP DATABASE IF EXISTS {database}")).await?;

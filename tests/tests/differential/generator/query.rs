@@ -69,6 +69,7 @@ impl Generator {
     }
 
     /// Two tables, and maybe a third.
+    // structure: the kinds of joins as one list, each an arm.
     fn join(&mut self, depth: u32) -> String {
         let (left, right) = match self.chance(60) {
             true => {
