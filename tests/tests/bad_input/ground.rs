@@ -5,15 +5,18 @@ use podway::provision::Declaration;
 use podway_model::ShardIndex;
 use podway_proxy::{Proxy, ProxyConfig};
 use podway_tests::{Pod, TestKeyspace, harness};
+use podway_wire::CapabilityFlags;
+use tokio::sync::OnceCell;
 
 use crate::raw::{Answer, RawClient};
-use podway_wire::CapabilityFlags;
 
 /// What one test may add to the process's memory, while others run beside it. Loose: it tells bounded from unbounded, no more.
 pub const MUCH_MEMORY: u64 = 400 << 20;
 
-/// A proxy of the test's own over the pod's servers.
+/// A proxy of the test's own over the pod's servers. There is a keyspace at least, where statements without tables go.
 pub async fn proxy(configure: impl FnOnce(&mut ProxyConfig)) -> Proxy {
+    static SOME_KEYSPACE: OnceCell<()> = OnceCell::const_new();
+    SOME_KEYSPACE.get_or_init(|| async { drop(keyspace("some", 1).await) }).await;
     let pod = Pod::shared().await;
     let mut config = ProxyConfig::new(([127, 0, 0, 1], 0).into(), pod.secret().clone());
     configure(&mut config);
@@ -26,15 +29,26 @@ pub async fn proxy(configure: impl FnOnce(&mut ProxyConfig)) -> Proxy {
 pub async fn keyspace(name: &str, shards: usize) -> TestKeyspace<'static> {
     let keyspace = Pod::shared().await.keyspace(name, shards).await.unwrap();
     let tables = [
-        ("CREATE TABLE items (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0, text VARCHAR(200))", "items", Declaration::sharded_by(&["id"])),
-        ("CREATE TABLE notes (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(200))", "notes", Declaration::Home),
+        (
+            "CREATE TABLE items (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0, text VARCHAR(200))",
+            "items",
+            Declaration::sharded_by(&["id"]),
+        ),
+        (
+            "CREATE TABLE notes (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(200))",
+            "notes",
+            Declaration::Home,
+        ),
         ("CREATE TABLE colours (name VARCHAR(20) PRIMARY KEY)", "colours", Declaration::Reference),
     ];
     for (sql, table, declaration) in tables {
         keyspace.create_table(sql, table, declaration).await.unwrap();
     }
     for shard in 0..shards {
-        keyspace.on_shard(ShardIndex(shard as u16), "INSERT INTO colours VALUES ('red'), ('blue')").await.unwrap();
+        keyspace
+            .on_shard(ShardIndex(shard as u16), "INSERT INTO colours VALUES ('red'), ('blue')")
+            .await
+            .unwrap();
     }
     keyspace
 }
@@ -56,9 +70,14 @@ impl Witness {
     /// Panics if the session, or a new one, has been touched by `what`.
     pub async fn is_untouched(&mut self, what: &str) {
         let mut fresh = RawClient::login(self.address, "", CapabilityFlags::empty()).await;
-        let fresh = fresh.as_mut().unwrap_or_else(|error| panic!("after {what}: nobody gets in any more: {error}"));
+        let fresh =
+            fresh.as_mut().unwrap_or_else(|error| panic!("after {what}: nobody gets in any more: {error}"));
         for (session, client) in [("the old", &mut self.client), ("a new", fresh)] {
-            assert_eq!(client.command(b"\x0e").await, Answer::Ok, "after {what}: {session} session does not answer a ping");
+            assert_eq!(
+                client.command(b"\x0e").await,
+                Answer::Ok,
+                "after {what}: {session} session does not answer a ping"
+            );
         }
     }
 }

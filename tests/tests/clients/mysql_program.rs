@@ -43,7 +43,8 @@ async fn run(site: &Site, arguments: &[&str], script: &str) -> Said {
     if !arguments.iter().any(|argument| argument.starts_with("--database")) {
         command.arg(format!("--database={}", site.database));
     }
-    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let pipes =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = pipes.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let script = script.to_owned();
@@ -51,7 +52,8 @@ async fn run(site: &Site, arguments: &[&str], script: &str) -> Said {
     let writing = tokio::spawn(async move { stdin.write_all(script.as_bytes()).await });
     let output = child.wait_with_output().await.unwrap();
     let _ = writing.await.unwrap();
-    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     Said { out, err, succeeded: output.status.success() }
 }
 
@@ -69,7 +71,9 @@ fn excerpt(text: &str) -> &str {
 async fn connecting(site: &Site) {
     // First without TLS: the password goes under the server's RSA key, as nobody has logged in as this user yet.
     let plain = ["--ssl-mode=DISABLED", "--get-server-public-key"];
-    for (arguments, has_tls) in [(&plain[..], false), (&["--ssl-mode=REQUIRED"][..], true), (&["--compress"][..], true)] {
+    for (arguments, has_tls) in
+        [(&plain[..], false), (&["--ssl-mode=REQUIRED"][..], true), (&["--compress"][..], true)]
+    {
         let arguments = [arguments, &COMMANDS].concat();
         let said = run(site, &arguments, "status\n").await;
         assert!(said.succeeded, "{arguments:?}: {}", said.err);
@@ -83,11 +87,19 @@ async fn connecting(site: &Site) {
     let refused = [
         (Site { password: "wrong".to_owned(), ..site.clone() }, "ERROR 1045 (28000)"),
         (Site { user: "nobody_at_all".to_owned(), ..site.clone() }, "ERROR 1045 (28000)"),
-        (Site { database: "no_such_db".to_owned(), ..site.clone() }, "ERROR 1049 (42000): Unknown database 'no_such_db'"),
+        (
+            Site { database: "no_such_db".to_owned(), ..site.clone() },
+            "ERROR 1049 (42000): Unknown database 'no_such_db'",
+        ),
     ];
     for (wrong, expected) in refused {
         let said = run(&wrong, &[], "SELECT 1").await;
-        assert!(!said.succeeded && said.err.contains(expected), "{expected:?} was expected: {}{}", said.out, said.err);
+        assert!(
+            !said.succeeded && said.err.contains(expected),
+            "{expected:?} was expected: {}{}",
+            said.out,
+            said.err
+        );
     }
     let nowhere = Site { database: String::new(), ..site.clone() };
     assert_eq!(answer(&nowhere, "SELECT DATABASE()").await, "NULL\n");
@@ -106,31 +118,52 @@ async fn scripts(site: &Site) {
         ("SELECT owner FROM accounts WHERE id = '3' AND balance > 0", "owner 3\n"),
         ("SELECT owner, name FROM accounts, countries WHERE id = 4 AND code = 'JP'", "owner 4\t日本\n"),
         ("SELECT name FROM countries ORDER BY code LIMIT 1", "Österreich\n"),
-        ("SELECT 'it''s \\'q\\' \"x\"', 0x41, b'1000010', N'n', _latin1'l', -- c\n /* c */ 1 # c\n", "it's 'q' \"x\"\tA\tB\tn\tl\t1\n"),
+        (
+            "SELECT 'it''s \\'q\\' \"x\"', 0x41, b'1000010', N'n', _latin1'l', -- c\n /* c */ 1 # c\n",
+            "it's 'q' \"x\"\tA\tB\tn\tl\t1\n",
+        ),
         ("SELECT /*! 1 + */ 1, /*!99999 wrong */ 2", "2\t2\n"),
         ("SET @a = 1, @b := 'two'; SELECT @a + 1, @b", "2\ttwo\n"),
-        ("SET NAMES latin1; SELECT @@character_set_client, @@collation_connection", "latin1\tlatin1_swedish_ci\n"),
+        (
+            "SET NAMES latin1; SELECT @@character_set_client, @@collation_connection",
+            "latin1\tlatin1_swedish_ci\n",
+        ),
         ("SET sql_mode = 'ANSI_QUOTES'; SELECT \"owner\" FROM accounts WHERE id = 6", "owner 6\n"),
         ("SET time_zone = '+05:00'; SELECT FROM_UNIXTIME(0)", "1970-01-01 05:00:00\n"),
         ("SET autocommit = 0; UPDATE accounts SET balance = 1 WHERE id = 7", ""),
         ("SELECT balance FROM accounts WHERE id = 7", "100\n"),
-        ("BEGIN; UPDATE accounts SET balance = 2 WHERE id = 7; SAVEPOINT s; UPDATE accounts SET balance = 3 WHERE id = 7; \
-          ROLLBACK TO s; COMMIT; SELECT balance FROM accounts WHERE id = 7", "2\n"),
-        ("START TRANSACTION; DELETE FROM accounts WHERE id = 7; ROLLBACK; SELECT COUNT(*) FROM accounts WHERE id = 7", "1\n"),
-        ("INSERT INTO settings (name, n) VALUES ('a', 1), ('b', 2); SELECT ROW_COUNT(); SELECT LAST_INSERT_ID() = MIN(id) FROM settings",
-         "2\n1\n"),
-        ("SELECT SQL_CALC_FOUND_ROWS name FROM settings ORDER BY name LIMIT 1; SELECT FOUND_ROWS()", "a\n2\n"),
+        (
+            "BEGIN; UPDATE accounts SET balance = 2 WHERE id = 7; SAVEPOINT s; UPDATE accounts SET balance = 3 WHERE id = 7; \
+          ROLLBACK TO s; COMMIT; SELECT balance FROM accounts WHERE id = 7",
+            "2\n",
+        ),
+        (
+            "START TRANSACTION; DELETE FROM accounts WHERE id = 7; ROLLBACK; SELECT COUNT(*) FROM accounts WHERE id = 7",
+            "1\n",
+        ),
+        (
+            "INSERT INTO settings (name, n) VALUES ('a', 1), ('b', 2); SELECT ROW_COUNT(); SELECT LAST_INSERT_ID() = MIN(id) FROM settings",
+            "2\n1\n",
+        ),
+        (
+            "SELECT SQL_CALC_FOUND_ROWS name FROM settings ORDER BY name LIMIT 1; SELECT FOUND_ROWS()",
+            "a\n2\n",
+        ),
         ("DELETE FROM settings; SELECT ROW_COUNT()", "2\n"),
         ("CREATE TEMPORARY TABLE t (n INT); INSERT INTO t VALUES (1), (2); SELECT SUM(n) FROM t", "3\n"),
         ("SELECT GET_LOCK('mine', 1), IS_FREE_LOCK('mine'), RELEASE_LOCK('mine')", "1\t0\t1\n"),
         ("SHOW TABLES LIKE 'acc%'", "accounts\n"),
-        ("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'entries'", "entries\n"),
+        (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'entries'",
+            "entries\n",
+        ),
     ];
     let mut differences = Vec::new();
     for (script, expected) in cases {
         let said = run(site, &["--skip-column-names"], script).await;
         if (said.out.as_str(), said.err.as_str()) != (expected, "") {
-            differences.push(format!("{script}: expected {expected:?}, found {:?}, {:?}", said.out, said.err));
+            differences
+                .push(format!("{script}: expected {expected:?}, found {:?}, {:?}", said.out, said.err));
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
@@ -141,7 +174,9 @@ async fn every_type(site: &Site) {
     let names = list(&columns, |column| column.name.clone());
     for row in 0..4usize {
         let id = 701 + row;
-        let literals = list(&columns, |column| column.texts.get(row).map_or("NULL".to_owned(), |text| literal(column, text)));
+        let literals = list(&columns, |column| {
+            column.texts.get(row).map_or("NULL".to_owned(), |text| literal(column, text))
+        });
         let spelled = columns.iter().map(TypedColumn::server_text).collect::<Vec<_>>().join(", ");
         let script = format!(
             "SET time_zone = '+00:00'; INSERT INTO every_type (id, {names}) VALUES ({id}, {literals});
@@ -163,7 +198,8 @@ fn literal(column: &TypedColumn, text: &str) -> String {
         Kind::Int | Kind::Bit | Kind::Decimal | Kind::Float => text.to_owned(),
         Kind::Bytes => format!("x'{text}'"),
         _ => {
-            let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\0', "\\0").replace('\n', "\\n");
+            let escaped =
+                text.replace('\\', "\\\\").replace('\'', "\\'").replace('\0', "\\0").replace('\n', "\\n");
             format!("'{escaped}'")
         }
     }
@@ -172,18 +208,34 @@ fn literal(column: &TypedColumn, text: &str) -> String {
 async fn errors(site: &Site) {
     let database = &site.database;
     let cases = [
-        ("INSERT INTO accounts VALUES (3, '', 0)", "ERROR 1062 (23000) at line 1: Duplicate entry '3' for key 'accounts.PRIMARY'"),
-        ("SELECT * FROM no_such_table", &format!("ERROR 1146 (42S02) at line 1: Table '{database}.no_such_table' doesn't exist")),
+        (
+            "INSERT INTO accounts VALUES (3, '', 0)",
+            "ERROR 1062 (23000) at line 1: Duplicate entry '3' for key 'accounts.PRIMARY'",
+        ),
+        (
+            "SELECT * FROM no_such_table",
+            &format!("ERROR 1146 (42S02) at line 1: Table '{database}.no_such_table' doesn't exist"),
+        ),
         ("SELEC 1", "ERROR 1064 (42000) at line 1: You have an error in your SQL syntax"),
-        ("SELECT nope FROM accounts WHERE id = 9", "ERROR 1054 (42S22) at line 1: Unknown column 'nope' in 'field list'"),
+        (
+            "SELECT nope FROM accounts WHERE id = 9",
+            "ERROR 1054 (42S22) at line 1: Unknown column 'nope' in 'field list'",
+        ),
         ("USE no_such_db", "ERROR 1049 (42000) at line 1: Unknown database 'no_such_db'"),
         ("SELECT 'not closed", "ERROR 1064 (42000)"),
         ("ROLLBACK TO nowhere", "ERROR 1305 (42000) at line 1: SAVEPOINT nowhere does not exist"),
-        ("SET no_such_variable = 1", "ERROR 1193 (HY000) at line 1: Unknown system variable 'no_such_variable'"),
-        ("SELECT @@no_such_variable", "ERROR 1193 (HY000) at line 1: Unknown system variable 'no_such_variable'"),
+        (
+            "SET no_such_variable = 1",
+            "ERROR 1193 (HY000) at line 1: Unknown system variable 'no_such_variable'",
+        ),
+        (
+            "SELECT @@no_such_variable",
+            "ERROR 1193 (HY000) at line 1: Unknown system variable 'no_such_variable'",
+        ),
     ];
     for (script, expected) in cases {
-        let said = run(site, &["--force", "--skip-column-names"], &format!("{script};\nSELECT 'usable';")).await;
+        let said =
+            run(site, &["--force", "--skip-column-names"], &format!("{script};\nSELECT 'usable';")).await;
         assert!(said.err.contains(expected), "{script}: {expected:?} was expected: {}{}", said.out, said.err);
         let closed = script != "SELECT 'not closed";
         assert_eq!(said.out == "usable\n", closed, "{script}: {}", said.out);
@@ -196,10 +248,18 @@ async fn errors(site: &Site) {
 }
 
 async fn what_it_prints(site: &Site) {
-    let said = run(site, &["--column-type-info", "--table"], "SELECT owner AS o, balance FROM accounts a WHERE id = 11").await;
+    let said = run(
+        site,
+        &["--column-type-info", "--table"],
+        "SELECT owner AS o, balance FROM accounts a WHERE id = 11",
+    )
+    .await;
     let expected = [
         "Field   1:  `o`\nCatalog:    `def`\nDatabase:   `",
-        &format!("Database:   `{}`\nTable:      `a`\nOrg_table:  `accounts`\nType:       VAR_STRING", site.database),
+        &format!(
+            "Database:   `{}`\nTable:      `a`\nOrg_table:  `accounts`\nType:       VAR_STRING",
+            site.database
+        ),
         "Flags:      NOT_NULL NO_DEFAULT_VALUE NUM",
     ];
     for expected in expected {
@@ -254,17 +314,25 @@ async fn local_infile(site: &Site) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, (0..5000).map(|n| format!("row {n},{}\n", n % 100)).collect::<String>()).unwrap();
-    let load = format!("LOAD DATA LOCAL INFILE '{}' INTO TABLE settings FIELDS TERMINATED BY ',' (name, n)", file.display());
+    let load = format!(
+        "LOAD DATA LOCAL INFILE '{}' INTO TABLE settings FIELDS TERMINATED BY ',' (name, n)",
+        file.display()
+    );
     let script = format!("{load}; SELECT COUNT(*), SUM(n) FROM settings; DELETE FROM settings;");
     let said = run(site, &["--local-infile=1", "--skip-column-names"], &script).await;
     assert_eq!((said.out.as_str(), said.err.as_str()), ("5000\t247500\n", ""));
     let said = run(site, &["--local-infile=0"], &load).await;
-    assert!(said.err.contains("ERROR 3948") || said.err.contains("ERROR 2068"), "a client that allows no files: {}", said.err);
+    assert!(
+        said.err.contains("ERROR 3948") || said.err.contains("ERROR 2068"),
+        "a client that allows no files: {}",
+        said.err
+    );
 }
 
 async fn large_values(site: &Site) {
     let body = "0123456789abcdef".repeat(LARGE / 16);
-    let script = format!("INSERT INTO blobs VALUES (61, '{body}'); SELECT LENGTH(body) FROM blobs WHERE id = 61;");
+    let script =
+        format!("INSERT INTO blobs VALUES (61, '{body}'); SELECT LENGTH(body) FROM blobs WHERE id = 61;");
     assert_eq!(answer(site, &script).await, format!("{LARGE}\n"));
     for quick in ["--quick", "--skip-quick"] {
         let said = run(site, &["--skip-column-names", quick], "SELECT body FROM blobs WHERE id = 61").await;
