@@ -78,8 +78,19 @@ const TRAPS: &[Trap] = &[
         &["SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT n FROM items WHERE id = 1"],
     ),
     trap("no checks", &["SET foreign_key_checks = 0, unique_checks = 0", "SELECT n FROM items WHERE id = 1"]),
-    trap("another optimizer", &["SET optimizer_switch = 'index_merge=off', tmp_table_size = 1024, big_tables = 1", "SELECT n FROM items WHERE id = 1"]),
-    trap("other names", &["SET sql_quote_show_create = 0, updatable_views_with_limit = 0, explicit_defaults_for_timestamp = 0"]),
+    trap(
+        "another optimizer",
+        &[
+            "SET optimizer_switch = 'index_merge=off', tmp_table_size = 1024, big_tables = 1",
+            "SELECT n FROM items WHERE id = 1",
+        ],
+    ),
+    trap(
+        "other names",
+        &[
+            "SET sql_quote_show_create = 0, updatable_views_with_limit = 0, explicit_defaults_for_timestamp = 0",
+        ],
+    ),
     trap("safe updates", &["SET sql_safe_updates = 1", "SELECT n FROM items WHERE id = 1"]),
     trap(
         "short patience",
@@ -160,15 +171,46 @@ const PROCEDURES: &[&str] = &[
 
 /// All of a session's settings that a statement's meaning hangs on, whether they can be set through Podway or not; and the row.
 const SEEN: &[&str] = &[
-    "@@sql_mode", "@@time_zone", "IFNULL(@mine,'-')", "IFNULL(@stolen,'-')", "@@sql_select_limit",
-    "@@completion_type", "@@sql_log_bin", "@@autocommit", "@@foreign_key_checks", "@@unique_checks",
-    "@@sql_safe_updates", "@@max_execution_time", "@@lock_wait_timeout", "@@innodb_lock_wait_timeout",
-    "@@wait_timeout", "@@net_read_timeout", "@@transaction_isolation", "@@transaction_read_only",
-    "@@character_set_client", "IFNULL(@@character_set_results,'-')", "@@collation_connection",
-    "@@sql_auto_is_null", "@@div_precision_increment", "@@group_concat_max_len", "@@lc_time_names",
-    "@@max_join_size", "@@sql_big_selects", "@@gtid_next", "@@default_week_format", "@@optimizer_switch",
-    "@@explicit_defaults_for_timestamp", "@@tmp_table_size", "@@sql_quote_show_create", "@@big_tables",
-    "@@updatable_views_with_limit", "CURRENT_ROLE()", "DATABASE()", "LAST_INSERT_ID()", "n", "text",
+    "@@sql_mode",
+    "@@time_zone",
+    "IFNULL(@mine,'-')",
+    "IFNULL(@stolen,'-')",
+    "@@sql_select_limit",
+    "@@completion_type",
+    "@@sql_log_bin",
+    "@@autocommit",
+    "@@foreign_key_checks",
+    "@@unique_checks",
+    "@@sql_safe_updates",
+    "@@max_execution_time",
+    "@@lock_wait_timeout",
+    "@@innodb_lock_wait_timeout",
+    "@@wait_timeout",
+    "@@net_read_timeout",
+    "@@transaction_isolation",
+    "@@transaction_read_only",
+    "@@character_set_client",
+    "IFNULL(@@character_set_results,'-')",
+    "@@collation_connection",
+    "@@sql_auto_is_null",
+    "@@div_precision_increment",
+    "@@group_concat_max_len",
+    "@@lc_time_names",
+    "@@max_join_size",
+    "@@sql_big_selects",
+    "@@gtid_next",
+    "@@default_week_format",
+    "@@optimizer_switch",
+    "@@explicit_defaults_for_timestamp",
+    "@@tmp_table_size",
+    "@@sql_quote_show_create",
+    "@@big_tables",
+    "@@updatable_views_with_limit",
+    "CURRENT_ROLE()",
+    "DATABASE()",
+    "LAST_INSERT_ID()",
+    "n",
+    "text",
 ];
 
 /// A session that has done nothing wrong, and what it sees at each id when nobody else is there.
@@ -190,7 +232,15 @@ impl Victim {
     }
 
     async fn look(&mut self, id: i32) -> String {
-        match timeout(PATIENCE, self.conn.query_first::<String, _>(format!("SELECT CONCAT_WS('|', {}) FROM items WHERE id = {id}", SEEN.join(", ")))).await {
+        match timeout(
+            PATIENCE,
+            self.conn.query_first::<String, _>(format!(
+                "SELECT CONCAT_WS('|', {}) FROM items WHERE id = {id}",
+                SEEN.join(", ")
+            )),
+        )
+        .await
+        {
             Ok(Ok(seen)) => seen.unwrap_or_else(|| "no row".to_owned()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("nothing within {PATIENCE:?}"),
@@ -265,7 +315,10 @@ fn difference(expected: &str, seen: &str) -> String {
         return format!("sees {seen}");
     }
     let changed = SEEN.iter().zip(before.iter().zip(&after)).filter(|(_, (before, after))| before != after);
-    changed.map(|(name, (before, after))| format!("{name}: {before} became {after}")).collect::<Vec<_>>().join("; ")
+    changed
+        .map(|(name, (before, after))| format!("{name}: {before} became {after}"))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Those whom traps are set for: two old sessions, one with settings of its own, and what a newcomer sees.
