@@ -294,11 +294,11 @@ def cursor_on_the_server(checks, client):
     """COM_STMT_EXECUTE with a read-only cursor, and COM_STMT_FETCH: only the pure driver has a way to ask for it."""
     connection = client.connect()
     digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4)"
-    select = f"SELECT a.d + 5 * b.d FROM {digits} a, {digits} b WHERE a.d < ? ORDER BY 1"
+    select = f"SELECT a.d + 5 * b.d FROM accounts, {digits} a, {digits} b WHERE accounts.id = ? ORDER BY 1"
     statement = connection.cmd_stmt_prepare(select.encode())
     number = statement["statement_id"]
-    for _ in range(2):
-        _, columns, _ = connection.cmd_stmt_execute(number, [5], statement["parameters"], flags=1)
+    for id in IDS:
+        _, columns, _ = connection.cmd_stmt_execute(number, [id], statement["parameters"], flags=1)
         found = []
         for _ in range(3):
             connection.cmd_stmt_fetch(number, 10)

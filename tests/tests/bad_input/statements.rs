@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use podway_model::ServerId;
+use podway_model::{ServerId, ShardIndex};
 use podway_tests::{Pod, TestKeyspace};
 use podway_wire::CapabilityFlags;
 
@@ -20,71 +20,82 @@ const OUT_OF_MEMORY: u16 = 3950;
 /// What an answer is, as far as it must be the same from MySQL and over one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    Rows,
+    Rows(usize),
     Done,
     Error(u16),
     Closed,
 }
 
-fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
+type Text = (&'static str, Vec<u8>);
+
+fn hostile_texts() -> Vec<Text> {
+    [nested_texts(), long_texts(), broken_texts(), texts_that_are_no_text()].concat()
+}
+
+fn nested_texts() -> Vec<Text> {
     let around = |open: &str, inner: &str, close: &str, times: usize| {
-        format!("SELECT {}{inner}{} FROM items WHERE id = 1", open.repeat(times), close.repeat(times))
-            .into_bytes()
+        let (open, close) = (open.repeat(times), close.repeat(times));
+        format!("SELECT {open}{inner}{close} FROM items WHERE id = 1").into_bytes()
     };
-    let list = |first: &str, item: &str, times: usize| {
-        format!("SELECT n FROM items WHERE {first}{}", item.repeat(times)).into_bytes()
-    };
-    let mut texts = vec![
+    let (opened, closed) = ("(".repeat(2_000), ")".repeat(2_000));
+    let (from, alias) = ("(SELECT * FROM ".repeat(300), ") t".repeat(300));
+    let (comment, end) = ("/*!50000 ".repeat(1_000), " */".repeat(1_000));
+    vec![
         ("40 kB of nested parentheses", around("(", "1", ")", 20_000)),
         ("40 kB of parentheses that are not closed", format!("SELECT {}", "(".repeat(40_000)).into_bytes()),
-        (
-            "parentheses in WHERE",
-            format!("SELECT n FROM items WHERE {}id = 1{}", "(".repeat(2_000), ")".repeat(2_000))
-                .into_bytes(),
-        ),
-        ("5,000 ORs", list("id = 1", " OR id = 2", 5_000)),
-        ("5,000 ANDs", list("id = 1", " AND id = 1", 5_000)),
-        ("10,000 values in IN", list("id IN (1", ", 1", 10_000).into_iter().chain(*b")").collect()),
+        ("parentheses in WHERE", format!("SELECT n FROM items WHERE {opened}id = 1{closed}").into_bytes()),
         ("10,000 minus signs", around("- ", "1", "", 10_000)),
         ("10,000 NOTs", around("NOT ", "1", "", 10_000)),
         ("10,000 tildes", around("~", "1", "", 10_000)),
         ("3,000 nested functions", around("ABS(", "1", ")", 3_000)),
         ("3,000 nested CASEs", around("CASE WHEN 1 THEN ", "1", " END", 3_000)),
         ("500 nested subqueries", around("(SELECT ", "1", ")", 500)),
+        ("300 derived tables", format!("SELECT * FROM {from}items{alias}").into_bytes()),
+        ("nested version comments", format!("SELECT {comment}1{end}").into_bytes()),
+    ]
+}
+
+fn long_texts() -> Vec<Text> {
+    let list = |first: &str, item: &str, times: usize| {
+        format!("SELECT n FROM items WHERE {first}{}", item.repeat(times)).into_bytes()
+    };
+    let joins: String = (1..200).map(|n| format!(" JOIN items a{n}")).collect();
+    let (name, digits) = ("x".repeat(1 << 20), "9".repeat(1 << 20));
+    vec![
+        ("5,000 ORs", list("id = 1", " OR id = 2", 5_000)),
+        ("5,000 ANDs", list("id = 1", " AND id = 1", 5_000)),
+        ("10,000 values in IN", [list("id IN (1", ", 1", 10_000), b")".to_vec()].concat()),
         ("1,000 UNIONs", format!("SELECT 1{}", " UNION SELECT 1".repeat(1_000)).into_bytes()),
-        (
-            "200 joins",
-            format!(
-                "SELECT 1 FROM items a0{}",
-                (1..200).map(|n| format!(" JOIN items a{n}")).collect::<String>()
-            )
-            .into_bytes(),
-        ),
-        (
-            "300 derived tables",
-            format!("SELECT * FROM {}items{}", "(SELECT * FROM ".repeat(300), ") t".repeat(300)).into_bytes(),
-        ),
+        ("200 joins", format!("SELECT 1 FROM items a0{joins}").into_bytes()),
         ("5,000 columns", format!("SELECT 1{}", ", 1".repeat(4_999)).into_bytes()),
-        ("a name of 1 MiB", format!("SELECT `{}` FROM items WHERE id = 1", "x".repeat(1 << 20)).into_bytes()),
-        ("a number of 1 MiB", format!("SELECT n FROM items WHERE id = {}", "9".repeat(1 << 20)).into_bytes()),
+        ("a name of 1 MiB", format!("SELECT `{name}` FROM items WHERE id = 1").into_bytes()),
+        ("a number of 1 MiB", format!("SELECT n FROM items WHERE id = {digits}").into_bytes()),
         ("an exponent too large", b"SELECT n FROM items WHERE id = 1e999999999".to_vec()),
-        (
-            "a string of 1 MiB",
-            format!("SELECT n FROM items WHERE id = '{}'", "x".repeat(1 << 20)).into_bytes(),
-        ),
+        ("a string of 1 MiB", format!("SELECT n FROM items WHERE id = '{name}'").into_bytes()),
+        ("blanks", vec![b' '; 1 << 20]),
+        ("semicolons", vec![b';'; 100_000]),
+    ]
+}
+
+fn broken_texts() -> Vec<Text> {
+    let brackets = b"SELECT ([{<>}])".iter().copied().cycle().take(100_000).collect();
+    vec![
         ("a string that is not closed", b"SELECT 'abc".to_vec()),
         ("a name that is not closed", b"SELECT `abc".to_vec()),
         ("a comment that is not closed", b"SELECT 1 /* abc".to_vec()),
         ("a version comment that is not closed", b"SELECT 1 /*!50000 + 1".to_vec()),
-        (
-            "nested version comments",
-            format!("SELECT {}1{}", "/*!50000 ".repeat(1_000), " */".repeat(1_000)).into_bytes(),
-        ),
+        ("a hint that is not closed", b"SELECT /*+ MAX_EXECUTION_TIME(1 n FROM items WHERE id = 1".to_vec()),
         ("a backslash at the end", b"SELECT 'abc\\".to_vec()),
+        ("hexadecimal of odd length", b"SELECT x'123'".to_vec()),
+        ("a delimiter that is ours", b"SELECT ?, :1, ${a}, {{a}} FROM items WHERE id = 1".to_vec()),
+        ("100 kB of brackets of all kinds", brackets),
+    ]
+}
+
+fn texts_that_are_no_text() -> Vec<Text> {
+    vec![
         ("noughts", vec![0; 10_000]),
         ("noughts in a text", b"SELECT\0 1".to_vec()),
-        ("blanks", vec![b' '; 1 << 20]),
-        ("semicolons", vec![b';'; 100_000]),
         ("every byte", (0..=255).collect()),
         ("invalid UTF-8 in a string", b"SELECT n, '\xff\xfe\xc0\x80' FROM items WHERE id = 1".to_vec()),
         ("invalid UTF-8 in a name", b"SELECT `\xff\xfe` FROM items WHERE id = 1".to_vec()),
@@ -92,15 +103,7 @@ fn hostile_texts() -> Vec<(&'static str, Vec<u8>)> {
         ("a surrogate", b"SELECT '\xed\xa0\x80'".to_vec()),
         ("half a character at the end", b"SELECT 'a\xe2\x82".to_vec()),
         ("an overlong slash", b"SELECT '\xc0\xa7 OR 1=1 -- '".to_vec()),
-        ("hexadecimal of odd length", b"SELECT x'123'".to_vec()),
-        ("a hint that is not closed", b"SELECT /*+ MAX_EXECUTION_TIME(1 n FROM items WHERE id = 1".to_vec()),
-        ("a delimiter that is ours", b"SELECT ?, :1, ${a}, {{a}} FROM items WHERE id = 1".to_vec()),
-    ];
-    texts.push((
-        "100 kB of brackets of all kinds",
-        b"SELECT ([{<>}])".iter().copied().cycle().take(100_000).collect(),
-    ));
-    texts
+    ]
 }
 
 async fn outcome(client: &mut RawClient, sql: &[u8]) -> Outcome {
@@ -109,24 +112,24 @@ async fn outcome(client: &mut RawClient, sql: &[u8]) -> Outcome {
         Answer::Error(number) => Outcome::Error(number),
         Answer::Closed => Outcome::Closed,
         Answer::Packet(_) => match rows(client).await {
-            Ok(()) => Outcome::Rows,
+            Ok(rows) => Outcome::Rows(rows),
             Err(number) => Outcome::Error(number),
         },
     }
 }
 
-/// Reads a result to its end, after its first packet.
-async fn rows(client: &mut RawClient) -> Result<(), u16> {
-    let mut ends = 0;
+/// Reads a result to its end, after its first packet; returns how many rows it had.
+async fn rows(client: &mut RawClient) -> Result<usize, u16> {
+    let (mut ends, mut rows) = (0, 0);
     while ends < 2 {
         let packet = client.packet().await.unwrap().expect("a result has an end");
         match packet[0] {
             0xFE if packet.len() < 9 => ends += 1,
             0xFF => return Err(u16::from_le_bytes([packet[1], packet[2]])),
-            _ => {}
+            _ => rows += ends,
         }
     }
-    Ok(())
+    Ok(rows)
 }
 
 async fn try_texts(address: SocketAddr, database: &str) -> Vec<(&'static str, Outcome)> {
@@ -150,6 +153,7 @@ async fn try_texts(address: SocketAddr, database: &str) -> Vec<(&'static str, Ou
 async fn hostile_texts_over_one_shard_get_mysqls_own_answer() {
     let proxy = proxy(|_| ()).await;
     let (one, mut witness) = (keyspace("hostile_one", 1).await, Witness::of(&proxy).await);
+    one.on_shard(ShardIndex(0), "INSERT INTO items (id) VALUES (1), (2), (3)").await.unwrap();
     let before = resident_bytes();
     let through = try_texts(proxy.local_addr(), &one.name).await;
     assert!(resident_bytes() < before + MUCH_MEMORY);
@@ -173,15 +177,28 @@ async fn direct_address(keyspace: &TestKeyspace<'_>) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn hostile_texts_over_four_shards_end_in_an_answer() {
+async fn hostile_texts_over_four_shards_end_in_mysqls_answer_or_an_error() {
     let proxy = proxy(|_| ()).await;
     let (four, mut witness) = (keyspace("hostile_four", 4).await, Witness::of(&proxy).await);
-    let before = resident_bytes();
-    for (what, outcome) in try_texts(proxy.local_addr(), &four.name).await {
-        assert_ne!(outcome, Outcome::Closed, "{what}");
+    let mut client =
+        RawClient::login(proxy.local_addr(), &four.name, CapabilityFlags::empty()).await.unwrap();
+    for id in 1..=3 {
+        assert_eq!(
+            client.query(format!("INSERT INTO items (id) VALUES ({id})").as_bytes()).await,
+            Answer::Ok
+        );
     }
+    let before = resident_bytes();
+    let through = try_texts(proxy.local_addr(), &four.name).await;
     assert!(resident_bytes() < before + MUCH_MEMORY);
     witness.is_untouched("hostile texts").await;
+    let whole = keyspace("hostile_whole", 1).await;
+    whole.on_shard(ShardIndex(0), "INSERT INTO items (id) VALUES (1), (2), (3)").await.unwrap();
+    let direct = try_texts(direct_address(&whole).await, &whole.name).await;
+    for ((what, outcome), (_, whole)) in through.into_iter().zip(direct) {
+        let is_refused = matches!(outcome, Outcome::Error(_));
+        assert!(is_refused || outcome == whole, "{what}: {outcome:?}, but MySQL: {whole:?}");
+    }
 }
 
 #[tokio::test]
@@ -210,7 +227,7 @@ async fn many_different_texts_do_not_fill_the_memory() {
             "SELECT n AS a{n}, {} FROM items WHERE id = 1",
             format!("text AS b{n}, ").repeat(100).trim_end_matches(", ")
         );
-        assert_eq!(outcome(&mut client, sql.as_bytes()).await, Outcome::Rows);
+        assert_eq!(outcome(&mut client, sql.as_bytes()).await, Outcome::Rows(0));
     }
     assert!(resident_bytes() < before + MUCH_MEMORY / 2, "{} MiB", (resident_bytes() - before) >> 20);
     witness.is_untouched("many texts").await;
