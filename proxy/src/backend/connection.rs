@@ -124,7 +124,8 @@ impl BackendConnection {
     }
 
     /// Goes back to its pool. The caller vouches that it is clean: no answer outstanding, nothing of a session on it but what is recorded.
-    pub fn give_back(self: Box<Self>) {
+    pub fn give_back(mut self: Box<Self>, now: Instant) {
+        self.rested(now);
         match self.place.owner() {
             Some(owner) => owner.take_back(self),
             None => drop(self),
@@ -210,8 +211,8 @@ impl BackendConnection {
         self.settings.fingerprint() == settings && &*self.schema == schema
     }
 
-    pub(super) fn rested(&mut self) {
-        self.resting_since = Instant::now();
+    fn rested(&mut self, now: Instant) {
+        self.resting_since = now;
         if self.input.capacity() > REST_BUFFER {
             self.input = BytesMut::with_capacity(READ_ROOM);
         }
@@ -240,8 +241,8 @@ impl BackendConnection {
         self.variables = variables.clone();
     }
 
-    /// Says that a SET failed half-way: what it has set is not known, so the connection is not given to anyone else.
-    pub fn note_unknown_settings(&mut self) {
+    /// Says that no other session may have this connection: what is set on it is not known, or a KILL for it is on its way.
+    pub fn never_reuse(&mut self) {
         self.spoiled = true;
     }
 

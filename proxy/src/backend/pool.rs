@@ -95,7 +95,7 @@ impl ServerPool {
 
     /// A connection in a known-clean state; waits for one until the queue's deadline.
     pub async fn checkout(&self, key: &PoolKey, fit: Fit<'_>) -> Result<Box<BackendConnection>, ProxyError> {
-        let give_up = Instant::now() + self.endpoint.limits.queue_deadline;
+        let mut deadline = None;
         loop {
             let waiting = match self.attempt(key, fit) {
                 Attempt::Taken(connection) => return Ok(connection),
@@ -104,7 +104,9 @@ impl ServerPool {
                 Attempt::Wait(waiting) => waiting,
             };
             // A grant that comes together with the deadline is dropped here, which gives its connection to the next.
-            let granted = timeout(give_up.saturating_duration_since(Instant::now()), waiting).await;
+            let now = Instant::now();
+            let give_up = *deadline.get_or_insert(now + self.endpoint.limits.queue_deadline);
+            let granted = timeout(give_up.saturating_duration_since(now), waiting).await;
             match granted.map_err(|_| self.too_many())?.map_err(|_| self.retired())? {
                 Grant::Connection(connection) if connection.is_quiet() => return Ok(connection),
                 Grant::Connection(dead) => drop(dead),
@@ -245,8 +247,7 @@ impl ServerPool {
 }
 
 impl Owner for ServerPool {
-    fn take_back(&self, mut connection: Box<BackendConnection>) {
-        connection.rested();
+    fn take_back(&self, connection: Box<BackendConnection>) {
         let mut state = self.state.lock();
         if state.retired {
             drop(state);
@@ -264,7 +265,10 @@ impl Owner for ServerPool {
                 drop(state);
                 drop(connection);
             }
-            None => state.idle.entry(connection.key().clone()).or_default().push(connection),
+            None => match state.idle.get_mut(connection.key()) {
+                Some(idle) => idle.push(connection),
+                None => drop(state.idle.insert(connection.key().clone(), vec![connection])),
+            },
         }
     }
 

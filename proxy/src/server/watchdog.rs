@@ -31,7 +31,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 
 /// KILL QUERY on what runs for a session; its client reads the server's error 1317.
 fn interrupt(handle: &SessionHandle) {
-    let Some(running) = handle.running() else { return };
+    let Some(running) = handle.condemn() else { return };
     tracing::info!(session = handle.id, "a statement ran longer than client.statement_deadline");
     tokio::spawn(async move { running.endpoint.kill(&running.key, running.thread, true).await.err() });
 }

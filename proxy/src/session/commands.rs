@@ -20,7 +20,7 @@ impl Session {
     pub async fn run(mut self) {
         loop {
             let database = self.state.database.as_ref().map(Name::as_str);
-            let goes_on = self.handle.idle(database, self.state.transaction.is_open());
+            let goes_on = self.handle.idle(database, self.state.transaction.is_open(), self.ended);
             if !goes_on || self.client.wait_for_command().await.is_err() || !self.handle.busy() {
                 break;
             }
@@ -69,7 +69,8 @@ impl Session {
             Ok(flow) => flow,
             Err(error) => self.failed(error).await,
         };
-        self.shared.metrics.statement(self.started.elapsed(), failed);
+        self.ended = Instant::now();
+        self.shared.metrics.statement(self.ended.duration_since(self.started), failed);
         flow
     }
 

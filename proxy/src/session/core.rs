@@ -43,6 +43,8 @@ pub struct Session {
     pub(super) nonce: [u8; 20],
     /// When the command at work came.
     pub(super) started: Instant,
+    /// When the last one ended.
+    pub(super) ended: Instant,
     /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
     pub(super) lost: bool,
 }

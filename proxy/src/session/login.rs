@@ -300,6 +300,7 @@ impl Session {
             next_statement: 1,
             nonce,
             started: Instant::now(),
+            ended: Instant::now(),
             lost: false,
         }
     }
@@ -398,7 +399,7 @@ async fn server_defaults(
     };
     let defaults = Arc::new(defaults);
     if connection.is_clean() {
-        connection.give_back();
+        connection.give_back(Instant::now());
     }
     shared.defaults.insert(pool.id(), defaults.clone());
     Ok(defaults)

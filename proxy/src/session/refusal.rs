@@ -1,6 +1,7 @@
 //! What MySQL itself would say of a statement that Podway refuses: a syntax error is the client's, not a feature that is missing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use podway_model::Map;
@@ -49,7 +50,7 @@ impl Session {
         let prepared = connection.prepare(key, Bytes::copy_from_slice(sql)).await;
         connection.close_statement(key).await?;
         if connection.is_clean() {
-            connection.give_back();
+            connection.give_back(Instant::now());
         }
         prepared.map(|_| ())
     }

@@ -45,6 +45,8 @@ struct Info {
     text: Vec<u8>,
     in_transaction: bool,
     running: Option<Running>,
+    /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
+    condemned: bool,
 }
 
 /// The server's thread that works for a session.
@@ -119,6 +121,7 @@ impl SessionHandle {
             text: Vec::new(),
             in_transaction: false,
             running: None,
+            condemned: false,
         };
         SessionHandle { id, peer, phase: AtomicU8::new(BUSY), abort: OnceLock::new(), info: Mutex::new(info) }
     }
@@ -136,14 +139,14 @@ impl SessionHandle {
     }
 
     /// The session waits for a command. False: it is to end.
-    pub fn idle(&self, database: Option<&str>, in_transaction: bool) -> bool {
+    pub fn idle(&self, database: Option<&str>, in_transaction: bool, now: Instant) -> bool {
         {
             let mut info = self.info.lock();
             if info.database.as_deref() != database {
                 info.database = database.map(Arc::from);
             }
             info.command = "Sleep";
-            info.since = Instant::now();
+            info.since = now;
             info.text.clear();
             info.in_transaction = in_transaction;
         }
@@ -164,14 +167,23 @@ impl SessionHandle {
         info.text.extend_from_slice(&text[..text.len().min(INFO_BYTES)]);
     }
 
-    /// Which thread works for it now.
-    pub fn set_running(&self, running: Option<Running>) {
-        self.info.lock().running = running;
+    /// Which thread works for it from now on.
+    pub fn set_running(&self, running: Running) {
+        self.info.lock().running = Some(running);
     }
 
-    /// The thread that works for it now.
-    pub fn running(&self) -> Option<Running> {
-        self.info.lock().running.clone()
+    /// The thread has ended its work. True: a KILL for it is on its way, and may hit whatever the thread does next.
+    pub fn ended_running(&self) -> bool {
+        let mut info = self.info.lock();
+        info.running = None;
+        std::mem::take(&mut info.condemned)
+    }
+
+    /// The thread that works for it now, to be ended by the caller.
+    pub fn condemn(&self) -> Option<Running> {
+        let mut info = self.info.lock();
+        info.condemned = info.running.is_some();
+        info.running.clone()
     }
 
     /// Its account.
@@ -237,10 +249,10 @@ mod tests {
     fn only_one_side_wins_an_idle_session() {
         let handle = SessionHandle::new(1, "h:1".into());
         assert!(!handle.end_if_idle(true, Duration::ZERO), "it is busy logging in");
-        assert!(handle.idle(None, false));
+        assert!(handle.idle(None, false, Instant::now()));
         assert!(handle.busy());
         assert!(!handle.end_if_idle(true, Duration::ZERO), "a command has come");
-        assert!(handle.idle(None, true));
+        assert!(handle.idle(None, true, Instant::now()));
         assert!(!handle.end_if_idle(true, Duration::ZERO), "a transaction is open");
         assert!(handle.end_if_idle(false, Duration::ZERO));
         assert!(!handle.busy(), "the command came too late");
@@ -249,7 +261,7 @@ mod tests {
     #[test]
     fn a_session_is_idle_long_enough_only_after_its_time() {
         let handle = SessionHandle::new(1, "h:1".into());
-        handle.idle(Some("shop"), false);
+        handle.idle(Some("shop"), false, Instant::now());
         assert!(!handle.end_if_idle(false, Duration::from_secs(60)));
         assert_eq!(handle.row().database.as_deref(), Some("shop"));
         assert_eq!(handle.row().command, "Sleep");

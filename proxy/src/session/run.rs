@@ -85,7 +85,7 @@ impl Session {
             key: connection.key().clone(),
             thread: connection.thread(),
         };
-        self.handle.set_running(Some(running));
+        self.handle.set_running(running);
         let mut forward = Forward {
             client: &mut self.client,
             command_bytes: &mut self.command_bytes,
@@ -95,7 +95,9 @@ impl Session {
             begun: false,
         };
         let answer = forward.run(request).await;
-        self.handle.set_running(None);
+        if self.handle.ended_running() {
+            connection.never_reuse();
+        }
         if let Ok(summary) = &answer {
             self.place.sequence = summary.next_seq;
         } else if matches!(answer, Err(ProxyError::ClientGone(_))) {
@@ -118,8 +120,9 @@ impl Session {
     /// The shard's server and schema for a route.
     pub(super) fn spot(&self, map: &Map, plan: &Plan, route: Route) -> Result<Spot, ProxyError> {
         let of_plan = plan.keyspace().and_then(|name| map.keyspace(name));
-        let of_session = self.state.database.as_ref().and_then(|name| map.keyspace(name));
-        let keyspace = of_plan.or(of_session).or_else(|| map.default_keyspace());
+        let of_session = || self.state.database.as_ref().and_then(|name| map.keyspace(name));
+        let known = of_plan.or_else(of_session);
+        let keyspace = known.or_else(|| map.default_keyspace());
         let keyspace = keyspace.ok_or_else(|| {
             ClientError::new(ErrorCode::UNKNOWN, "The cluster has no keyspace yet: declare one first")
         })?;
@@ -132,7 +135,7 @@ impl Session {
         let (server, shard) = map.place(keyspace, index).ok_or_else(gone)?;
         let pool = self.shared.pools.get(server);
         // A current database that is no keyspace (mysql, information_schema …) is the server's own.
-        let foreign = self.state.database.as_ref().filter(|_| of_plan.is_none() && of_session.is_none());
+        let foreign = self.state.database.as_ref().filter(|_| known.is_none());
         Ok(match foreign {
             Some(database) => Spot { pool, schema: database.as_str().into(), keyspace: None },
             None => Spot { pool, schema: shard.schema.shared_text(), keyspace: Some(keyspace.clone()) },
@@ -376,7 +379,7 @@ impl Session {
         if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);
         } else if connection.is_clean() {
-            connection.give_back();
+            connection.give_back(self.started);
         }
     }
 

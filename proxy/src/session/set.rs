@@ -165,7 +165,7 @@ impl Session {
             Ok(_) if sorted.pins || state.variables.bytes() > MAX_CARRIED => connection.pin(),
             Ok(_) => {}
             // What it has set before it failed is not known.
-            Err(ProxyError::Server(_)) => connection.note_unknown_settings(),
+            Err(ProxyError::Server(_)) => connection.never_reuse(),
             Err(_) => {}
         }
         self.settle(connection);
@@ -357,7 +357,7 @@ async fn read_back(
         if follows_the_server(name, sent) {
             settings.remove(name);
             // DEFAULT is not always what a new connection has.
-            connection.note_unknown_settings();
+            connection.never_reuse();
         } else {
             note_variable(state, &mut settings, name, rows.text(n));
         }

@@ -1,6 +1,7 @@
 //! SHOW PROCESSLIST, SHOW WARNINGS and USE: what the proxy knows better than any one server.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use podway_model::Name;
 use podway_router::{Diagnostics, Route, Scalar};
@@ -96,7 +97,7 @@ impl Session {
         let rows = connection.rows(sql.as_bytes()).await?;
         let found = !rows.first().is_empty();
         if connection.is_clean() {
-            connection.give_back();
+            connection.give_back(Instant::now());
         }
         Ok(found)
     }
@@ -146,7 +147,7 @@ impl Session {
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         let allowed = connection.synchronise(schema, &self.state.settings, None).await;
         if connection.is_clean() {
-            connection.give_back();
+            connection.give_back(Instant::now());
         }
         allowed.map_err(|error| self.in_logical_names(error, &spot))?;
         Ok(spot.keyspace.map_or(name, |keyspace| keyspace.name.clone()))
