@@ -93,9 +93,7 @@ fn routing(report: &mut Report<'_>) -> anyhow::Result<()> {
     };
     let mut normal = Normalised::new();
     normal.set_version(map.lowest_version());
-    for (name, sql) in
-        [("normalise: point select", POINT), ("normalise: join of two tables", LONGER)]
-    {
+    for (name, sql) in [("normalise: point select", POINT), ("normalise: join of two tables", LONGER)] {
         normal.run(sql, context.sql_mode, CHARSET)?;
         report.step(name, || normal.run(black_box(sql), context.sql_mode, CHARSET).is_ok());
     }
