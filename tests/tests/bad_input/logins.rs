@@ -161,23 +161,21 @@ async fn a_slow_login_ends_at_the_deadline_and_keeps_nobody_out_for_longer() {
     let (address, mut witness) = (proxy.local_addr(), Witness::of(&proxy).await);
     let payload = framed(1, &login_payload());
     let started = Instant::now();
-    let slow: Vec<_> = (0..20)
-        .map(|n: usize| {
-            let payload = payload.clone();
-            tokio::spawn(async move {
-                let mut client = RawClient::connect(address).await.unwrap();
-                // Some say nothing, some start with the length, some go on byte by byte.
-                for byte in payload.iter().take(n * 3) {
-                    if client.send(&[*byte]).await.is_err() {
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut slow = Vec::new();
+    for n in 0..20usize {
+        let (mut client, _) = RawClient::greet(address).await.unwrap();
+        let payload = payload.clone();
+        slow.push(tokio::spawn(async move {
+            // Some say nothing, some start with the length, some go on byte by byte.
+            for byte in payload.iter().take(n * 3) {
+                if client.send(&[*byte]).await.is_err() {
+                    break;
                 }
-                assert!(client.is_closed_within(SLACK).await, "slow client {n} is still there");
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            assert!(client.is_closed_within(SLACK).await, "slow client {n} is still there");
+        }));
+    }
     // All seats before the login are taken: the next is turned away at once, in the place of the greeting.
     let mut turned_away = RawClient::connect(address).await.unwrap();
     assert_eq!(turned_away.answer().await, Answer::Error(1040));
