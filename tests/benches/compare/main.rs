@@ -47,13 +47,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     let generator = Generator::start(args.load_threads())?;
     let mut results = Results { args, targets: &targets, measured: Vec::new(), idle: Vec::new() };
-    for cell in args.cells() {
-        eprintln!("{} from {} connections", cell.workload.name(), cell.connections);
-        results.measured.extend(runtime.block_on(rounds::measure(&generator, &targets.here, cell, args))?);
-    }
+    // Before the load: a proxy keeps what it needed for its busiest moment.
     for target in &targets.here {
         eprintln!("idle connections on {}", target.name);
         results.idle.extend(runtime.block_on(idle::measure(&generator, target, args))?);
+    }
+    for cell in args.cells() {
+        eprintln!("{} from {} connections", cell.workload.name(), cell.connections);
+        results.measured.extend(runtime.block_on(rounds::measure(&generator, &targets.here, cell, args))?);
     }
     results.print()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Args, cpus};
 use crate::idle::IdleMemory;
-use crate::rounds::{BASE, Measured};
+use crate::rounds::{BASE, BASE_OF_FOUR, Measured};
 use crate::targets::Targets;
 
 /// All that a run found.
@@ -16,17 +16,19 @@ pub struct Results<'a> {
 }
 
 /// The columns of the main table.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 12] = [
     "workload",
     "connections",
     "target",
     "statements/s",
-    "of HAProxy",
+    "of haproxy",
+    "of haproxy-4",
     "p50 µs",
     "p99 µs",
     "CPU µs",
     "in user space",
-    "of HAProxy",
+    "of haproxy",
+    "of haproxy-4",
 ];
 const IDLE_COLUMNS: [&str; 6] = [
     "target",
@@ -89,6 +91,7 @@ impl Results<'_> {
             "rounds": self.args.rounds,
             "seconds": self.args.seconds,
             "base": BASE,
+            "base_of_four": BASE_OF_FOUR,
             "targets": targets.collect::<Vec<_>>(),
             "absent": absent.collect::<Vec<_>>(),
             "results": self.measured.iter().map(one_json).collect::<Vec<_>>(),
@@ -106,12 +109,14 @@ fn one_json(one: &Measured) -> Value {
         "connections": one.cell.connections,
         "target": one.target,
         "statements_per_second": one.per_second(),
-        "throughput_ratio": one.throughput_ratio,
+        "throughput_ratio": one.of_base.throughput,
+        "throughput_ratio_of_four": one.of_four.throughput,
         "p50_micros": one.latency_micros(0.5),
         "p99_micros": one.latency_micros(0.99),
         "cpu_micros": one.cpu_micros(),
         "cpu_user_micros": one.user_micros(),
-        "cpu_ratio": one.cpu_ratio,
+        "cpu_ratio": one.of_base.cpu,
+        "cpu_ratio_of_four": one.of_four.cpu,
         "turns": turns.collect::<Vec<_>>(),
     })
 }
@@ -134,12 +139,14 @@ fn row(one: &Measured) -> Vec<String> {
         one.cell.connections.to_string(),
         one.target.to_owned(),
         format!("{:.0}", one.per_second()),
-        number(one.throughput_ratio, 2),
+        number(one.of_base.throughput, 2),
+        number(one.of_four.throughput, 2),
         format!("{:.0}", one.latency_micros(0.5)),
         format!("{:.0}", one.latency_micros(0.99)),
         number(one.cpu_micros(), 1),
         number(one.user_micros(), 1),
-        number(one.cpu_ratio, 2),
+        number(one.of_base.cpu, 2),
+        number(one.of_four.cpu, 2),
     ]
 }
 

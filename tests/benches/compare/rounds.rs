@@ -12,8 +12,10 @@ use crate::load::{Crew, Generator};
 use crate::process::CpuSpent;
 use crate::targets::Target;
 
-/// The target that others are compared with.
+/// The target that all are compared with.
 pub const BASE: &str = "haproxy";
+/// What those before four servers are compared with besides: it bears the same servers' load on the machine.
+pub const BASE_OF_FOUR: &str = "haproxy-4";
 /// How long everybody works before anything counts.
 const WARM_UP: Duration = Duration::from_millis(400);
 
@@ -33,9 +35,17 @@ pub struct Measured {
     pub target: &'static str,
     pub turns: Vec<Turn>,
     pub latency: Histogram<u64>,
-    /// Against the base in the same round, the middle one of the rounds; `None` without a base.
-    pub throughput_ratio: Option<f64>,
-    pub cpu_ratio: Option<f64>,
+    /// Beside [`BASE`].
+    pub of_base: Ratios,
+    /// Beside [`BASE_OF_FOUR`], for those before four servers.
+    pub of_four: Ratios,
+}
+
+/// A target's numbers divided by another's in the same round, the middle one of the rounds; `None` where there is nothing to divide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ratios {
+    pub throughput: Option<f64>,
+    pub cpu: Option<f64>,
 }
 
 /// Measures one cell for all targets.
@@ -60,8 +70,8 @@ pub async fn measure(
             target: target.name,
             turns: Vec::new(),
             latency: Histogram::new(3)?,
-            throughput_ratio: None,
-            cpu_ratio: None,
+            of_base: Ratios::default(),
+            of_four: Ratios::default(),
         });
     }
     for round in 0..args.rounds {
@@ -97,17 +107,23 @@ async fn take_turn(
     Ok(Turn { statements: tally.statements, seconds: tally.wall.as_secs_f64(), cpu })
 }
 
-/// Puts every target beside the base, round by round.
+/// Puts every target beside the bases, round by round.
 fn compare(measured: &mut [Measured]) {
-    let Some(base) = measured.iter().find(|one| one.target == BASE) else { return };
-    let base: Vec<Turn> = base.turns.clone();
+    let turns_of = |name: &str| measured.iter().find(|one| one.target == name).map(|one| one.turns.clone());
+    let (base, four) = (turns_of(BASE), turns_of(BASE_OF_FOUR));
     for one in measured {
-        let pairs = || one.turns.iter().zip(&base);
-        let throughput = pairs().map(|(turn, base)| turn.per_second() / base.per_second());
-        let cpu = pairs().filter_map(|(turn, base)| Some(turn.cpu_micros()? / base.cpu_micros()?));
-        one.throughput_ratio = median(throughput.collect());
-        one.cpu_ratio = median(cpu.collect());
+        one.of_base = base.as_ref().map(|base| ratios(&one.turns, base)).unwrap_or_default();
+        let is_before_four = one.target.starts_with("podway-4") || one.target == BASE_OF_FOUR;
+        let four = four.as_ref().filter(|_| is_before_four);
+        one.of_four = four.map(|base| ratios(&one.turns, base)).unwrap_or_default();
     }
+}
+
+fn ratios(turns: &[Turn], base: &[Turn]) -> Ratios {
+    let pairs = || turns.iter().zip(base);
+    let throughput = pairs().map(|(turn, base)| turn.per_second() / base.per_second());
+    let cpu = pairs().filter_map(|(turn, base)| Some(turn.cpu_micros()? / base.cpu_micros()?));
+    Ratios { throughput: median(throughput.collect()), cpu: median(cpu.collect()) }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
