@@ -123,10 +123,10 @@ impl BackendConnection {
         &self.endpoint
     }
 
-    /// Goes back to its pool. The caller vouches that it is clean: no answer outstanding, nothing of a session on it but what is recorded.
+    /// Goes back to its pool if it is clean; else it is closed.
     pub fn give_back(mut self: Box<Self>, now: Instant) {
         self.rested(now);
-        match self.place.owner() {
+        match self.owner().filter(|_| self.is_clean()) {
             Some(owner) => owner.take_back(self),
             None => drop(self),
         }
@@ -196,7 +196,7 @@ impl BackendConnection {
     }
 
     /// Whether it may go back to its pool: no answer outstanding, no transaction, nothing unrecorded.
-    pub fn is_clean(&self) -> bool {
+    fn is_clean(&self) -> bool {
         self.is_usable() && !self.is_pinned() && !self.spoiled && !self.in_transaction()
     }
 

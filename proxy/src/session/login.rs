@@ -398,9 +398,7 @@ async fn server_defaults(
         asked: Instant::now(),
     };
     let defaults = Arc::new(defaults);
-    if connection.is_clean() {
-        connection.give_back(Instant::now());
-    }
+    connection.give_back(Instant::now());
     shared.defaults.insert(pool.id(), defaults.clone());
     Ok(defaults)
 }

@@ -49,9 +49,7 @@ impl Session {
         let key = xxh3_64(sql);
         let prepared = connection.prepare(key, Bytes::copy_from_slice(sql)).await;
         connection.close_statement(key).await?;
-        if connection.is_clean() {
-            connection.give_back(Instant::now());
-        }
+        connection.give_back(Instant::now());
         prepared.map(|_| ())
     }
 }

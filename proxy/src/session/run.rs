@@ -378,7 +378,7 @@ impl Session {
         self.state.transaction = transaction.after_answer(server, connection.in_transaction());
         if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);
-        } else if connection.is_clean() {
+        } else {
             connection.give_back(self.started);
         }
     }

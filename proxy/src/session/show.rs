@@ -96,9 +96,7 @@ impl Session {
             pool.checkout(&self.key, Fit { settings: self.state.settings.fingerprint(), schema: "" }).await?;
         let rows = connection.rows(sql.as_bytes()).await?;
         let found = !rows.first().is_empty();
-        if connection.is_clean() {
-            connection.give_back(Instant::now());
-        }
+        connection.give_back(Instant::now());
         Ok(found)
     }
 
@@ -146,9 +144,7 @@ impl Session {
         let fit = Fit { settings: self.state.settings.fingerprint(), schema };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         let allowed = connection.synchronise(schema, &self.state.settings, None).await;
-        if connection.is_clean() {
-            connection.give_back(Instant::now());
-        }
+        connection.give_back(Instant::now());
         allowed.map_err(|error| self.in_logical_names(error, &spot))?;
         Ok(spot.keyspace.map_or(name, |keyspace| keyspace.name.clone()))
     }

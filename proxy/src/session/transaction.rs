@@ -2,7 +2,7 @@
 
 use podway_model::{Map, Name};
 use podway_router::{BeginOptions, Completion, Route, Statement};
-use podway_wire::ResponseKind;
+use podway_wire::{ResponseKind, Summary};
 
 use super::core::Planned;
 use super::core::Work;
@@ -98,14 +98,14 @@ impl Session {
     }
 
     /// Sends a statement of the transaction's own and passes the answer on.
-    async fn pass(&mut self, connection: &mut Box<BackendConnection>, sql: &[u8]) -> Result<(), ProxyError> {
+    async fn pass(&mut self, connection: &mut BackendConnection, sql: &[u8]) -> Result<Summary, ProxyError> {
         let packet = self.query_packet(sql);
         let rewriting = Rewriting {
             more_follows: self.place.more_follows,
             first_sequence: self.place.sequence,
             ..Rewriting::default()
         };
-        self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await.map(|_| ())
+        self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await
     }
 
     /// Commits what is open, as statements do that MySQL commits before.
@@ -122,7 +122,7 @@ impl Session {
     /// SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT.
     pub(super) async fn savepoint(&mut self, planned: &Planned<'_>, name: &Name) -> Result<(), ProxyError> {
         if let Some(mut connection) = self.take_transaction() {
-            let answer = self.pass_statement(&mut connection, planned).await;
+            let answer = self.pass(&mut connection, planned.sql).await;
             return self.finish(connection, &planned.plan, answer).await.map(|_| ());
         }
         match (planned.plan.statement(), self.state.transaction.is_open()) {
@@ -133,20 +133,6 @@ impl Session {
             _ => self.state.transaction.release(name)?,
         }
         self.reply_ok().await
-    }
-
-    async fn pass_statement(
-        &mut self,
-        connection: &mut Box<BackendConnection>,
-        planned: &Planned<'_>,
-    ) -> Result<podway_wire::Summary, ProxyError> {
-        let packet = self.query_packet(planned.sql);
-        let rewriting = Rewriting {
-            more_follows: self.place.more_follows,
-            first_sequence: self.place.sequence,
-            ..Rewriting::default()
-        };
-        self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await
     }
 
     /// Passes a command that names no table to the home shard, as it came.

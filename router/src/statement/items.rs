@@ -7,7 +7,8 @@ use super::span::TemplateSpan;
 use crate::lex::{Symbol, Token, TokenKind};
 use crate::normalise::Normalised;
 
-const MODIFIERS: [&str; 11] = [
+/// The options that may stand behind SELECT.
+pub(crate) const SELECT_OPTIONS: [&str; 11] = [
     "ALL",
     "DISTINCT",
     "DISTINCTROW",
@@ -78,7 +79,7 @@ pub(super) fn unaliased(n: &Normalised, tokens: &[Token], verb_at: usize) -> Vec
     let is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is_word(n.template(), word));
     let mut rest = tokens.get(verb_at + 1..).unwrap_or_default();
     while let Some((first, behind)) = rest.split_first()
-        && (first.kind == TokenKind::Hint || is(first, &MODIFIERS))
+        && (first.kind == TokenKind::Hint || is(first, &SELECT_OPTIONS))
     {
         rest = behind;
     }

@@ -23,6 +23,7 @@ pub use assignment::{
     AccessMode, Assignment, Isolation, Scalar, Scope, SetTarget, TransactionSettings, Value,
 };
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
+pub(crate) use items::SELECT_OPTIONS;
 pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, Verb};
 pub use span::TemplateSpan;
 

@@ -5,24 +5,10 @@ use super::walker::Walker;
 use crate::RouterError;
 use crate::plan::functions;
 use crate::plan::tokens::{Class, Tokens};
+use crate::statement::SELECT_OPTIONS;
 
 /// How many CTEs may be in sight at once.
 const MAX_CTES: usize = 128;
-
-/// The options that may stand behind SELECT.
-const SELECT_OPTIONS: [&str; 11] = [
-    "ALL",
-    "DISTINCT",
-    "DISTINCTROW",
-    "HIGH_PRIORITY",
-    "STRAIGHT_JOIN",
-    "SQL_SMALL_RESULT",
-    "SQL_BIG_RESULT",
-    "SQL_BUFFER_RESULT",
-    "SQL_NO_CACHE",
-    "SQL_CACHE",
-    "SQL_CALC_FOUND_ROWS",
-];
 
 /// Whether a clause of a SELECT starts here, or the SELECT ends.
 pub(super) fn at_clause(t: &Tokens<'_>, at: usize) -> bool {
