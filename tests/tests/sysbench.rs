@@ -1,7 +1,7 @@
 //! sysbench from the distribution's packages, through Podway, on tables that are sharded by `id` over four shards: its one-row workloads
 //! run without an error, by prepared statements and by text, and afterwards every row is where its key leads to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
 use mysql_async::prelude::Queryable;
@@ -136,9 +136,6 @@ async fn run(keyspace: &TestKeyspace<'_>, script: &str, ps_mode: &str) -> Done {
         let tools = Tools::of(mysql_source());
         let mut command = tools.command("sysbench", &|what| eprintln!("{what}")).unwrap();
         let script = tools.file("sysbench", &path, &|_| ()).unwrap();
-        if let Some(plugins) = client_plugins(&script) {
-            command.env("MARIADB_PLUGIN_DIR", plugins);
-        }
         command.arg(script).args(&arguments[1..]).arg("run").output().unwrap()
     });
     let done = read_report(&output.await.unwrap());
@@ -146,12 +143,6 @@ async fn run(keyspace: &TestKeyspace<'_>, script: &str, ps_mode: &str) -> Done {
     assert!(done.events > 0, "{script}: nothing was done");
     assert_eq!((done.ignored_errors, done.reconnects), (0, 0), "{script}: {done:?}");
     done
-}
-
-/// Where a fetched sysbench's client library has its plugins, one of which knows `caching_sha2_password`: it looks for them below `/usr`.
-fn client_plugins(script: &Path) -> Option<PathBuf> {
-    let folders = std::fs::read_dir(script.ancestors().nth(3)?.join("lib")).ok()?;
-    folders.flatten().map(|folder| folder.path().join("libmariadb3/plugin")).find(|path| path.is_dir())
 }
 
 /// The numbers of sysbench's report.

@@ -141,7 +141,7 @@ fn named(path: &Path) -> Result<(Program, Option<Tree>), String> {
     let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
     let program =
         Program::file(Origin::Named(absolute.clone()), &absolute).map_err(|error| error.to_string())?;
-    Ok((program, None))
+    Ok((program, Tree::of_launcher(&absolute)))
 }
 
 /// Every mysqld on the search path and in the folders where servers like to lie.

@@ -69,13 +69,19 @@ impl Tools {
     }
 
     /// A command that runs a program, fetched if need be. A fetched sysbench runs in the folder of its scripts, for it looks for the ones that
-    /// they share in the working folder and in `/usr/share` only.
+    /// they share in the working folder and in `/usr/share` only; and its client library is told where its plugins are, one of which knows
+    /// `caching_sha2_password`, for it looks for them below `/usr` only.
     pub fn command(&self, program: &str, progress: &dyn Fn(&str)) -> Result<Command, ToolError> {
         let path = self.find(program, progress)?;
         let mut command = Command::new(&path);
-        let scripts = Tree::of_launcher(&path).map(|tree| tree.path("usr/share/sysbench"));
-        if let Some(scripts) = scripts.filter(|scripts| program == "sysbench" && scripts.is_dir()) {
+        let tree = Tree::of_launcher(&path).filter(|_| program == "sysbench");
+        if let Some(scripts) =
+            tree.as_ref().map(|tree| tree.path("usr/share/sysbench")).filter(|path| path.is_dir())
+        {
             command.current_dir(scripts);
+        }
+        if let Some(plugins) = tree.as_ref().and_then(|tree| tree.library("libmariadb3/plugin")) {
+            command.env("MARIADB_PLUGIN_DIR", plugins);
         }
         Ok(command)
     }

@@ -1,5 +1,5 @@
 //! Programs of a newer release than the machine's: packages unpacked into one folder, started through that folder's own loader with
-//! its own libc. For each program a small script in `launch/` does that, so that the rest of Podway, and a person, can run it by one
+//! its own libc. For each program a small script in `launch-2/` does that, so that the rest of Podway, and a person, can run it by one
 //! path. Nothing here is installed. See `apt` for where the packages come from.
 
 use std::fs::{self, File};
@@ -13,8 +13,13 @@ use super::apt::{Apt, AptError};
 use super::cache::Cache;
 use super::distribution::Distribution;
 
-/// Rises when trees are laid out otherwise than before, so that old ones are not taken for new ones.
+/// Rises when packages are unpacked otherwise than before, so that old trees are not taken for new ones.
 const LAYOUT: u32 = 1;
+/// The folder of a tree's launchers. Its number rises when they are written otherwise than before: that needs no packages to be
+/// fetched again, and another Podway that uses the same cache keeps its own launchers.
+const LAUNCHERS: &str = "launch-2";
+/// Folders of libraries that a package keeps to itself, relative to the root: MySQL's and MySQL Router's.
+const PRIVATE_LIBRARIES: [&str; 2] = ["usr/lib/mysql/private", "usr/lib/mysql-router"];
 
 /// Why a tree could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -57,22 +62,32 @@ impl Tree {
             let files = apt.download(&packages)?;
             progress(&format!("unpacking {} packages", files.len()));
             unpack(&files, partial)?;
-            write_launchers(partial)?;
             fs::remove_dir_all(&scratch)?;
             Ok(())
+        })?;
+        cache.finished(&format!("{folder}/{LAUNCHERS}"), &on_wait, |partial| {
+            write_launchers(&root, partial)
         })?;
         Ok(Tree { root })
     }
 
-    /// The tree that this launcher belongs to, if it is one.
+    /// The tree that this launcher, of this Podway or of another one, belongs to, if it is one.
     pub(super) fn of_launcher(file: &Path) -> Option<Tree> {
-        let root = file.parent().filter(|folder| folder.ends_with("launch"))?.parent()?;
+        let folder = file.parent()?;
+        folder.file_name()?.to_str().filter(|name| name.starts_with("launch"))?;
+        let root = folder.parent()?;
         root.join("usr").is_dir().then(|| Tree { root: root.to_owned() })
     }
 
     /// What to run for this program, if the tree has it.
     pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
-        Some(self.root.join("launch").join(name)).filter(|path| path.exists())
+        Some(self.root.join(LAUNCHERS).join(name)).filter(|path| path.exists())
+    }
+
+    /// What is in one of the tree's folders of libraries by this name, if it is.
+    pub(super) fn library(&self, inner: &str) -> Option<PathBuf> {
+        let dirs = library_dirs(&self.root).ok()?;
+        dirs.iter().map(|dir| self.root.join(dir).join(inner)).find(|path| path.exists())
     }
 
     /// A file or folder of the tree.
@@ -107,14 +122,12 @@ fn unpack_one(file: &Path, root: &Path) -> Result<(), TreeError> {
     Err(TreeError::Unpack { package: file.display().to_string(), said })
 }
 
-/// Writes a script for each program of the tree.
-fn write_launchers(root: &Path) -> Result<(), TreeError> {
+/// Writes a script for each program of the tree into `launch`, which is to lie right below the root.
+fn write_launchers(root: &Path, launch: &Path) -> Result<(), TreeError> {
     let library_dirs = library_dirs(root)?;
     let loader = loader(root, &library_dirs).ok_or(TreeError::NoLoader)?;
     let library_path =
         library_dirs.iter().map(|dir| format!("$root/{}", dir.display())).collect::<Vec<_>>().join(":");
-    let launch = root.join("launch");
-    fs::create_dir_all(&launch)?;
     for folder in ["usr/bin", "usr/sbin"] {
         let Ok(entries) = fs::read_dir(root.join(folder)) else { continue };
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_elf(path)) {
@@ -135,7 +148,7 @@ fn write_launchers(root: &Path) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// The folders with libraries, relative to the root: those named by the machine's kind (`usr/lib/x86_64-linux-gnu`), and MySQL's own.
+/// The folders with libraries, relative to the root: those named by the machine's kind (`usr/lib/x86_64-linux-gnu`), and private ones.
 fn library_dirs(root: &Path) -> Result<Vec<PathBuf>, TreeError> {
     let mut dirs = Vec::new();
     for base in ["usr/lib", "lib"] {
@@ -147,10 +160,7 @@ fn library_dirs(root: &Path) -> Result<Vec<PathBuf>, TreeError> {
                 .map(|name| Path::new(base).join(name)),
         );
     }
-    let private = PathBuf::from("usr/lib/mysql/private");
-    if root.join(&private).is_dir() {
-        dirs.push(private);
-    }
+    dirs.extend(PRIVATE_LIBRARIES.map(PathBuf::from).into_iter().filter(|dir| root.join(dir).is_dir()));
     if dirs.iter().any(|dir| root.join(dir).join("libc.so.6").exists()) {
         Ok(dirs)
     } else {
@@ -182,24 +192,30 @@ mod tests {
     fn launchers_run_programs_through_the_trees_own_loader() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        for dir in ["usr/bin", "usr/lib/any-linux-gnu"] {
+        let launch = root.join(LAUNCHERS);
+        for dir in ["usr/bin", "usr/lib/any-linux-gnu", "usr/lib/mysql-router", LAUNCHERS] {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
         fs::write(root.join("usr/lib/any-linux-gnu/libc.so.6"), "").unwrap();
         fs::write(root.join("usr/bin/script"), "#!/usr/bin/perl\n").unwrap();
         fs::write(root.join("usr/bin/program"), b"\x7fELF").unwrap();
-        assert!(matches!(write_launchers(root), Err(TreeError::NoLoader)));
+        assert!(matches!(write_launchers(root, &launch), Err(TreeError::NoLoader)));
 
         // This "loader" prints how it was called.
         let loader = root.join("usr/lib/any-linux-gnu/ld-linux-any.so.1");
         fs::write(&loader, "#!/bin/sh\necho \"$@\"\n").unwrap();
         fs::set_permissions(&loader, fs::Permissions::from_mode(0o755)).unwrap();
-        write_launchers(root).unwrap();
+        write_launchers(root, &launch).unwrap();
         let tree = Tree { root: root.to_owned() };
         assert!(tree.program("script").is_none());
         let output = Command::new(tree.program("program").unwrap()).args(["a b", "c"]).output().unwrap();
-        let base = format!("{}/launch/..", root.display());
-        let expected = format!("--library-path {base}/usr/lib/any-linux-gnu {base}/usr/bin/program a b c\n");
+        let base = format!("{}/{LAUNCHERS}/..", root.display());
+        let libraries = format!("{base}/usr/lib/any-linux-gnu:{base}/usr/lib/mysql-router");
+        let expected = format!("--library-path {libraries} {base}/usr/bin/program a b c\n");
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+        for (folder, is_launcher) in [(LAUNCHERS, true), ("launch", true), ("usr/bin", false)] {
+            let found = Tree::of_launcher(&root.join(folder).join("program"));
+            assert_eq!(found.is_some_and(|tree| tree.root == root), is_launcher, "{folder}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! that is not on this machine and not in its distribution is named as absent.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -116,7 +115,7 @@ impl Starter<'_> {
         let (address, clients) = (free_address()?, self.clients());
         let folder = self.folder.join("mysqlrouter");
         std::fs::create_dir_all(&folder)?;
-        let plugins = plugin_folder(&program, &folder)?;
+        let plugins = plugin_folder(&program);
         let plugins = plugins.map_or(String::new(), |path| format!("plugin_folder={}\n", path.display()));
         let folder = folder.display();
         let text = format!(
@@ -234,21 +233,10 @@ fn says(program: &Path, word: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-/// The plugins of a MySQL Router that was unpacked rather than installed, laid out in `folder` so that they find their libraries, which
-/// they look for beside themselves and where an installation would have them.
-fn plugin_folder(program: &Path, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let Some(libraries) = program.parent().and_then(Path::parent).map(|root| root.join("usr/lib")) else {
-        return Ok(None);
-    };
-    let Ok(plugins) = std::fs::read_dir(libraries.join("mysqlrouter/plugin")) else { return Ok(None) };
-    let laid_out = folder.join("plugin");
-    std::fs::create_dir_all(&laid_out)?;
-    for plugin in plugins {
-        let plugin = plugin?;
-        symlink(plugin.path(), laid_out.join(plugin.file_name()))?;
-    }
-    symlink(libraries.join("mysql-router"), laid_out.join("private"))?;
-    Ok(Some(laid_out))
+/// The plugins of a MySQL Router that was unpacked rather than installed.
+fn plugin_folder(program: &Path) -> Option<PathBuf> {
+    let folder = program.parent()?.parent()?.join("usr/lib/mysqlrouter/plugin");
+    folder.is_dir().then_some(folder)
 }
 
 /// A port that nobody has just now.
