@@ -1,5 +1,5 @@
-//! Which distribution this is, and where its MySQL packages come from. Decides from texts alone; nothing is run or fetched here.
-//! Read next: `apt`.
+//! Which distribution this is, and where its MySQL packages come from; and which release of Ubuntu has which series of MySQL. Decides
+//! from texts alone; nothing is run or fetched here. Read next: `apt`.
 
 use std::path::Path;
 
@@ -17,6 +17,8 @@ pub(super) struct Distribution {
 const DEBIAN_KEYRINGS: [&str; 2] =
     ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 const UBUNTU_KEYRINGS: [&str; 1] = ["/usr/share/keyrings/ubuntu-archive-keyring.gpg"];
+/// Series of MySQL, and the release of Ubuntu that has each among its supported packages.
+const SERIES: [(&str, &str); 2] = [("8.0", "noble"), ("8.4", "resolute")];
 
 impl Distribution {
     /// This machine's, from `/etc/os-release` and its apt sources.
@@ -48,17 +50,12 @@ impl Distribution {
                 .into_iter()
                 .find(|name| !name.is_empty());
             let codename = codename.ok_or("/etc/os-release names no Ubuntu release")?;
-            let mirror = mirror(apt_sources, "ubuntu").unwrap_or_else(|| ubuntu_default().to_owned());
-            let deb = signed(&UBUNTU_KEYRINGS);
-            let line = |suite: &str| format!("{deb} {mirror} {codename}{suite} main universe");
-            let set = |version: &str| {
-                ["server", "client"].map(|side| format!("mysql-{side}-core-{version}")).to_vec()
-            };
-            return Ok(Distribution {
-                label: format!("ubuntu-{codename}"),
-                sources: ["", "-updates", "-security"].map(line).to_vec(),
-                mysql_packages: vec![set("8.4"), set("8.0")],
-            });
+            return Ok(Distribution::ubuntu(
+                &codename,
+                "main universe",
+                apt_sources,
+                &signed(&UBUNTU_KEYRINGS),
+            ));
         }
         if is("debian") {
             let mirror =
@@ -74,6 +71,35 @@ impl Distribution {
             "packages are fetched on Debian and Ubuntu only, and this is {}",
             name.unwrap_or_default()
         ))
+    }
+
+    /// The release of Ubuntu that has this series of MySQL, signed by these keys; its programs run elsewhere too, with their own libc.
+    pub(super) fn of_series(series: &str, keyring: &Path) -> Result<Distribution, String> {
+        let known = SERIES.iter().find(|(name, _)| *name == series);
+        let (_, codename) = known.ok_or_else(|| {
+            let names = SERIES.map(|(name, _)| name).join(" and ");
+            format!("{series:?} is not a series that is fetched; {names} are")
+        })?;
+        let deb = format!("deb [signed-by={}]", keyring.display());
+        Ok(Distribution::ubuntu(codename, "main", &machine_sources(), &deb))
+    }
+
+    /// Ubuntu's keys where this machine has them.
+    pub(super) fn ubuntu_keyring() -> Option<&'static Path> {
+        UBUNTU_KEYRINGS.map(Path::new).into_iter().find(|path| path.exists())
+    }
+
+    fn ubuntu(codename: &str, components: &str, apt_sources: &str, deb: &str) -> Distribution {
+        let mirror = mirror(apt_sources, "ubuntu").unwrap_or_else(|| ubuntu_default().to_owned());
+        let line = |suite: &str| format!("{deb} {mirror} {codename}{suite} {components}");
+        let set =
+            |version: &str| ["server", "client"].map(|side| format!("mysql-{side}-core{version}")).to_vec();
+        Distribution {
+            label: format!("ubuntu-{codename}"),
+            sources: ["", "-updates", "-security"].map(line).to_vec(),
+            // Since 26.04 the packages' names say no version.
+            mysql_packages: ["", "-8.4", "-8.0"].map(set).to_vec(),
+        }
     }
 }
 
@@ -159,8 +185,23 @@ mod tests {
                 found.sources[1],
                 "deb http://ports.ubuntu.com/ubuntu-ports noble-updates main universe"
             );
-            assert_eq!(found.mysql_packages[1][0], "mysql-server-core-8.0");
+            assert_eq!(found.mysql_packages[2][0], "mysql-server-core-8.0");
         }
+    }
+
+    #[test]
+    fn a_series_is_taken_from_the_release_that_has_it() {
+        let keyring = Path::new("/cache/ubuntu.gpg");
+        let found = Distribution::of_series("8.0", keyring).unwrap();
+        assert_eq!(found.label, "ubuntu-noble");
+        assert!(
+            found.sources[0].starts_with("deb [signed-by=/cache/ubuntu.gpg] http"),
+            "{:?}",
+            found.sources
+        );
+        assert!(found.sources[1].ends_with(" noble-updates main"), "{:?}", found.sources);
+        let refused = Distribution::of_series("5.7", keyring);
+        assert_eq!(refused, Err("\"5.7\" is not a series that is fetched; 8.0 and 8.4 are".into()));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Finds a MySQL server to start, or fetches one: the one that was named; one on the search path; Docker; the distribution's packages.
+//! Finds a MySQL server to start, or fetches one: the one that was named; the series that was named; else one on the search path; Docker; the
+//! distribution's packages.
 //! Each way that fails says why, and the last error says all of it and what to do. Read next: `server`.
 
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::cache::Cache;
+use super::distribution::Distribution;
 use super::program::{Origin, Program, complaint};
 use super::template;
 use super::tree::Tree;
@@ -21,6 +23,8 @@ const MORE_FOLDERS: [&str; 5] =
 pub struct FindOptions {
     /// This file and no other, if given.
     pub mysqld: Option<PathBuf>,
+    /// Else the newest of this series and no other, if given: `8.0` or `8.4`. It is fetched from Ubuntu's packages.
+    pub series: Option<String>,
     /// The ways to take otherwise, in their order.
     pub ways: Vec<Way>,
     /// The folders to search, as `PATH` lists them.
@@ -76,16 +80,17 @@ pub struct FindError {
 }
 
 impl FindOptions {
-    /// What the environment says: `PODWAY_MYSQLD` names a file, `PODWAY_MYSQL_IMAGE` a Docker image other than `mysql:8.4`, and
-    /// [`Cache::from_env`] a folder.
+    /// What the environment says: `PODWAY_MYSQLD` names a file, `PODWAY_MYSQL_SERIES` a series, `PODWAY_MYSQL_IMAGE` a Docker image other
+    /// than `mysql:8.4`, and [`Cache::from_env`] a folder.
     pub fn from_env() -> FindOptions {
         let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
-        let image = named("PODWAY_MYSQL_IMAGE").map(|image| image.to_string_lossy().into_owned());
+        let text = |variable: &str| named(variable).map(|value| value.to_string_lossy().into_owned());
         FindOptions {
             mysqld: named("PODWAY_MYSQLD").map(PathBuf::from),
+            series: text("PODWAY_MYSQL_SERIES"),
             ways: vec![Way::SearchPath, Way::Docker, Way::Packages],
             search_path: std::env::var_os("PATH").unwrap_or_default(),
-            docker_image: image.unwrap_or_else(|| "mysql:8.4".to_owned()),
+            docker_image: text("PODWAY_MYSQL_IMAGE").unwrap_or_else(|| "mysql:8.4".to_owned()),
             cache: Cache::from_env(),
         }
     }
@@ -104,9 +109,12 @@ impl MysqlSource {
             });
             found.map_err(|why| attempts.push(Attempt { what, why })).ok()
         };
-        let found = match &options.mysqld {
-            Some(path) => settle(format!("the mysqld that was named, {}", path.display()), named(path)),
-            None => options.ways.iter().find_map(|way| match way {
+        let found = match (&options.mysqld, &options.series) {
+            (Some(path), _) => settle(format!("the mysqld that was named, {}", path.display()), named(path)),
+            (None, Some(name)) => {
+                settle(format!("MySQL {name} from Ubuntu's packages"), series(&options.cache, name, progress))
+            }
+            (None, None) => options.ways.iter().find_map(|way| match way {
                 Way::SearchPath => candidates(&options.search_path)
                     .into_iter()
                     .find_map(|path| settle(format!("{} on PATH", path.display()), on_path(&path)))
@@ -185,8 +193,31 @@ fn docker(image: &str, progress: &dyn Fn(&str)) -> Result<(Program, Option<Tree>
 }
 
 fn packages(cache: &Cache, progress: &dyn Fn(&str)) -> Result<(Program, Option<Tree>), String> {
-    let sets = |distribution: &super::distribution::Distribution| distribution.mysql_packages.clone();
-    let tree = Tree::fetch(cache, "mysql", sets, progress).map_err(|error| error.to_string())?;
+    packages_of(&Distribution::detect()?, cache, progress)
+}
+
+/// Only Ubuntu still packages the older series; its keys come from this machine, or are a package of its distribution's.
+fn series(cache: &Cache, name: &str, progress: &dyn Fn(&str)) -> Result<(Program, Option<Tree>), String> {
+    let keyring = match Distribution::ubuntu_keyring() {
+        Some(path) => path.to_owned(),
+        None => {
+            let sets = [vec!["ubuntu-keyring".to_owned()]];
+            let fetched =
+                Tree::fetch_files(cache, &Distribution::detect()?, "ubuntu-keyring", &sets, progress);
+            let (tree, _) = fetched.map_err(|error| error.to_string())?;
+            tree.path("usr/share/keyrings/ubuntu-archive-keyring.gpg")
+        }
+    };
+    packages_of(&Distribution::of_series(name, &keyring)?, cache, progress)
+}
+
+fn packages_of(
+    distribution: &Distribution,
+    cache: &Cache,
+    progress: &dyn Fn(&str),
+) -> Result<(Program, Option<Tree>), String> {
+    let tree = Tree::fetch(cache, distribution, "mysql", &distribution.mysql_packages, progress)
+        .map_err(|error| error.to_string())?;
     let program = Program::tree(&tree).map_err(|error| error.to_string())?;
     Ok((program, Some(tree)))
 }
@@ -194,6 +225,9 @@ fn packages(cache: &Cache, progress: &dyn Fn(&str)) -> Result<(Program, Option<T
 fn advice(options: &FindOptions) -> String {
     if options.mysqld.is_some() {
         return "name the mysqld of MySQL 8.0.30 or later (not MariaDB), or name none, and one is found or fetched".into();
+    }
+    if options.series.is_some() {
+        return "this needs Debian or Ubuntu, and their archives; or name no series, and any server is found or fetched".into();
     }
     let install = if cfg!(target_os = "macos") {
         "`brew install mysql`, or start Docker"

@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::distribution::Distribution;
 use super::find::MysqlSource;
 use super::program::{ProgramError, version_of};
-use super::tree::{Tree, TreeError};
+use super::tree::Tree;
 
 /// Finds and fetches programs.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Tools {
             return Ok(path);
         }
         let failed = |why: String| ToolError { program: program.to_owned(), why };
-        let fetched = self.fetch(program, progress).map_err(|error| failed(error.to_string()))?;
+        let fetched = self.fetch(program, progress).map_err(failed)?;
         fetched.program(program).ok_or_else(|| failed("its package holds no such program".to_owned()))
     }
 
@@ -64,7 +64,7 @@ impl Tools {
         if self.installed(program).is_some() && installed.exists() {
             return Ok(installed);
         }
-        let path = self.fetch(program, progress).map_err(|error| failed(error.to_string()))?.path(inner);
+        let path = self.fetch(program, progress).map_err(failed)?.path(inner);
         if path.exists() { Ok(path) } else { Err(failed(format!("its package holds no {inner}"))) }
     }
 
@@ -86,8 +86,10 @@ impl Tools {
         Ok(command)
     }
 
-    fn fetch(&self, program: &str, progress: &dyn Fn(&str)) -> Result<Tree, TreeError> {
-        Tree::fetch(&self.cache, program, |distribution| packages_of(program, distribution), progress)
+    fn fetch(&self, program: &str, progress: &dyn Fn(&str)) -> Result<Tree, String> {
+        let distribution = Distribution::detect()?;
+        let sets = packages_of(program, &distribution);
+        Tree::fetch(&self.cache, &distribution, program, &sets, progress).map_err(|error| error.to_string())
     }
 }
 

@@ -24,8 +24,6 @@ const PRIVATE_LIBRARIES: [&str; 2] = ["usr/lib/mysql/private", "usr/lib/mysql-ro
 /// Why a tree could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TreeError {
-    #[error("{0}")]
-    Distribution(String),
     #[error(transparent)]
     Apt(#[from] AptError),
     #[error("`dpkg -x {package}` failed: {said}")]
@@ -46,18 +44,33 @@ impl Tree {
     /// The tree named `name` with the first of these sets of packages that the distribution has; fetched if it is not in the cache.
     pub(super) fn fetch(
         cache: &Cache,
+        distribution: &Distribution,
         name: &str,
-        sets: impl FnOnce(&Distribution) -> Vec<Vec<String>>,
+        sets: &[Vec<String>],
         progress: &dyn Fn(&str),
     ) -> Result<Tree, TreeError> {
-        let distribution = Distribution::detect().map_err(TreeError::Distribution)?;
+        let (tree, folder) = Tree::fetch_files(cache, distribution, name, sets, progress)?;
+        let on_wait = || progress("waiting for another process that is fetching packages");
+        let launch = format!("{folder}/{LAUNCHERS}");
+        cache.finished(&launch, &on_wait, |partial| write_launchers(&tree.root, partial))?;
+        Ok(tree)
+    }
+
+    /// The same without launchers, for packages that hold no programs; and its name in the cache.
+    pub(super) fn fetch_files(
+        cache: &Cache,
+        distribution: &Distribution,
+        name: &str,
+        sets: &[Vec<String>],
+        progress: &dyn Fn(&str),
+    ) -> Result<(Tree, String), TreeError> {
         let folder = format!("packages/{}-{name}-{}-{LAYOUT}", distribution.label, std::env::consts::ARCH);
         let on_wait = || progress("waiting for another process that is fetching packages");
         let root = cache.finished(&folder, &on_wait, |partial| -> Result<(), TreeError> {
             let scratch = partial.join("scratch");
             progress(&format!("reading the package lists of {}", distribution.label));
-            let apt = Apt::update(&scratch, &distribution)?;
-            let packages = apt.first_available(&sets(&distribution))?;
+            let apt = Apt::update(&scratch, distribution)?;
+            let packages = apt.first_available(sets)?;
             progress(&format!("downloading {} and their libraries", packages.join(", ")));
             let files = apt.download(&packages)?;
             progress(&format!("unpacking {} packages", files.len()));
@@ -65,10 +78,7 @@ impl Tree {
             fs::remove_dir_all(&scratch)?;
             Ok(())
         })?;
-        cache.finished(&format!("{folder}/{LAUNCHERS}"), &on_wait, |partial| {
-            write_launchers(&root, partial)
-        })?;
-        Ok(Tree { root })
+        Ok((Tree { root }, folder))
     }
 
     /// The tree that this launcher, of this Podway or of another one, belongs to, if it is one.
