@@ -1,13 +1,40 @@
-//! How a proxy hears of the map, and how the topology that keeps it is asked: the watch that always holds the newest map, and the contract of
-//! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it.
+//! What the topology can be told, what it answers, and how a proxy hears of the map: a watch that always holds the newest one, and the contract of
+//! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it. Nothing here makes a map.
+//!
+//! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`command`](Command) → [`operation`](Operation) → [`answer`](Answer) and
+//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`secure`](ClientTls) → [`contract`].
 
+mod answer;
+mod command;
 pub mod contract;
+mod incarnation;
 mod member;
+mod operation;
+mod refusal;
+mod secret;
 mod secure;
+mod view;
 mod watch;
 
+pub use answer::{Answer, Done, WatchEvent};
+pub use command::{
+    AccountCommand, AdminAccount, Beat, ClientId, Command, KeyspaceCommand, NewShard, Proposal, ProxyCommand,
+    ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand, ShardCommand,
+    TableCommand,
+};
+pub use incarnation::{BEAT_GAP_MS, Incarnation, LogTime, Term};
 pub use member::{
     ClusterId, Member, MemberChange, MemberRole, MemberStatus, Members, NodeId, NotAnId, StoreId,
 };
+pub use operation::{
+    MoveStep, NewOperation, Operation, OperationCommand, OperationId, OperationKind, OperationState, Report,
+    ShardMove, Target, TargetState,
+};
+pub use refusal::{Refusal, Thing};
+pub use secret::Secret;
 pub use secure::{ClientTls, Identity, NotAToken, Pem, Token};
+pub use view::{
+    AccountView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView, ServerView,
+    SettingView, ShardView, TableView, View,
+};
 pub use watch::{MapPublisher, MapWatch, PublishError, map_channel};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 /// `'user'@'host'`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountName {
     /// User name, compared as written; empty for the anonymous account.
     pub user: Box<str>,
@@ -17,7 +17,7 @@ pub struct AccountName {
 }
 
 /// The host part of an account: an address, a name, or a pattern with `%` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostPattern(Box<str>);
 
 /// The plugin by which an account proves who it is.
@@ -112,7 +112,7 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// The cluster's secret, from which the passwords are derived under which Podway logs in to servers as its users.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSecret(Box<[u8]>);
 
 impl ClusterSecret {

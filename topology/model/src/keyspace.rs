@@ -1,11 +1,12 @@
 //! A keyspace: a logical database, its shards, and which shard holds each slot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::{KeyspaceRecord, SlotRun};
 use crate::{KeyRange, KeyspaceId, Name, SLOTS, ServerId, Slot, Table};
 
 /// A shard's number within the cluster; never used again for another shard.
@@ -19,6 +20,10 @@ pub struct ShardIndex(pub u16);
 /// Counts the changes of a shard's owner; only rises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
+
+/// A freeze's number within the cluster: while it lasts, proxies hold new statements for the shard; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FreezeId(pub u64);
 
 /// One physical schema on one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +39,7 @@ pub struct Shard {
 }
 
 /// A logical database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     /// The name that clients use.
     pub name: Name,
@@ -44,7 +49,11 @@ pub struct Keyspace {
     pub home: ShardIndex,
     /// The tables that were declared, and the views.
     pub tables: HashMap<Name, Arc<Table>>,
-    slots: Box<[ShardIndex]>,
+    /// Shards for which new statements are held.
+    frozen: BTreeMap<ShardIndex, FreezeId>,
+    /// For each table whose reserved AUTO_INCREMENT numbers were ever called back: the generation that counts.
+    sequence_generations: BTreeMap<Name, u64>,
+    slots: Arc<[ShardIndex]>,
 }
 
 /// Why a keyspace cannot be.
@@ -84,7 +93,15 @@ impl Keyspace {
             (0..SLOTS).find(|&slot| slots.get(slot).is_none_or(|owner| usize::from(owner.0) >= shards.len()));
         match unowned {
             Some(slot) => Err(KeyspaceError::Unowned { keyspace: name, slot }),
-            None => Ok(Keyspace { name, shards, home, tables: HashMap::new(), slots: slots[..SLOTS].into() }),
+            None => Ok(Keyspace {
+                name,
+                shards,
+                home,
+                tables: HashMap::new(),
+                frozen: BTreeMap::new(),
+                sequence_generations: BTreeMap::new(),
+                slots: slots[..SLOTS].into(),
+            }),
         }
     }
 
@@ -93,6 +110,75 @@ impl Keyspace {
         let count = shards.len().max(1);
         let slots = (0..SLOTS).map(|slot| ShardIndex((slot * count / SLOTS) as u16)).collect();
         Keyspace::new(name, shards, ShardIndex(0), slots)
+    }
+
+    /// A keyspace without tables, as a change carries it.
+    pub fn from_record(record: &KeyspaceRecord) -> Result<Keyspace, KeyspaceError> {
+        let mut slots = Vec::with_capacity(SLOTS);
+        for run in &record.slots {
+            if run.range.first.index() != slots.len() || run.range.last < run.range.first {
+                return Err(KeyspaceError::Unowned { keyspace: record.name.clone(), slot: slots.len() });
+            }
+            slots.resize(run.range.last.index() + 1, run.shard);
+        }
+        let mut keyspace = Keyspace::new(record.name.clone(), record.shards.clone(), record.home, slots)?;
+        keyspace.frozen = record.frozen.iter().copied().collect();
+        Ok(keyspace)
+    }
+
+    /// The keyspace without its tables.
+    pub fn record(&self) -> KeyspaceRecord {
+        let mut runs: Vec<SlotRun> = Vec::new();
+        for (slot, &shard) in (0..SLOTS).filter_map(Slot::new).zip(self.slots.iter()) {
+            match runs.last_mut() {
+                Some(run) if run.shard == shard => run.range.last = slot,
+                _ => runs.push(SlotRun { range: KeyRange { first: slot, last: slot }, shard }),
+            }
+        }
+        KeyspaceRecord {
+            name: self.name.clone(),
+            shards: self.shards.clone(),
+            home: self.home,
+            slots: runs,
+            frozen: self.frozen.iter().map(|(index, freeze)| (*index, *freeze)).collect(),
+        }
+    }
+
+    /// Takes over the tables of another picture of this keyspace.
+    pub(crate) fn keep_tables_of(&mut self, other: &Keyspace) {
+        self.tables.clone_from(&other.tables);
+        self.sequence_generations.clone_from(&other.sequence_generations);
+    }
+
+    /// The freeze that holds new statements for this shard, if one does.
+    pub fn freeze(&self, index: ShardIndex) -> Option<FreezeId> {
+        self.frozen.get(&index).copied()
+    }
+
+    /// Freezes a shard, or lets its statements through again.
+    pub fn set_freeze(&mut self, index: ShardIndex, freeze: Option<FreezeId>) {
+        match freeze {
+            Some(freeze) => self.frozen.insert(index, freeze),
+            None => self.frozen.remove(&index),
+        };
+    }
+
+    /// Blocks of this table's AUTO_INCREMENT numbers count only if they were reserved under this generation.
+    pub fn sequence_generation(&self, table: &Name) -> u64 {
+        self.sequence_generations.get(table).copied().unwrap_or_default()
+    }
+
+    /// Voids the blocks that were reserved under older generations; `0` forgets the table's sequence.
+    pub fn set_sequence_generation(&mut self, table: Name, generation: u64) {
+        match generation {
+            0 => self.sequence_generations.remove(&table),
+            _ => self.sequence_generations.insert(table, generation),
+        };
+    }
+
+    /// The generations of all tables that have one above 0.
+    pub fn sequence_generations(&self) -> impl Iterator<Item = (&Name, u64)> {
+        self.sequence_generations.iter().map(|(table, generation)| (table, *generation))
     }
 
     /// The shard that holds this id.

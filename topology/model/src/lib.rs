@@ -1,9 +1,10 @@
 //! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock, no workspace dependency.
 //!
 //! Reading order: [`name`](Name) → [`keyspace_id`](KeyspaceId) → [`collation`-free column types](ColumnType) → [`table`](Table) →
-//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map).
+//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map) → [`change`](Change), what differs between two maps.
 
 mod account;
+mod change;
 mod column;
 mod keyspace;
 mod keyspace_id;
@@ -13,8 +14,9 @@ mod server;
 mod table;
 
 pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
+pub use change::{Change, KeyspaceRecord, SlotRun};
 pub use column::{Column, ColumnDefault, ColumnType};
-pub use keyspace::{Epoch, Keyspace, KeyspaceError, Shard, ShardId, ShardIndex};
+pub use keyspace::{Epoch, FreezeId, Keyspace, KeyspaceError, Shard, ShardId, ShardIndex};
 pub use keyspace_id::{KeyRange, KeyspaceId, SLOT_BITS, SLOTS, Slot};
 pub use map::{Map, MapError, Revision};
 pub use name::{Name, NameRule};

@@ -7,18 +7,23 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Keyspace, MySqlVersion, Name, NameRule, Server, ServerId, Shard, ShardIndex};
+use crate::change::Change;
+use crate::{
+    Account, AccountName, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule, Server, ServerId, Shard,
+    ShardIndex, Table,
+};
 
 /// Counts the changes of the map: the topology's applied index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Revision(pub u64);
 
 /// A picture of the cluster at one revision.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
     /// Which picture this is.
     pub revision: Revision,
-    /// Rises when a keyspace's tables, columns or number of shards change: plans made before are not used after.
+    /// Rises when a keyspace's tables, columns or number of shards change: plans made before are not used after. [`Map::changed`] sets it to
+    /// the revision of such a change.
     pub schema_version: u64,
     /// How the servers compare names.
     pub names: NameRule,
@@ -28,6 +33,8 @@ pub struct Map {
     pub accounts: Vec<Arc<Account>>,
     keyspaces: HashMap<Name, Arc<Keyspace>>,
     default_keyspace: Option<Name>,
+    /// The settings that differ from their defaults.
+    settings: BTreeMap<Box<str>, Box<str>>,
     lowest_version: MySqlVersion,
 }
 
@@ -45,6 +52,28 @@ pub enum MapError {
     /// Two keyspaces have one name.
     #[error("there are two keyspaces {0}")]
     Twice(Name),
+    /// A keyspace cannot be so.
+    #[error(transparent)]
+    Keyspace(#[from] KeyspaceError),
+    /// A change is of a keyspace that the map does not have: a change before it was missed.
+    #[error("a change is of keyspace {0}, which is not in the map")]
+    NoKeyspace(Name),
+    /// A change is of a shard that the map does not have: a change before it was missed.
+    #[error("a change is of shard {} of keyspace {keyspace}, which is not in the map", index.0)]
+    NoShard {
+        /// The keyspace.
+        keyspace: Name,
+        /// The missing shard's place.
+        index: ShardIndex,
+    },
+    /// Revisions only rise.
+    #[error("changes of revision {} came after revision {}", offered.0, current.0)]
+    Stale {
+        /// The revision of the changes.
+        offered: Revision,
+        /// The map's.
+        current: Revision,
+    },
 }
 
 impl Map {
@@ -58,16 +87,142 @@ impl Map {
             accounts: Vec::new(),
             keyspaces: HashMap::new(),
             default_keyspace: None,
+            settings: BTreeMap::new(),
             lowest_version: MySqlVersion::FLOOR,
         }
     }
 
+    /// The map after these changes, at their revision. It shares with this one what they do not touch. An error says that a change before
+    /// these was missed, or that they are not of this cluster: a whole map is needed then.
+    pub fn changed(&self, revision: Revision, changes: &[Change]) -> Result<Map, MapError> {
+        if revision <= self.revision {
+            return Err(MapError::Stale { offered: revision, current: self.revision });
+        }
+        let mut next = self.clone();
+        next.revision = revision;
+        if changes.iter().any(Change::is_of_schema) {
+            next.schema_version = revision.0;
+        }
+        for change in changes {
+            next.apply(change)?;
+        }
+        if let Some(Change::Anew { schema_version, .. }) = changes.first() {
+            next.schema_version = *schema_version;
+        }
+        for keyspace in next.keyspaces.values() {
+            next.check_servers(keyspace)?;
+        }
+        Ok(next)
+    }
+
+    /// The whole map as changes: [`Map::changed`] makes the same map of them, from any map.
+    pub fn as_changes(&self) -> Vec<Change> {
+        let mut changes = vec![Change::Anew { names: self.names, schema_version: self.schema_version }];
+        changes.extend(self.servers.values().cloned().map(Change::Server));
+        changes.extend(self.accounts.iter().cloned().map(Change::Account));
+        let mut keyspaces: Vec<&Arc<Keyspace>> = self.keyspaces.values().collect();
+        keyspaces.sort_by_key(|keyspace| &keyspace.name);
+        for keyspace in keyspaces {
+            let name = || keyspace.name.clone();
+            changes.push(Change::Keyspace(keyspace.record()));
+            let mut tables: Vec<&Arc<Table>> = keyspace.tables.values().collect();
+            tables.sort_by_key(|table| &table.name);
+            let tables = tables.into_iter();
+            changes.extend(tables.map(|table| Change::Table { keyspace: name(), table: table.clone() }));
+            changes.extend(keyspace.sequence_generations().map(|(table, generation)| {
+                Change::SequenceGeneration { keyspace: name(), table: table.clone(), generation }
+            }));
+        }
+        changes.push(Change::DefaultKeyspace(self.default_keyspace.clone()));
+        changes.extend(
+            self.settings
+                .iter()
+                .map(|(name, value)| Change::Setting { name: name.clone(), value: Some(value.clone()) }),
+        );
+        changes
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), MapError> {
+        match change {
+            Change::Anew { names, .. } => *self = Map { revision: self.revision, ..Map::empty(*names) },
+            Change::Keyspace(record) => {
+                let mut keyspace = Keyspace::from_record(record)?;
+                if let Some(known) = self.keyspaces.get(record.name.key()) {
+                    keyspace.keep_tables_of(known);
+                }
+                self.keyspaces.insert(keyspace.name.clone(), Arc::new(keyspace));
+            }
+            Change::KeyspaceRemoved(name) => {
+                self.keyspaces.remove(name.key());
+                self.default_keyspace.take_if(|default| default == name);
+            }
+            Change::DefaultKeyspace(name) => self.default_keyspace.clone_from(name),
+            Change::Shard { keyspace, index, shard, freeze } => {
+                let keyspace = self.keyspace_mut(keyspace)?;
+                let Some(known) = keyspace.shards.get_mut(usize::from(index.0)) else {
+                    return Err(MapError::NoShard { keyspace: keyspace.name.clone(), index: *index });
+                };
+                known.clone_from(shard);
+                keyspace.set_freeze(*index, *freeze);
+            }
+            Change::Table { keyspace, table } => {
+                let tables = &mut self.keyspace_mut(keyspace)?.tables;
+                // The name's spelling may have changed, which an insert alone would not take over.
+                tables.remove(table.name.key());
+                tables.insert(table.name.clone(), table.clone());
+            }
+            Change::TableRemoved { keyspace, table } => {
+                let keyspace = self.keyspace_mut(keyspace)?;
+                keyspace.tables.remove(table.key());
+                keyspace.set_sequence_generation(table.clone(), 0);
+            }
+            Change::SequenceGeneration { keyspace, table, generation } => {
+                self.keyspace_mut(keyspace)?.set_sequence_generation(table.clone(), *generation);
+            }
+            Change::Server(server) => {
+                self.servers.insert(server.id, server.clone());
+                self.find_lowest_version();
+            }
+            Change::ServerRemoved(id) => self.remove_server(*id),
+            Change::Account(account) => self.put_account(account),
+            Change::AccountRemoved(name) => self.accounts.retain(|account| account.name != *name),
+            Change::Setting { name, value: Some(value) } => {
+                self.settings.insert(name.clone(), value.clone());
+            }
+            Change::Setting { name, value: None } => {
+                self.settings.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn keyspace_mut(&mut self, name: &Name) -> Result<&mut Keyspace, MapError> {
+        let keyspace = self.keyspaces.get_mut(name.key());
+        keyspace.map(Arc::make_mut).ok_or_else(|| MapError::NoKeyspace(name.clone()))
+    }
+
+    /// Adds or replaces an account; among others that stand in their names' order, it does too.
+    fn put_account(&mut self, account: &Arc<Account>) {
+        let name: &AccountName = &account.name;
+        match self.accounts.iter_mut().find(|known| known.name == *name) {
+            Some(known) => known.clone_from(account),
+            None => {
+                let place = self.accounts.partition_point(|known| known.name < *name);
+                self.accounts.insert(place, account.clone());
+            }
+        }
+    }
+
+    fn check_servers(&self, keyspace: &Keyspace) -> Result<(), MapError> {
+        let missing = keyspace.shards.iter().find(|shard| !self.servers.contains_key(&shard.server));
+        missing.map_or(Ok(()), |shard| {
+            Err(MapError::NoServer { keyspace: keyspace.name.clone(), server: shard.server })
+        })
+    }
+
     /// Adds a keyspace, or puts this one in the place of the one with its name.
     pub fn put_keyspace(&mut self, keyspace: Keyspace) -> Result<(), MapError> {
-        let missing = keyspace.shards.iter().find(|shard| !self.servers.contains_key(&shard.server));
-        if let Some(shard) = missing {
-            return Err(MapError::NoServer { keyspace: keyspace.name, server: shard.server });
-        }
+        self.check_servers(&keyspace)?;
         self.default_keyspace.get_or_insert_with(|| keyspace.name.clone());
         self.keyspaces.insert(keyspace.name.clone(), Arc::new(keyspace));
         Ok(())
@@ -145,6 +300,16 @@ impl Map {
     /// The lowest version among the servers: what version comments are read by.
     pub fn lowest_version(&self) -> MySqlVersion {
         self.lowest_version
+    }
+
+    /// The settings that differ from their defaults, by name.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What a setting was set to; `None`: its default counts.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(|value| &**value)
     }
 
     /// Whether one server holds all there is, so that every statement can go there whole.

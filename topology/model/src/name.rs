@@ -54,10 +54,37 @@ fn fold_case(text: &str) -> Cow<'_, str> {
 
 /// A name as its owner wrote it, equal to every spelling that the servers take for the same.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Name {
     text: Arc<str>,
     /// The compared form, where it differs from the text.
     key: Option<Arc<str>>,
+}
+
+/// How a name is stored: most are their own compared form, and there are many.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Plain(Arc<str>),
+    Folded { text: Arc<str>, key: Arc<str> },
+}
+
+impl From<Name> for Written {
+    fn from(name: Name) -> Written {
+        match name.key {
+            None => Written::Plain(name.text),
+            Some(key) => Written::Folded { text: name.text, key },
+        }
+    }
+}
+
+impl From<Written> for Name {
+    fn from(written: Written) -> Name {
+        match written {
+            Written::Plain(text) => Name { text, key: None },
+            Written::Folded { text, key } => Name { text, key: Some(key) },
+        }
+    }
 }
 
 impl Name {

@@ -1,0 +1,322 @@
+//! Work that takes many steps on servers, as the topology remembers it: which step is under way, how far each target is, under which leader. The
+//! record is what makes it resumable by the next leader, visible, and never forgotten half-done. Whoever does the work is elsewhere.
+
+use std::fmt;
+
+use podway_model::{FreezeId, ServerId, ShardId};
+use serde::{Deserialize, Serialize};
+
+use crate::incarnation::{LogTime, Term};
+use crate::secret::Secret;
+
+/// An operation's number; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OperationId(pub u64);
+
+/// Of operations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationCommand {
+    /// Begins one. It is nobody's until a leader takes it.
+    Begin(NewOperation),
+    /// A leader takes it, or goes on with it: reports of older leaders are refused from now on.
+    Take {
+        /// Which.
+        id: OperationId,
+        /// The leader's term.
+        term: Term,
+    },
+    /// Tells how far it is.
+    Report {
+        /// Which.
+        id: OperationId,
+        /// The term of the leader that took it.
+        term: Term,
+        /// What happened.
+        report: Report,
+    },
+    /// Gives it up, before its point of no return.
+    Cancel {
+        /// Which.
+        id: OperationId,
+    },
+}
+
+/// An operation that is to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewOperation {
+    /// A DDL statement, on every shard of a keyspace or on the home shard only.
+    Ddl {
+        /// The keyspace.
+        keyspace: Box<str>,
+        /// The tables and views it is about.
+        tables: Vec<Box<str>>,
+        /// The statement, with what a password may stand in left out.
+        shown: Box<str>,
+        /// The statement.
+        statement: Secret,
+        /// Whether the home shard alone has it.
+        #[serde(default)]
+        home_only: bool,
+    },
+    /// A statement about users, roles and privileges, on every server.
+    Users {
+        /// The statement, with passwords left out.
+        shown: Box<str>,
+        /// The statement.
+        statement: Secret,
+    },
+    /// A shard moves to another server.
+    MoveShard {
+        /// The shard.
+        shard: ShardId,
+        /// The server's name.
+        to: Box<str>,
+        /// The physical schema there; `None`: the name it has now.
+        #[serde(default)]
+        schema: Option<Box<str>>,
+    },
+}
+
+/// What an operation is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// A DDL statement on shards.
+    Ddl {
+        /// The keyspace's name.
+        keyspace: Box<str>,
+        /// The tables and views it is about.
+        tables: Vec<Box<str>>,
+        /// The statement as it may be shown.
+        shown: Box<str>,
+    },
+    /// A statement about users on all servers.
+    Users {
+        /// The statement as it may be shown.
+        shown: Box<str>,
+    },
+    /// A shard moves.
+    MoveShard(ShardMove),
+}
+
+/// A shard on its way to another server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardMove {
+    /// The keyspace's name.
+    pub keyspace: Box<str>,
+    /// The shard.
+    pub shard: ShardId,
+    /// Where it was.
+    pub from: ServerId,
+    /// Its physical schema there.
+    pub from_schema: Box<str>,
+    /// Where it goes.
+    pub to: ServerId,
+    /// Its physical schema there.
+    pub to_schema: Box<str>,
+    /// What is being done.
+    pub step: MoveStep,
+    /// The freeze, from [`MoveStep::Freeze`] to the flip.
+    #[serde(default)]
+    pub freeze: Option<FreezeId>,
+}
+
+/// What is being done to move a shard, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveStep {
+    /// The target's schema is made ready. Nothing is held yet.
+    Prepare,
+    /// The shard is frozen: each live proxy drains.
+    Freeze,
+    /// Proxies whose lease ended have their threads killed on every server.
+    ShutOut,
+    /// Prepared branches on the source, or whose primary is the source, are resolved.
+    ResolveBranches,
+    /// The source's schema is made READ ONLY.
+    Fence,
+    /// The rest is copied, compared, and the floor mark set.
+    CatchUp,
+    /// The map changes its owner. Reporting it done is what does it: from then on there is no way back.
+    Flip,
+    /// Privileges on the source are revoked and its threads killed.
+    Revoke,
+    /// The source's schema is recorded as retired. Reporting it done ends the operation.
+    Retire,
+}
+
+/// What a leader reports of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// A target of a DDL or user statement has it.
+    TargetDone(Target),
+    /// A target refused it. It can be tried again.
+    TargetFailed {
+        /// Which.
+        target: Target,
+        /// What it said, without secrets.
+        reason: Box<str>,
+    },
+    /// A move's step is done; the next begins.
+    StepDone(MoveStep),
+    /// A move's step did not succeed and will be tried again.
+    StepFailed {
+        /// Which.
+        step: MoveStep,
+        /// Why, without secrets.
+        reason: Box<str>,
+    },
+    /// What was done for a cancelled operation is undone.
+    Undone,
+    /// It cannot be completed and nothing of it is to be undone: it ends, with what is half-done on record.
+    GivenUp {
+        /// Why, without secrets.
+        reason: Box<str>,
+    },
+}
+
+/// Where an operation does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// On a shard.
+    Shard(ShardId),
+    /// On a server.
+    Server(ServerId),
+}
+
+/// How far a target is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetState {
+    /// Nothing is known to have been done.
+    Waiting,
+    /// It is done.
+    Done,
+    /// It was tried in vain.
+    Failed {
+        /// What the target said.
+        reason: Box<str>,
+        /// How often.
+        attempts: u32,
+    },
+}
+
+/// How an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationState {
+    /// It goes on.
+    Running,
+    /// It was cancelled, and what it did is being undone.
+    Undoing,
+    /// It is done.
+    Finished,
+    /// It was cancelled, and nothing is left of it.
+    Cancelled,
+    /// It ended half-done.
+    GivenUp,
+}
+
+/// An operation as the topology remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its number.
+    pub id: OperationId,
+    /// What it is about.
+    pub kind: OperationKind,
+    /// Who began it.
+    pub who: Box<str>,
+    /// When it began.
+    pub since: LogTime,
+    /// When something was last heard of it.
+    pub changed: LogTime,
+    /// The term of the leader that took it last; 0: none has.
+    pub term: Term,
+    /// How it stands.
+    pub state: OperationState,
+    /// Its targets and how far each is; none for a move.
+    #[serde(default)]
+    pub targets: Vec<(Target, TargetState)>,
+    /// What went wrong last.
+    #[serde(default)]
+    pub trouble: Option<Box<str>>,
+}
+
+impl OperationState {
+    /// Whether there is something left to do.
+    pub fn is_open(self) -> bool {
+        matches!(self, OperationState::Running | OperationState::Undoing)
+    }
+}
+
+impl MoveStep {
+    /// The steps, in their order.
+    pub const ALL: [MoveStep; 9] = [
+        MoveStep::Prepare,
+        MoveStep::Freeze,
+        MoveStep::ShutOut,
+        MoveStep::ResolveBranches,
+        MoveStep::Fence,
+        MoveStep::CatchUp,
+        MoveStep::Flip,
+        MoveStep::Revoke,
+        MoveStep::Retire,
+    ];
+
+    /// The step after this one.
+    pub fn next(self) -> Option<MoveStep> {
+        MoveStep::ALL.into_iter().find(|step| *step > self)
+    }
+
+    /// Whether the move can still be cancelled during this step.
+    pub fn is_before_flip(self) -> bool {
+        self <= MoveStep::Flip
+    }
+}
+
+impl fmt::Display for MoveStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MoveStep::Prepare => "prepare",
+            MoveStep::Freeze => "freeze",
+            MoveStep::ShutOut => "shut out",
+            MoveStep::ResolveBranches => "resolve branches",
+            MoveStep::Fence => "fence",
+            MoveStep::CatchUp => "catch up",
+            MoveStep::Flip => "flip",
+            MoveStep::Revoke => "revoke",
+            MoveStep::Retire => "retire",
+        })
+    }
+}
+
+impl fmt::Display for OperationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OperationState::Running => "running",
+            OperationState::Undoing => "being undone",
+            OperationState::Finished => "finished",
+            OperationState::Cancelled => "cancelled",
+            OperationState::GivenUp => "given up",
+        })
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "operation {}", self.0)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Shard(shard) => shard.fmt(f),
+            Target::Server(server) => server.fmt(f),
+        }
+    }
+}
