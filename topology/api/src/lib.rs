@@ -2,26 +2,34 @@
 //! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it. Nothing here makes a map.
 //!
 //! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`command`](Command) → [`operation`](Operation) → [`answer`](Answer) and
-//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`secure`](ClientTls) → [`contract`].
+//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`secure`](ClientTls) →
+//! [`store`](TopologyStore), what all of this is for → [`client`](TopologyClient) → [`follow`] → [`contract`].
 
 mod answer;
+mod client;
 mod command;
 pub mod contract;
+mod follow;
 mod incarnation;
 mod member;
 mod operation;
 mod refusal;
+mod registration;
 mod secret;
 mod secure;
+pub mod status;
+mod store;
 mod view;
 mod watch;
 
 pub use answer::{Answer, Done, WatchEvent};
+pub use client::{ClientConfig, ClientConfigError, TopologyClient};
 pub use command::{
     AccountCommand, AdminAccount, Beat, ClientId, Command, KeyspaceCommand, NewShard, Proposal, ProxyCommand,
     ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand, ShardCommand,
     TableCommand,
 };
+pub use follow::{Following, SILENCE, TopologyContact, TopologyHealth, follow};
 pub use incarnation::{BEAT_GAP_MS, Incarnation, LogTime, Term};
 pub use member::{
     ClusterId, Member, MemberChange, MemberRole, MemberStatus, Members, NodeId, NotAnId, StoreId,
@@ -31,8 +39,10 @@ pub use operation::{
     ShardMove, Target, TargetState,
 };
 pub use refusal::{Refusal, Thing};
+pub use registration::{BeatAnswer, Registration};
 pub use secret::Secret;
 pub use secure::{ClientTls, Identity, NotAToken, Pem, Token};
+pub use store::{ProposeError, Proposer, StoreError, TopologyStore, WatchMessage, WatchStream, registering};
 pub use view::{
     AccountView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView, ServerView,
     SettingView, ShardView, TableView, View,

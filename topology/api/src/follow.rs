@@ -1,0 +1,188 @@
+//! Keeps a map fed from a topology's watch: from the revision that it has, on another node when one fails, whole again when it is too far behind.
+//! While no node answers, the last map stays.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use podway_model::{MapError, Revision};
+use rand::Rng;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{MapPublisher, StoreError, TopologyStore, WatchEvent, WatchMessage, WatchStream};
+
+/// A node that says nothing for so long is taken for lost; a healthy one speaks every second.
+pub const SILENCE: Duration = Duration::from_secs(5);
+/// The pause before the second attempt, doubled each time …
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// … up to this; each is a random part of it, so that the proxies of a lost node come back one by one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How the connection to the topology is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopologyContact {
+    /// Changes arrive.
+    Connected {
+        /// Since when.
+        since: Instant,
+    },
+    /// The map is the last one heard of; what changed since is not known.
+    Away {
+        /// Since when.
+        since: Instant,
+        /// Why, as the last attempt said.
+        reason: String,
+    },
+}
+
+/// What a follower knows of its topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyHealth {
+    /// The connection.
+    pub contact: TopologyContact,
+    /// The newest revision that a node spoke of; the map's own is at most this.
+    pub told: Revision,
+    /// The topology's clock when it last spoke: milliseconds since 1970.
+    pub log_time_ms: u64,
+    /// How often the map had to be fetched whole.
+    pub snapshots: u64,
+}
+
+/// A map being fed. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Following {
+    health: watch::Receiver<TopologyHealth>,
+    task: JoinHandle<()>,
+}
+
+impl Following {
+    /// How it goes; changes can be awaited.
+    pub fn health(&self) -> watch::Receiver<TopologyHealth> {
+        self.health.clone()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Feeds `publisher` from `store` until the result is dropped.
+pub fn follow<S: TopologyStore>(store: S, publisher: MapPublisher) -> Following {
+    let contact = TopologyContact::Away { since: Instant::now(), reason: "not connected yet".to_owned() };
+    let start = TopologyHealth { contact, told: publisher.current().revision, log_time_ms: 0, snapshots: 0 };
+    let (sender, health) = watch::channel(start);
+    let follower = Follower { publisher, health: sender, pause: FIRST_PAUSE, is_whole: true };
+    Following { health, task: tokio::spawn(follower.run(store)) }
+}
+
+struct Follower {
+    publisher: MapPublisher,
+    health: watch::Sender<TopologyHealth>,
+    pause: Duration,
+    /// Whether the map is good to go on from; else it has to be fetched whole.
+    is_whole: bool,
+}
+
+/// Why a stream is no longer read.
+enum Ended {
+    /// The node, or the way to it.
+    Lost(String),
+    /// The changes do not fit the map.
+    Misfit(String),
+}
+
+impl Follower {
+    async fn run<S: TopologyStore>(mut self, store: S) {
+        loop {
+            let from = if self.is_whole { self.publisher.current().revision } else { Revision(0) };
+            let ended = match store.watch(from).await {
+                Ok(stream) => self.read(stream).await,
+                Err(error) => Ended::Lost(error.to_string()),
+            };
+            let reason = match ended {
+                Ended::Lost(reason) => reason,
+                Ended::Misfit(reason) => {
+                    tracing::warn!(%reason, "the topology's changes do not fit the map: it is fetched whole");
+                    self.is_whole = false;
+                    reason
+                }
+            };
+            self.lost(reason);
+            let pause = self.pause.mul_f64(rand::rng().random_range(0.5..=1.0));
+            sleep(pause).await;
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn read(&mut self, mut stream: WatchStream) -> Ended {
+        loop {
+            let message = match timeout(SILENCE, stream.next()).await {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(StoreError::TooSlow))) => return Ended::Lost("too slow".to_owned()),
+                Ok(Some(Err(error))) => return Ended::Lost(error.to_string()),
+                Ok(None) => return Ended::Lost("the node ended the watch".to_owned()),
+                Err(_) => return Ended::Lost(format!("the node said nothing for {SILENCE:?}")),
+            };
+            if let Err(misfit) = self.take(message) {
+                return Ended::Misfit(misfit);
+            }
+        }
+    }
+
+    fn take(&mut self, message: WatchMessage) -> Result<(), String> {
+        self.heard();
+        match message {
+            WatchMessage::Snapshot(event) => {
+                self.publish(event)?;
+                self.is_whole = true;
+                self.health.send_modify(|health| health.snapshots += 1);
+            }
+            WatchMessage::Event(event) => self.publish(event)?,
+            WatchMessage::Progress { revision, log_time_ms } => self.health.send_modify(|health| {
+                health.told = health.told.max(revision);
+                health.log_time_ms = health.log_time_ms.max(log_time_ms);
+            }),
+        }
+        Ok(())
+    }
+
+    fn publish(&self, event: WatchEvent) -> Result<(), String> {
+        let WatchEvent { revision, changes } = event;
+        self.health.send_modify(|health| health.told = health.told.max(revision));
+        match self.publisher.current().changed(revision, &changes) {
+            // Nobody else publishes, so what is newer than the current map is newer than the published one.
+            Ok(map) => self.publisher.publish(map).map_err(|error| error.to_string()),
+            // A node that is behind sent the whole map: ours is newer, and stays.
+            Err(MapError::Stale { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn heard(&mut self) {
+        self.pause = FIRST_PAUSE;
+        let is_new = |health: &TopologyHealth| matches!(health.contact, TopologyContact::Away { .. });
+        self.health.send_if_modified(|health| {
+            let is_new = is_new(health);
+            if is_new {
+                health.contact = TopologyContact::Connected { since: Instant::now() };
+            }
+            is_new
+        });
+    }
+
+    fn lost(&self, reason: String) {
+        self.health.send_modify(|health| {
+            let since = match health.contact {
+                TopologyContact::Away { since, .. } => since,
+                TopologyContact::Connected { .. } => {
+                    tracing::warn!(%reason, "lost the topology; serving from the last map");
+                    Instant::now()
+                }
+            };
+            health.contact = TopologyContact::Away { since, reason };
+        });
+    }
+}
