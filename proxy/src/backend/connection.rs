@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, ServerThread};
 use super::key::PoolKey;
 use super::login::{self, Login};
 use super::rows::Rows;
@@ -70,12 +70,10 @@ pub struct BackendConnection {
     stream: TcpStream,
     /// What has arrived and is not used up.
     pub input: BytesMut,
-    endpoint: Arc<Endpoint>,
     place: Place,
-    key: PoolKey,
-    thread: u32,
+    thread: Arc<ServerThread>,
     capabilities: CapabilityFlags,
-    schema: Box<str>,
+    schema: Arc<str>,
     settings: Arc<Settings>,
     variables: Arc<UserVariables>,
     last_insert_id: u64,
@@ -100,10 +98,8 @@ impl BackendConnection {
             stream: login.stream,
             input: login.input,
             statements: Statements::new(endpoint.clone()),
-            endpoint,
+            thread: Arc::new(ServerThread { endpoint, key, number: login.thread }),
             place,
-            key,
-            thread: login.thread,
             capabilities: login.capabilities,
             schema: "".into(),
             settings: Arc::default(),
@@ -120,7 +116,7 @@ impl BackendConnection {
 
     /// The server that it is to.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.endpoint
+        &self.thread.endpoint
     }
 
     /// Goes back to its pool if it is clean; else it is closed.
@@ -139,12 +135,12 @@ impl BackendConnection {
 
     /// Whose it is.
     pub fn key(&self) -> &PoolKey {
-        &self.key
+        &self.thread.key
     }
 
-    /// The server's number for it.
-    pub fn thread(&self) -> u32 {
-        self.thread
+    /// Its thread on the server.
+    pub fn thread(&self) -> &Arc<ServerThread> {
+        &self.thread
     }
 
     /// What was negotiated with the server.
@@ -207,8 +203,12 @@ impl BackendConnection {
     }
 
     /// Whether a session with these settings and this schema can use it as it is.
-    pub(super) fn fits(&self, settings: u64, schema: &str) -> bool {
-        self.settings.fingerprint() == settings && &*self.schema == schema
+    pub(super) fn fits(&self, settings: u64, schema: Option<&Arc<str>>) -> bool {
+        self.settings.fingerprint() == settings && schema.is_none_or(|schema| self.is_in(schema))
+    }
+
+    fn is_in(&self, schema: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.schema, schema) || self.schema == *schema
     }
 
     fn rested(&mut self, now: Instant) {
@@ -327,7 +327,7 @@ impl BackendConnection {
             let progress = tracker.feed(&self.input).map_err(|error| self.surprise(error))?;
             answer.extend_from_slice(&self.input[..progress.consumed]);
             self.input.advance(progress.consumed);
-            if answer.len() > self.endpoint.limits.max_metadata {
+            if answer.len() > self.endpoint().limits.max_metadata {
                 return Err(self.surprise("an answer over backend.max_metadata bytes"));
             }
             match progress.event {
@@ -351,14 +351,14 @@ impl BackendConnection {
     /// Brings the default schema, the settings and the variables to what a session needs; `variables` where the statement reads them.
     pub async fn synchronise(
         &mut self,
-        schema: &str,
+        schema: &Arc<str>,
         settings: &Arc<Settings>,
         variables: Option<&Arc<UserVariables>>,
     ) -> Result<(), ProxyError> {
-        if !schema.is_empty() && &*self.schema != schema {
+        if !self.is_in(schema) && !schema.is_empty() {
             let payload = [&[Command::COM_INIT_DB as u8], schema.as_bytes()].concat();
             self.command(&payload).await?;
-            self.schema = schema.into();
+            self.schema = schema.clone();
         }
         if !Arc::ptr_eq(&self.settings, settings) && self.settings.fingerprint() != settings.fingerprint() {
             // A reset would end what holds the connection to its session: there, DEFAULT has to do.
@@ -399,20 +399,20 @@ impl BackendConnection {
     }
 
     fn unusable(&self, reason: impl ToString) -> ProxyError {
-        self.endpoint.unusable(reason)
+        self.endpoint().unusable(reason)
     }
 
     fn lost(&self, reason: impl ToString) -> ProxyError {
-        self.endpoint.lost(reason)
+        self.endpoint().lost(reason)
     }
 
     /// An answer that should not be: counted, and the connection is never used again (it stays busy).
     pub fn surprise(&self, reason: impl ToString) -> ProxyError {
-        self.endpoint.metrics.surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.endpoint().metrics.surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let reason = reason.to_string();
         tracing::warn!(
-            server = self.endpoint.address,
-            thread = self.thread,
+            server = self.endpoint().address,
+            thread = self.thread.number,
             reason,
             "an answer that should not be: the connection is closed"
         );
@@ -427,10 +427,11 @@ impl Drop for BackendConnection {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (endpoint, key, thread) = (self.endpoint.clone(), self.key.clone(), self.thread);
+        let thread = self.thread.clone();
         runtime.spawn(async move {
-            if let Err(error) = endpoint.kill(&key, thread, false).await {
-                tracing::debug!(server = endpoint.address, thread, %error, "an abandoned thread was gone already, or could not be ended");
+            let ServerThread { endpoint, key, number } = &*thread;
+            if let Err(error) = endpoint.kill(key, *number, false).await {
+                tracing::debug!(server = endpoint.address, thread = number, %error, "an abandoned thread was gone already, or could not be ended");
             }
         });
     }

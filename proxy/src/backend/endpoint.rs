@@ -30,6 +30,16 @@ pub struct Endpoint {
     secret: ClusterSecret,
 }
 
+/// A connection's thread on its server: what KILL ends.
+pub struct ServerThread {
+    /// Where it works.
+    pub endpoint: Arc<Endpoint>,
+    /// As whom, and for what kind of client.
+    pub key: PoolKey,
+    /// The server's number for it.
+    pub number: u32,
+}
+
 impl Endpoint {
     /// This server, with these bounds.
     pub fn new(

@@ -15,7 +15,7 @@ mod settings;
 mod statements;
 
 pub use connection::BackendConnection;
-pub use endpoint::Endpoint;
+pub use endpoint::ServerThread;
 pub use key::PoolKey;
 pub use pool::{Fit, ServerPool};
 pub use pools::Pools;

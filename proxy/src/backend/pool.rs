@@ -3,13 +3,14 @@
 //! A connection comes back only when its owner knows that no answer is outstanding and that nothing of its session is left on it; every
 //! other end of it closes it. While all are in use, those who wait are served first come, first served.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use podway_model::ServerId;
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -40,7 +41,7 @@ struct PoolState {
         clippy::vec_box,
         reason = "a connection moves between pool and session at every statement: a pointer, not its hundreds of bytes"
     )]
-    idle: HashMap<PoolKey, Vec<Box<BackendConnection>>>,
+    idle: FxHashMap<PoolKey, Vec<Box<BackendConnection>>>,
     waiters: VecDeque<Waiter>,
     retired: bool,
 }
@@ -61,8 +62,8 @@ enum Grant {
 pub struct Fit<'a> {
     /// Fingerprint of the session's settings.
     pub settings: u64,
-    /// The default schema.
-    pub schema: &'a str,
+    /// The default schema, where it matters.
+    pub schema: Option<&'a Arc<str>>,
 }
 
 enum Attempt {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use podway_model::{ClusterSecret, Map, Server, ServerId};
+use rustc_hash::FxBuildHasher;
 
 use super::endpoint::Endpoint;
 use super::pool::ServerPool;
@@ -16,7 +17,7 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The pools of all servers.
 pub struct Pools {
-    by_server: DashMap<ServerId, Vec<Arc<ServerPool>>>,
+    by_server: DashMap<ServerId, Vec<Arc<ServerPool>>, FxBuildHasher>,
     limits: BackendLimits,
     secret: ClusterSecret,
     metrics: Arc<Metrics>,
@@ -25,7 +26,7 @@ pub struct Pools {
 impl Pools {
     /// No pools yet.
     pub fn new(limits: BackendLimits, secret: ClusterSecret, metrics: Arc<Metrics>) -> Pools {
-        Pools { by_server: DashMap::new(), limits, secret, metrics }
+        Pools { by_server: DashMap::default(), limits, secret, metrics }
     }
 
     /// The pool of this server, where this map has it: a statement that began under an older map may need the older place once more.

@@ -1,10 +1,10 @@
 //! The statements that are prepared on one connection, under a budget over all connections to its server.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 use super::endpoint::Endpoint;
 
@@ -36,14 +36,14 @@ pub struct Description {
 
 /// A connection's statements by the hash of their text.
 pub(super) struct Statements {
-    pub(super) by_text: HashMap<u64, BackendStatement>,
+    pub(super) by_text: FxHashMap<u64, BackendStatement>,
     pub(super) clock: u64,
     endpoint: Arc<Endpoint>,
 }
 
 impl Statements {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Statements {
-        Statements { by_text: HashMap::new(), clock: 0, endpoint }
+        Statements { by_text: FxHashMap::default(), clock: 0, endpoint }
     }
 
     pub(super) fn len(&self) -> usize {

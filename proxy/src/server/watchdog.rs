@@ -33,7 +33,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 fn interrupt(handle: &SessionHandle) {
     let Some(running) = handle.condemn() else { return };
     tracing::info!(session = handle.id, "a statement ran longer than client.statement_deadline");
-    tokio::spawn(async move { running.endpoint.kill(&running.key, running.thread, true).await.err() });
+    tokio::spawn(async move { running.endpoint.kill(&running.key, running.number, true).await.err() });
 }
 
 /// Ends each session as soon as it is idle outside a transaction; at the deadline, whatever it is at. Returns how many that were.

@@ -109,6 +109,9 @@ impl Session {
             self.handle.working(name, text, self.started);
             return self.query(text).await;
         }
+        if let ClientCommand::StmtExecute(body) = command {
+            return self.execute(body).await;
+        }
         self.handle.working(name, &[], self.started);
         Box::pin(self.rare_command(command)).await
     }
@@ -118,7 +121,7 @@ impl Session {
             ClientCommand::Quit => return Ok(Flow::Close),
             ClientCommand::Ping => self.reply_ok().await?,
             ClientCommand::InitDb(name) => self.use_database(name).await?,
-            ClientCommand::Query(_) => {}
+            ClientCommand::Query(_) | ClientCommand::StmtExecute(_) => {}
             ClientCommand::FieldList { table, .. } => self.field_list(table).await?,
             ClientCommand::ProcessKill(id) => return self.kill(id.into(), false).await,
             ClientCommand::Statistics => self.statistics().await?,
@@ -130,7 +133,6 @@ impl Session {
             }
             ClientCommand::SetOption(option) => self.set_option(option).await?,
             ClientCommand::StmtPrepare(text) => self.prepare(text).await?,
-            ClientCommand::StmtExecute(body) => return self.execute(body).await,
             ClientCommand::StmtSendLongData { id, param, data } => self.long_data(id, param, data),
             ClientCommand::StmtReset(id) => self.reset_statement(id).await?,
             ClientCommand::StmtClose(id) => self.close_statement(id).await,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use podway_model::{Account, Keyspace, Map, Name, ServerId};
 use podway_router::{Normalised, Plan};
 use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
+use rustc_hash::FxHashMap;
 
 use super::registry::SessionHandle;
 use super::shared::Shared;
@@ -37,7 +38,8 @@ pub struct Session {
     pub(super) command_bytes: usize,
     pub(super) normal: Normalised,
     pub(super) payload: Vec<u8>,
-    pub(super) statements: HashMap<u32, ClientStatement>,
+    /// Boxed: an execution takes its statement out and puts it back.
+    pub(super) statements: FxHashMap<u32, Box<ClientStatement>>,
     pub(super) next_statement: u32,
     /// The nonce that the client's next proof of its password is made with.
     pub(super) nonce: [u8; 20],
@@ -97,6 +99,8 @@ pub(super) struct Spot {
     pub schema: Arc<str>,
     /// The keyspace whose shard it is, if the schema is one's.
     pub keyspace: Option<Arc<Keyspace>>,
+    /// Whether the schema has another name than the keyspace.
+    pub renamed: bool,
 }
 
 /// What is asked of a text statement's run.
@@ -109,10 +113,15 @@ pub(super) struct Work {
 }
 
 impl Spot {
+    pub(super) fn new(pool: Arc<ServerPool>, schema: Arc<str>, keyspace: Option<Arc<Keyspace>>) -> Spot {
+        let renamed = keyspace.as_ref().is_some_and(|keyspace| *schema != *keyspace.name.as_str());
+        Spot { pool, schema, keyspace, renamed }
+    }
+
     /// The name that changes between shard and client, if one does.
     pub(super) fn name_change(&self) -> Option<NameChange> {
-        let keyspace = self.keyspace.as_ref()?;
-        (*self.schema != *keyspace.name.as_str()).then(|| NameChange {
+        let keyspace = self.keyspace.as_ref().filter(|_| self.renamed)?;
+        Some(NameChange {
             physical: self.schema.as_bytes().to_vec(),
             logical: keyspace.name.as_str().as_bytes().to_vec(),
         })

@@ -35,7 +35,7 @@ impl Session {
             return Err(ClientError::new(ErrorCode::KILL_DENIED, denied).into());
         }
         if let Some(running) = target.condemn() {
-            let ended = running.endpoint.kill(&self.key_for(&running.key), running.thread, query_only).await;
+            let ended = running.endpoint.kill(&self.key_for(&running.key), running.number, query_only).await;
             // The statement may have ended by itself a moment before: then there is nothing left to end.
             match ended {
                 Err(ProxyError::Server(refused)) if refused.code != ErrorCode::NO_SUCH_THREAD.number => {

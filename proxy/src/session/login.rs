@@ -386,7 +386,7 @@ async fn server_defaults(
     if let Some(known) = shared.defaults.get(&pool.id()).filter(|known| known.asked.elapsed() < FRESH) {
         return Ok(known.clone());
     }
-    let mut connection = pool.checkout(key, Fit { settings: 0, schema: "" }).await?;
+    let mut connection = pool.checkout(key, Fit { settings: 0, schema: None }).await?;
     let sql = b"SELECT @@GLOBAL.sql_mode, @@GLOBAL.time_zone, @@GLOBAL.autocommit, @@GLOBAL.collation_server";
     let rows = connection.rows(sql).await?;
     let text = |column| rows.text(column).unwrap_or_default();

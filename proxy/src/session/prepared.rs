@@ -54,6 +54,18 @@ impl OnShard {
     }
 }
 
+impl ClientStatement {
+    fn planned<'a>(&'a self, map: &Arc<Map>) -> Planned<'a> {
+        Planned {
+            sql: &self.text,
+            normal: &self.normal,
+            map: map.clone(),
+            plan: self.plan.clone(),
+            database: self.database.as_ref(),
+        }
+    }
+}
+
 impl Session {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), ProxyError> {
@@ -75,7 +87,7 @@ impl Session {
             let refused = ClientError::from(error.clone());
             return Err(Box::pin(self.refusal(text, &map, &plan, refused)).await);
         }
-        let mut statement = ClientStatement {
+        let mut statement = Box::new(ClientStatement {
             text: Bytes::copy_from_slice(text),
             normal,
             schema_version: map.schema_version,
@@ -86,7 +98,7 @@ impl Session {
             long_data: HashMap::new(),
             long_data_bytes: 0,
             cursor: None,
-        };
+        });
         let description = self.describe(&mut statement, &map).await?;
         let id = self.next_statement;
         self.next_statement = self.next_statement.wrapping_add(1).max(1);
@@ -112,19 +124,14 @@ impl Session {
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
             None => {
-                let fit =
-                    crate::backend::Fit { settings: self.state.settings.fingerprint(), schema: &spot.schema };
+                let fit = crate::backend::Fit {
+                    settings: self.state.settings.fingerprint(),
+                    schema: Some(&spot.schema),
+                };
                 spot.pool.checkout(&self.key, fit).await?
             }
         };
-        let planned = Planned {
-            sql: &statement.text,
-            normal: &statement.normal,
-            map: map.clone(),
-            plan: statement.plan.clone(),
-            database: statement.database.as_ref(),
-        };
-        let on_shard = self.on_shard(&planned, &spot, &statement.settings);
+        let on_shard = self.on_shard(&statement.planned(map), &spot, statement);
         let prepared = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await;
         let description =
             connection.prepared(on_shard.key, &on_shard.text).map(|known| known.description.clone());
@@ -177,11 +184,11 @@ impl Session {
     }
 
     /// The statement as this spot's shard reads it.
-    fn on_shard(&self, planned: &Planned<'_>, spot: &Spot, settings: &Settings) -> OnShard {
+    fn on_shard(&self, planned: &Planned<'_>, spot: &Spot, statement: &ClientStatement) -> OnShard {
         let mut sql = Vec::new();
         let text = match self.rewritten_text(planned, spot, &mut sql) {
             true => sql.into(),
-            false => Bytes::copy_from_slice(planned.sql),
+            false => statement.text.clone(),
         };
         let mut hasher = Xxh3::new();
         for part in [&text[..], spot.schema.as_bytes()] {
@@ -190,7 +197,7 @@ impl Session {
         }
         hasher.update(&planned.map.schema_version.to_le_bytes());
         for name in READING {
-            hasher.update(settings.get(name).unwrap_or_default());
+            hasher.update(statement.settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
         }
         let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
@@ -287,8 +294,11 @@ impl Session {
             .plan
             .route(&map, &statement.text, &statement.normal, &values)
             .map_err(ClientError::from)?;
-        let types: Arc<[ParamType]> =
-            if execute.new_params_bound { execute.types[..params].into() } else { previous.clone() };
+        // Drivers bind the same types every time.
+        let types: Arc<[ParamType]> = match execute.new_params_bound && execute.types[..params] != *previous {
+            true => execute.types[..params].into(),
+            false => previous.clone(),
+        };
         let (cursor, types) = self.run_execution(statement, &map, route, &execute, types).await?;
         statement.types = types;
         statement.cursor = cursor;
@@ -304,18 +314,12 @@ impl Session {
         execute: &Execute<'_>,
         types: Arc<[ParamType]>,
     ) -> Result<(Option<Cursor>, Arc<[ParamType]>), ProxyError> {
-        let planned = Planned {
-            sql: &statement.text,
-            normal: &statement.normal,
-            map: map.clone(),
-            plan: statement.plan.clone(),
-            database: statement.database.as_ref(),
-        };
+        let planned = statement.planned(map);
         let plan = &planned.plan;
         self.commit_before(plan, map, route).await?;
         let spot = self.spot(map, plan, route)?;
         let mut connection = self.acquire(plan, &spot).await?;
-        let untyped = self.on_shard(&planned, &spot, &statement.settings);
+        let untyped = self.on_shard(&planned, &spot, statement);
         let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
         let on_shard = untyped.bound_to(&types, wants_cursor.then_some(execute.statement_id));
         connection.hand_over(untyped.key, on_shard.key, &on_shard.text);
@@ -330,10 +334,19 @@ impl Session {
         prepared.bound = true;
         let as_received =
             statement.long_data.is_empty() && (execute.new_params_bound || already_bound || types.is_empty());
-        let packet = self.execute_packet(execute, backend_id, connection.capabilities(), as_received);
         let rewriting = self.rewriting(plan, &spot);
-        let answer =
-            self.forward(&mut connection, Request::Packets(&packet), ResponseKind::Execute, rewriting).await;
+        let packet;
+        let request = match as_received {
+            true => {
+                self.client.input[STATEMENT_ID].copy_from_slice(&backend_id.to_le_bytes());
+                Request::AsReceived(self.command_bytes)
+            }
+            false => {
+                packet = execute_packet(execute, backend_id, connection.capabilities());
+                Request::Packets(&packet)
+            }
+        };
+        let answer = self.forward(&mut connection, request, ResponseKind::Execute, rewriting).await;
         let has_cursor = |status: StatusFlags| status.contains(StatusFlags::SERVER_STATUS_CURSOR_EXISTS);
         let opened = wants_cursor && answer.as_ref().is_ok_and(|summary| has_cursor(summary.status));
         if let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) {
@@ -347,26 +360,6 @@ impl Session {
         let server = spot.pool.id();
         self.finish(connection, plan, answer).await?;
         Ok((opened.then_some(Cursor { server, backend_id }), types))
-    }
-
-    /// The execution as the shard's connection must get it: the client's own bytes under another id where they say all there is to say.
-    fn execute_packet(
-        &self,
-        execute: &Execute<'_>,
-        backend_id: u32,
-        capabilities: CapabilityFlags,
-        as_received: bool,
-    ) -> BytesMut {
-        if as_received {
-            let mut packet = BytesMut::from(&self.client.input[..self.command_bytes]);
-            packet[STATEMENT_ID].copy_from_slice(&backend_id.to_le_bytes());
-            return packet;
-        }
-        let mut payload = vec![Command::COM_STMT_EXECUTE as u8];
-        execute.encode(backend_id, capabilities, &mut payload);
-        let mut packet = BytesMut::with_capacity(payload.len() + HEADER);
-        write_packet(&mut packet, &mut 0, &payload);
-        packet
     }
 
     /// A parameter as the vindexes read it.
@@ -482,6 +475,15 @@ impl Session {
         self.settle(connection);
         done.map(|_| ())
     }
+}
+
+/// The execution with all there is to say: types, and what was sent ahead.
+fn execute_packet(execute: &Execute<'_>, backend_id: u32, capabilities: CapabilityFlags) -> BytesMut {
+    let mut payload = vec![Command::COM_STMT_EXECUTE as u8];
+    execute.encode(backend_id, capabilities, &mut payload);
+    let mut packet = BytesMut::with_capacity(payload.len() + HEADER);
+    write_packet(&mut packet, &mut 0, &payload);
+    packet
 }
 
 /// A statement's text with literals in the places of its parameters.

@@ -43,7 +43,7 @@ impl Session {
         plan: &Plan,
     ) -> Result<(), ProxyError> {
         let spot = self.spot(map, plan, Route::Any)?;
-        let fit = Fit { settings: self.state.settings.fingerprint(), schema: &spot.schema };
+        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         connection.synchronise(&spot.schema, &self.state.settings, None).await?;
         let key = xxh3_64(sql);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use podway_model::AccountName;
 use tokio::task::AbortHandle;
 
-use crate::backend::{Endpoint, PoolKey};
+use crate::backend::ServerThread;
 
 /// How much of a statement SHOW FULL PROCESSLIST shows.
 const INFO_BYTES: usize = 1 << 10;
@@ -44,20 +44,9 @@ struct Info {
     since: Instant,
     text: Vec<u8>,
     in_transaction: bool,
-    running: Option<Running>,
+    running: Option<Arc<ServerThread>>,
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
     condemned: bool,
-}
-
-/// The server's thread that works for a session.
-#[derive(Clone)]
-pub struct Running {
-    /// Where it works.
-    pub endpoint: Arc<Endpoint>,
-    /// As whom.
-    pub key: PoolKey,
-    /// Its number there.
-    pub thread: u32,
 }
 
 /// A row of SHOW PROCESSLIST.
@@ -168,8 +157,8 @@ impl SessionHandle {
     }
 
     /// Which thread works for it from now on.
-    pub fn set_running(&self, running: Running) {
-        self.info.lock().running = Some(running);
+    pub fn set_running(&self, thread: Arc<ServerThread>) {
+        self.info.lock().running = Some(thread);
     }
 
     /// The thread has ended its work. True: a KILL for it is on its way, and may hit whatever the thread does next.
@@ -180,7 +169,7 @@ impl SessionHandle {
     }
 
     /// The thread that works for it now, to be ended by the caller.
-    pub fn condemn(&self) -> Option<Running> {
+    pub fn condemn(&self) -> Option<Arc<ServerThread>> {
         let mut info = self.info.lock();
         info.condemned = info.running.is_some();
         info.running.clone()

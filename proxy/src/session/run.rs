@@ -8,7 +8,6 @@ use podway_router::{Effects, Facts, Plan, Route, Target};
 use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
 
 use super::core::{Planned, Session, Spot, Work};
-use super::registry::Running;
 use super::state::Warning;
 use crate::backend::{BackendConnection, Fit};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -35,12 +34,17 @@ impl Session {
     ) -> Result<(), ProxyError> {
         self.commit_before(&planned.plan, &planned.map, route).await?;
         let mut attempts = FRESH_CONNECTIONS;
-        let mut map = planned.map.clone();
+        let mut newer = None;
         loop {
-            let spot = self.spot(&map, &planned.plan, route)?;
+            let map = newer.as_ref().unwrap_or(&planned.map);
+            let spot = self.spot(map, &planned.plan, route)?;
             let fresh = self.is_free_of(spot.pool.id());
             let mut connection = match self.acquire(&planned.plan, &spot).await {
-                Err(ProxyError::BackendUnusable { .. }) if fresh && self.takes_newer(&mut map) => continue,
+                Err(ProxyError::BackendUnusable { .. })
+                    if fresh && self.takes_newer(&mut newer, &planned.map) =>
+                {
+                    continue;
+                }
                 acquired => acquired?,
             };
             let rewritten = self.rewritten(planned, &spot);
@@ -54,7 +58,7 @@ impl Session {
             match answer {
                 Err(ProxyError::BackendUnusable { .. }) if fresh && attempts > 0 => {
                     attempts -= 1;
-                    self.takes_newer(&mut map);
+                    self.takes_newer(&mut newer, &planned.map);
                     drop(connection);
                 }
                 answer => return self.finish(connection, &planned.plan, answer).await.map(|_| ()),
@@ -62,12 +66,13 @@ impl Session {
         }
     }
 
-    /// Puts the newest map in the place of `map`; false if that is the newest. Revisions only rise, so a loop over this ends.
-    fn takes_newer(&self, map: &mut Arc<Map>) -> bool {
+    /// Takes the newest map; false if it is the one in use already. Revisions only rise, so a loop over this ends.
+    fn takes_newer(&self, newer: &mut Option<Arc<Map>>, planned: &Arc<Map>) -> bool {
         let newest = self.shared.map.load();
+        let map = newer.as_ref().unwrap_or(planned);
         let is_newer = newest.revision > map.revision && newest.schema_version == map.schema_version;
         if is_newer {
-            *map = newest;
+            *newer = Some(newest);
         }
         is_newer
     }
@@ -80,12 +85,7 @@ impl Session {
         kind: ResponseKind,
         rewriting: Rewriting,
     ) -> Result<Summary, ProxyError> {
-        let running = Running {
-            endpoint: connection.endpoint().clone(),
-            key: connection.key().clone(),
-            thread: connection.thread(),
-        };
-        self.handle.set_running(running);
+        self.handle.set_running(connection.thread().clone());
         let mut forward = Forward {
             client: &mut self.client,
             command_bytes: &mut self.command_bytes,
@@ -137,8 +137,8 @@ impl Session {
         // A current database that is no keyspace (mysql, information_schema …) is the server's own.
         let foreign = self.state.database.as_ref().filter(|_| known.is_none());
         Ok(match foreign {
-            Some(database) => Spot { pool, schema: database.as_str().into(), keyspace: None },
-            None => Spot { pool, schema: shard.schema.shared_text(), keyspace: Some(keyspace.clone()) },
+            Some(database) => Spot::new(pool, database.shared_text(), None),
+            None => Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone())),
         })
     }
 
@@ -190,7 +190,7 @@ impl Session {
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
             None => {
-                let fit = Fit { settings: self.state.settings.fingerprint(), schema: &spot.schema };
+                let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
                 spot.pool.checkout(&self.key, fit).await?
             }
         };
@@ -256,18 +256,17 @@ impl Session {
     pub(super) fn rewritten_text(&self, planned: &Planned<'_>, spot: &Spot, out: &mut Vec<u8>) -> bool {
         let plan = &planned.plan;
         let as_written = |name: &Name| {
-            self.physical(&planned.map, plan, spot, name).is_none_or(|schema| *schema == *name.as_str())
+            self.physical(&planned.map, plan, spot, name).is_none_or(|schema| **schema == *name.as_str())
         };
-        let same = spot.keyspace.as_ref().is_none_or(|keyspace| *spot.schema == *keyspace.name.as_str())
-            && planned.database.is_some()
-            && plan.keyspaces().all(as_written);
+        let same = !spot.renamed && planned.database.is_some() && plan.keyspaces().all(as_written);
         if !plan.needs_rewrite(same) {
             return false;
         }
-        let names: Vec<(Name, Arc<str>)> =
-            (plan.keyspaces().chain(spot.keyspace.iter().map(|keyspace| &keyspace.name)))
-                .filter_map(|name| Some((name.clone(), self.physical(&planned.map, plan, spot, name)?)))
-                .collect();
+        let names: Vec<(Name, Arc<str>)> = (plan
+            .keyspaces()
+            .chain(spot.keyspace.iter().map(|keyspace| &keyspace.name)))
+        .filter_map(|name| Some((name.clone(), self.physical(&planned.map, plan, spot, name)?.clone())))
+        .collect();
         let physical =
             |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
         let facts = Facts {
@@ -286,15 +285,15 @@ impl Session {
     }
 
     /// The schema that stands for a keyspace on this spot's server.
-    fn physical(&self, map: &Map, plan: &Plan, spot: &Spot, name: &Name) -> Option<Arc<str>> {
+    fn physical<'m>(&self, map: &'m Map, plan: &Plan, spot: &'m Spot, name: &Name) -> Option<&'m Arc<str>> {
         if plan.keyspace() == Some(name)
             || spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name)
         {
-            return Some(spot.schema.clone());
+            return Some(&spot.schema);
         }
         let keyspace = map.keyspace(name)?;
         let there = keyspace.shards.iter().find(|shard| shard.server == spot.pool.id())?;
-        Some(there.schema.shared_text())
+        Some(there.schema.text())
     }
 
     /// COM_QUERY with this text.

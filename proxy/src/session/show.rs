@@ -1,6 +1,7 @@
 //! SHOW PROCESSLIST, SHOW WARNINGS and USE: what the proxy knows better than any one server.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use podway_model::Name;
@@ -92,8 +93,9 @@ impl Session {
             list.join(",")
         );
         let pool = self.home_spot()?.pool;
-        let mut connection =
-            pool.checkout(&self.key, Fit { settings: self.state.settings.fingerprint(), schema: "" }).await?;
+        let mut connection = pool
+            .checkout(&self.key, Fit { settings: self.state.settings.fingerprint(), schema: None })
+            .await?;
         let rows = connection.rows(sql.as_bytes()).await?;
         let found = !rows.first().is_empty();
         connection.give_back(Instant::now());
@@ -139,11 +141,11 @@ impl Session {
             _ => return Err(unknown().into()),
         };
         let (server, shard) = map.place(&home, home.home).ok_or_else(unknown)?;
-        let schema = schema.unwrap_or(shard.schema.as_str());
-        let spot = Spot { pool: self.shared.pools.get(server), schema: schema.into(), keyspace };
-        let fit = Fit { settings: self.state.settings.fingerprint(), schema };
+        let schema = schema.map_or_else(|| shard.schema.shared_text(), Arc::from);
+        let spot = Spot::new(self.shared.pools.get(server), schema, keyspace);
+        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
-        let allowed = connection.synchronise(schema, &self.state.settings, None).await;
+        let allowed = connection.synchronise(&spot.schema, &self.state.settings, None).await;
         connection.give_back(Instant::now());
         allowed.map_err(|error| self.in_logical_names(error, &spot))?;
         Ok(spot.keyspace.map_or(name, |keyspace| keyspace.name.clone()))

@@ -98,6 +98,11 @@ impl Name {
         &self.text
     }
 
+    /// The name as it was written, to be shared.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
     /// The name as it was written, shared.
     pub fn shared_text(&self) -> Arc<str> {
         self.text.clone()
