@@ -1,5 +1,6 @@
-//! The topology: where shards are placed. Nothing here is on the data path, and nothing here stores the map.
+//! The topology: what it remembers and how that changes, and where shards are placed. Nothing here is on the data path.
 
 mod placement;
+pub mod state;
 
 pub use placement::{PlacementError, propose};

@@ -24,7 +24,7 @@ pub enum Refusal {
         near: Option<Box<str>>,
     },
     /// There is one already, and it is not the same.
-    #[error("there is a {what} {name} already")]
+    #[error("there is {} {name} already", what.with_article())]
     Exists {
         /// What there is.
         what: Thing,
@@ -32,7 +32,7 @@ pub enum Refusal {
         name: Box<str>,
     },
     /// A name or a text is empty, too long, or has characters that it must not have.
-    #[error("{name:?} cannot be the name of a {what}: {reason}")]
+    #[error("{name:?} cannot be the name of {}: {reason}", what.with_article())]
     BadName {
         /// Of what.
         what: Thing,
@@ -151,7 +151,7 @@ pub enum Refusal {
         incarnation: Incarnation,
     },
     /// Proxies have not done yet what the step waits for.
-    #[error("{} still {what}", listed(proxies))]
+    #[error("still {what}: {}", listed(proxies))]
     NotYet {
         /// The proxies.
         proxies: Vec<Incarnation>,
@@ -259,6 +259,15 @@ impl Refusal {
             self,
             Refusal::NotFounded | Refusal::Frozen { .. } | Refusal::Busy { .. } | Refusal::NotYet { .. }
         )
+    }
+}
+
+impl Thing {
+    fn with_article(self) -> String {
+        match self {
+            Thing::Account | Thing::Operation => format!("an {self}"),
+            _ => format!("a {self}"),
+        }
     }
 }
 

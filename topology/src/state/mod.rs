@@ -1,0 +1,293 @@
+//! The topology's state machine: one command after another goes through [`State::apply`], which is pure: the same commands give the same state,
+//! answers and changes on every node. Time comes with the command, from the log; nothing here looks at a clock, a disk or a socket.
+//!
+//! What watchers see is a [`Map`], and every change of it is a list of [`Change`]s, which the state applies to its own map as every proxy does to
+//! its own. The rest is beside it.
+//!
+//! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
+//! [`settings`] → [`proxies`] → [`moves`] → [`operations`].
+
+mod accounts;
+mod keyspaces;
+mod log;
+mod moves;
+mod names;
+mod operations;
+mod outcome;
+mod proxies;
+mod retries;
+mod sequences;
+mod servers;
+mod settings;
+mod stored_map;
+mod tables;
+mod views;
+
+use std::sync::Arc;
+
+use podway_model::{Change, ClusterSecret, Map, NameRule, ServerId, Table};
+use podway_topology_api::{
+    AdminAccount, Answer, Command, Done, LogTime, OperationId, Proposal, ProxyCommand, Refusal, Secret,
+    SequenceCommand, ServerCommand, TableCommand, View,
+};
+use serde::{Deserialize, Serialize};
+
+use self::keyspaces::{Shards, find_keyspace};
+use self::log::ChangeLog;
+use self::moves::Around;
+use self::operations::Operations;
+use self::outcome::{Effect, Now, Outcome};
+use self::proxies::Proxies;
+use self::retries::Retries;
+use self::sequences::Sequences;
+use self::servers::Servers;
+
+/// Everything that the topology remembers. Serialized, it holds secrets; printed, it does not.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    #[serde(default)]
+    secret: Option<ClusterSecret>,
+    /// The time of the last command.
+    time: LogTime,
+    /// What watchers see.
+    #[serde(with = "stored_map")]
+    map: Arc<Map>,
+    #[serde(default)]
+    servers: Servers,
+    #[serde(default)]
+    shards: Shards,
+    #[serde(default)]
+    sequences: Sequences,
+    #[serde(default)]
+    proxies: Proxies,
+    #[serde(default)]
+    operations: Operations,
+    #[serde(default)]
+    log: ChangeLog,
+    #[serde(default)]
+    retries: Retries,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// What its client is answered.
+    pub answer: Answer,
+    /// What watchers are told, at the command's index; nothing: nothing that they see changed.
+    pub changes: Vec<Change>,
+}
+
+impl State {
+    /// The state before the first command.
+    pub fn new() -> State {
+        State {
+            secret: None,
+            time: LogTime::default(),
+            map: Arc::new(Map::empty(NameRule::default())),
+            servers: Servers::default(),
+            shards: Shards::default(),
+            sequences: Sequences::default(),
+            proxies: Proxies::default(),
+            operations: Operations::default(),
+            log: ChangeLog::default(),
+            retries: Retries::default(),
+        }
+    }
+
+    /// Does a command that the log has at `index`, proposed at `at` by its leader's clock. A retry is answered as the command was the first time,
+    /// and changes nothing; a refused command changes nothing but that.
+    pub fn apply(&mut self, at: LogTime, index: u64, proposal: &Proposal) -> Applied {
+        // Another leader's clock may be behind.
+        self.time = self.time.max(at);
+        let is_remembered = !proposal.command.is_idempotent();
+        if is_remembered && let Some(answer) = self.retries.answer(proposal.client, proposal.sequence) {
+            return Applied { answer, changes: Vec::new() };
+        }
+        let now = Now { at: self.time, revision: podway_model::Revision(index), who: &proposal.who };
+        let (answer, changes) = match self.execute(&proposal.command, &now) {
+            Ok(effect) => {
+                if let Some(what) = &effect.what {
+                    self.log.push(&now, what);
+                }
+                (Ok(effect.done), effect.changes)
+            }
+            Err(refusal) => (Err(refusal), Vec::new()),
+        };
+        if is_remembered {
+            self.retries.remember(proposal.client, proposal.sequence, answer.clone());
+        }
+        Applied { answer, changes }
+    }
+
+    /// What a reader may see.
+    pub fn view(&self) -> View {
+        views::view(self)
+    }
+
+    /// What watchers see, at the revision of the last command that changed it.
+    pub fn map(&self) -> &Arc<Map> {
+        &self.map
+    }
+
+    /// The time of the last command.
+    pub fn time(&self) -> LogTime {
+        self.time
+    }
+
+    /// The cluster's secret, for proxies that registered; `None` before the cluster was founded.
+    pub fn secret(&self) -> Option<&ClusterSecret> {
+        self.secret.as_ref()
+    }
+
+    /// As whom Podway administers a server.
+    pub fn admin(&self, server: ServerId) -> Option<&AdminAccount> {
+        self.servers.admin(server)
+    }
+
+    /// What an operation that goes on is to run on its targets.
+    pub fn statement(&self, operation: OperationId) -> Option<&Secret> {
+        self.operations.statement(operation)
+    }
+
+    fn execute(&mut self, command: &Command, now: &Now<'_>) -> Outcome {
+        let map = self.map.clone();
+        let mut effect = match command {
+            Command::Found { secret } => self.found(secret),
+            Command::Keyspace(command) => self.keyspace(command, &map),
+            Command::Shard(command) => {
+                self.shards.execute_shard(command, &map, &self.servers, &self.operations)
+            }
+            Command::Server(command) => self.server(command, &map),
+            Command::Table(command) => self.table(command, &map),
+            Command::Account(command) => accounts::execute(command, &map),
+            Command::Setting(command) => settings::execute(command, &map),
+            Command::Proxy(command) => self.proxy(command, &map, now),
+            Command::Sequence(command) => self.sequence(command, &map),
+            Command::Operation(command) => {
+                let mut around = Around {
+                    map: &map,
+                    servers: &self.servers,
+                    proxies: &self.proxies,
+                    shards: &mut self.shards,
+                    now,
+                };
+                self.operations.execute(command, &mut around)
+            }
+        }?;
+        if !effect.changes.is_empty() {
+            self.map = Arc::new(next_map(&map, now, &mut effect));
+        }
+        Ok(effect)
+    }
+
+    fn found(&mut self, secret: &ClusterSecret) -> Outcome {
+        match &self.secret {
+            Some(known) if known == secret => Ok(Effect::unchanged()),
+            Some(_) => Err(Refusal::Founded),
+            None => {
+                self.secret = Some(secret.clone());
+                Ok(Effect::new(Done::Changed, Vec::new(), "the cluster was founded".to_owned()))
+            }
+        }
+    }
+
+    fn keyspace(&mut self, command: &podway_topology_api::KeyspaceCommand, map: &Map) -> Outcome {
+        use podway_topology_api::KeyspaceCommand::{Drop, Spread};
+        if let Drop { name, .. } | Spread { name, .. } = command
+            && let Some(keyspace) = map.keyspace_spelled(name)
+        {
+            self.operations.check_keyspace(keyspace)?;
+        }
+        let effect = self.shards.execute(command, map, &self.servers)?;
+        for change in &effect.changes {
+            if let Change::KeyspaceRemoved(name) = change {
+                self.sequences.forget_keyspace(name);
+            }
+        }
+        Ok(effect)
+    }
+
+    fn server(&mut self, command: &ServerCommand, map: &Map) -> Outcome {
+        let is_removal = matches!(command, ServerCommand::Remove { .. });
+        let operations = &self.operations;
+        let effect =
+            self.servers.execute(command, map, |id, name| operations.check_server(id, is_removal, name))?;
+        for change in &effect.changes {
+            if let Change::ServerRemoved(id) = change {
+                self.shards.forget_server(*id);
+            }
+        }
+        Ok(effect)
+    }
+
+    fn table(&mut self, command: &TableCommand, map: &Map) -> Outcome {
+        let mut effect = tables::execute(command, map)?;
+        let mut further = None;
+        for change in &effect.changes {
+            match change {
+                Change::Table { keyspace, table } => {
+                    let keyspace = find_keyspace(keyspace.as_str(), map)?;
+                    further = self.sequences.follow(keyspace, table);
+                }
+                Change::TableRemoved { keyspace, table } => self.sequences.forget(keyspace, table),
+                _ => {}
+            }
+        }
+        effect.changes.extend(further);
+        Ok(effect)
+    }
+
+    fn proxy(&mut self, command: &ProxyCommand, map: &Map, now: &Now<'_>) -> Outcome {
+        let lease_ms = settings::span_ms(settings::PROXY_LEASE, map);
+        match command {
+            ProxyCommand::Register(_) if self.secret.is_none() => Err(Refusal::NotFounded),
+            ProxyCommand::Register(info) => self.proxies.register(info, lease_ms, now),
+            ProxyCommand::Beats(beats) => Ok(self.proxies.beats(beats, lease_ms, map, now)),
+            ProxyCommand::Deregister { incarnation } => {
+                let effect = self.proxies.deregister(*incarnation)?;
+                self.sequences.release(*incarnation);
+                Ok(effect)
+            }
+            ProxyCommand::ShutOut { incarnation } => {
+                let effect = self.proxies.shut_out(*incarnation)?;
+                self.sequences.release(*incarnation);
+                Ok(effect)
+            }
+        }
+    }
+
+    fn sequence(&mut self, command: &SequenceCommand, map: &Map) -> Outcome {
+        let keyspace = find_keyspace(&command.keyspace, map)?;
+        let table: &Arc<Table> = tables::find_table(keyspace, &command.table, map)?;
+        let proxies = &self.proxies;
+        self.sequences.execute(keyspace, table, command.step, |holder| proxies.check_lease(holder))
+    }
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::new()
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("revision", &self.map.revision)
+            .field("time", &self.time)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The map after a command. The commands have checked what the model asks for; should one have missed something, watchers are told nothing and keep
+/// the map that they have, on every node alike.
+fn next_map(map: &Map, now: &Now<'_>, effect: &mut Effect) -> Map {
+    match map.changed(now.revision, &effect.changes) {
+        Ok(next) => next,
+        Err(error) => {
+            debug_assert!(false, "a command made changes that the model refuses: {error}");
+            effect.changes.clear();
+            map.clone()
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Operations in progress: begun, taken by a leader, reported on, cancelled, ended. The record says what is left to do, and a leader of an older term
+//! is not listened to. What a move does to the map stands in [`moves`](super::moves). Nothing is done on a server here.
+
+use std::collections::BTreeMap;
+
+use podway_model::{FreezeId, Keyspace, Map, ServerId, ShardId};
+use podway_topology_api::{
+    Done, NewOperation, Operation, OperationCommand, OperationId, OperationKind, OperationState, Refusal,
+    Report, Secret, ShardMove, Target, TargetState, Term, Thing,
+};
+use serde::{Deserialize, Serialize};
+
+use super::keyspaces::{Holders, find_keyspace};
+use super::moves::{self, Around, wrong_state};
+use super::names::{check_identifier, clipped, sentence, unknown};
+use super::outcome::{Effect, Outcome};
+use super::servers::Servers;
+
+/// How many operations can go on at once.
+pub(super) const MAX_OPEN: usize = 256;
+/// How many that ended are remembered.
+pub(super) const ENDED_KEPT: usize = 100;
+/// The longest statement, in bytes.
+pub(super) const MAX_STATEMENT: usize = 1 << 20;
+/// The most tables of one statement.
+pub(super) const MAX_STATEMENT_TABLES: usize = 1_024;
+
+/// The operations that go on, and the last that ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Operations {
+    /// The highest number that an operation ever had.
+    last: u64,
+    known: BTreeMap<OperationId, Record>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    operation: Operation,
+    /// What is to be run on each target; forgotten when the operation ends.
+    #[serde(default)]
+    statement: Option<Secret>,
+}
+
+impl Operations {
+    /// Does a command of operations.
+    pub(super) fn execute(&mut self, command: &OperationCommand, around: &mut Around<'_>) -> Outcome {
+        let effect = match command {
+            OperationCommand::Begin(new) => self.begin(new, around),
+            OperationCommand::Take { id, term } => self.take(*id, *term, around),
+            OperationCommand::Report { id, term, report } => self.report(*id, *term, report, around),
+            OperationCommand::Cancel { id } => self.cancel(*id, around),
+        }?;
+        self.forget_oldest();
+        Ok(effect)
+    }
+
+    /// The statement of an operation that goes on.
+    pub(super) fn statement(&self, id: OperationId) -> Option<&Secret> {
+        self.known.get(&id)?.statement.as_ref()
+    }
+
+    pub(super) fn view(&self) -> Vec<Operation> {
+        self.known.values().map(|record| record.operation.clone()).collect()
+    }
+
+    /// Refuses what must wait until nothing goes on in a keyspace.
+    pub(super) fn check_keyspace(&self, keyspace: &Keyspace) -> Result<(), Refusal> {
+        let name = keyspace.name.as_str();
+        let of_it = |operation: &&Operation| match &operation.kind {
+            OperationKind::Ddl { keyspace, .. } => &**keyspace == name,
+            OperationKind::MoveShard(one) => &*one.keyspace == name,
+            OperationKind::Users { .. } => false,
+        };
+        busy(self.open().find(of_it), Thing::Keyspace, name)
+    }
+
+    /// Refuses if an operation needs a server as it is: for its removal any, for its promotion a move that was not flipped.
+    pub(super) fn check_server(&self, server: ServerId, is_removed: bool, name: &str) -> Result<(), Refusal> {
+        let needs_it = |operation: &&Operation| match &operation.kind {
+            OperationKind::MoveShard(one) => {
+                (one.from == server || one.to == server) && (is_removed || one.step.is_before_flip())
+            }
+            _ => is_removed && operation.targets.iter().any(|(target, _)| *target == Target::Server(server)),
+        };
+        busy(self.open().find(needs_it), Thing::Server, name)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Operation> {
+        self.known.values().map(|record| &record.operation).filter(|operation| operation.state.is_open())
+    }
+
+    fn begin(&mut self, new: &NewOperation, around: &mut Around<'_>) -> Outcome {
+        if self.open().count() >= MAX_OPEN {
+            return Err(Refusal::Full { what: Thing::Operation, limit: MAX_OPEN as u64 });
+        }
+        let id = OperationId(self.last + 1);
+        let (kind, targets, statement) = match new {
+            NewOperation::Ddl { keyspace, tables, shown, statement, home_only } => {
+                let keyspace = find_keyspace(keyspace, around.map)?;
+                check_statement(statement, tables)?;
+                self.check_ddl(keyspace, tables, around.map)?;
+                let shards = keyspace.shards.iter().enumerate();
+                let wanted = shards
+                    .filter(|(index, _)| !home_only || *index == usize::from(keyspace.home.0))
+                    .map(|(_, shard)| Target::Shard(shard.id));
+                let kind = OperationKind::Ddl {
+                    keyspace: keyspace.name.as_str().into(),
+                    tables: tables.clone(),
+                    shown: sentence(shown),
+                };
+                (kind, waiting(wanted), Some(statement.clone()))
+            }
+            NewOperation::Users { shown, statement } => {
+                check_statement(statement, &[])?;
+                let other =
+                    self.open().find(|operation| matches!(operation.kind, OperationKind::Users { .. }));
+                busy(other, Thing::Statement, "about users")?;
+                let servers = around.map.servers().map(|server| Target::Server(server.id));
+                (OperationKind::Users { shown: sentence(shown) }, waiting(servers), Some(statement.clone()))
+            }
+            NewOperation::MoveShard { shard, to, schema } => {
+                self.check_shard(*shard)?;
+                let one = moves::begin(*shard, to, schema.as_deref(), around)?;
+                (OperationKind::MoveShard(one), Vec::new(), None)
+            }
+        };
+        self.last = id.0;
+        let what = format!("{id} began: {}", described(&kind, around.servers));
+        let is_nothing = targets.is_empty() && !matches!(kind, OperationKind::MoveShard(_));
+        let state = if is_nothing { OperationState::Finished } else { OperationState::Running };
+        let operation = Operation {
+            id,
+            kind,
+            who: clipped(around.now.who),
+            since: around.now.at,
+            changed: around.now.at,
+            term: Term(0),
+            state,
+            targets,
+            trouble: None,
+        };
+        let statement = statement.filter(|_| state.is_open());
+        self.known.insert(id, Record { operation, statement });
+        Ok(Effect::new(Done::Began(id), Vec::new(), what))
+    }
+
+    fn take(&mut self, id: OperationId, term: Term, around: &Around<'_>) -> Outcome {
+        let operation = self.find_open(id)?;
+        if term < operation.term || term == Term(0) {
+            return Err(Refusal::OldTerm { operation: id, current: operation.term, offered: term });
+        }
+        if term == operation.term {
+            return Ok(Effect::unchanged());
+        }
+        operation.term = term;
+        operation.changed = around.now.at;
+        Ok(Effect::new(Done::Changed, Vec::new(), format!("{id} taken by the leader of term {}", term.0)))
+    }
+
+    fn report(&mut self, id: OperationId, term: Term, report: &Report, around: &mut Around<'_>) -> Outcome {
+        let operation = self.find_open(id)?;
+        if operation.term != term || term == Term(0) {
+            return Err(Refusal::OldTerm { operation: id, current: operation.term, offered: term });
+        }
+        let effect = match report {
+            Report::TargetDone(target) => target_done(operation, *target),
+            Report::TargetFailed { target, reason } => target_failed(operation, *target, reason),
+            Report::StepDone(step) => moves::step_done(operation, *step, around),
+            Report::StepFailed { step, reason } => moves::step_failed(operation, *step, reason),
+            Report::Undone => undone(operation, around),
+            Report::GivenUp { reason } => given_up(operation, reason),
+        }?;
+        operation.changed = around.now.at;
+        self.forget_statement(id);
+        Ok(effect)
+    }
+
+    fn cancel(&mut self, id: OperationId, around: &mut Around<'_>) -> Outcome {
+        let operation = self.find_open(id)?;
+        if operation.state == OperationState::Undoing {
+            return Ok(Effect::unchanged());
+        }
+        let done = operation.targets.iter().filter(|(_, state)| *state == TargetState::Done).count();
+        if done > 0 {
+            let reason = format!(
+                "it is done on {done} of {} targets already: it can only be completed or given up",
+                operation.targets.len()
+            );
+            return Err(wrong_state(operation, &reason));
+        }
+        let changes = moves::cancel(operation, around)?;
+        // Nobody has begun: there is nothing to undo.
+        let is_untouched = operation.term == Term(0);
+        operation.state = if is_untouched { OperationState::Cancelled } else { OperationState::Undoing };
+        operation.changed = around.now.at;
+        if is_untouched {
+            moves::release(operation, around.shards);
+        }
+        let what =
+            format!("{id} cancelled{}", if is_untouched { "" } else { "; what it did is being undone" });
+        self.forget_statement(id);
+        Ok(Effect::new(Done::Changed, changes, what))
+    }
+
+    fn find_open(&mut self, id: OperationId) -> Result<&mut Operation, Refusal> {
+        match self.known.get_mut(&id) {
+            Some(record) if record.operation.state.is_open() => Ok(&mut record.operation),
+            Some(record) => Err(wrong_state(&record.operation, "it has ended")),
+            None => Err(unknown(Thing::Operation, &id.0.to_string(), [])),
+        }
+    }
+
+    fn check_shard(&self, shard: ShardId) -> Result<(), Refusal> {
+        let of_it = |operation: &&Operation| match &operation.kind {
+            OperationKind::MoveShard(one) => one.shard == shard,
+            _ => operation.targets.iter().any(|(target, _)| *target == Target::Shard(shard)),
+        };
+        busy(self.open().find(of_it), Thing::Shard, &shard.0.to_string())
+    }
+
+    /// Two statements about one table go one after the other, and none while a shard of the keyspace moves.
+    fn check_ddl(&self, keyspace: &Keyspace, tables: &[Box<str>], map: &Map) -> Result<(), Refusal> {
+        let name = keyspace.name.as_str();
+        let shares = |others: &[Box<str>]| {
+            let is_same = |left: &str, right: &str| map.names.fold(left) == map.names.fold(right);
+            others.is_empty()
+                || tables.is_empty()
+                || tables.iter().any(|table| others.iter().any(|other| is_same(table, other)))
+        };
+        let stands_in_the_way = |operation: &&Operation| match &operation.kind {
+            OperationKind::Ddl { keyspace, tables, .. } => &**keyspace == name && shares(tables),
+            OperationKind::MoveShard(one) => &*one.keyspace == name,
+            OperationKind::Users { .. } => false,
+        };
+        busy(self.open().find(stands_in_the_way), Thing::Keyspace, name)
+    }
+
+    /// A statement may hold a password: it is kept no longer than it is needed.
+    fn forget_statement(&mut self, id: OperationId) {
+        if let Some(record) = self.known.get_mut(&id)
+            && !record.operation.state.is_open()
+        {
+            record.statement = None;
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let ended = self.known.iter().filter(|(_, record)| !record.operation.state.is_open());
+        let ended: Vec<OperationId> = ended.map(|(id, _)| *id).collect();
+        for id in ended.iter().take(ended.len().saturating_sub(ENDED_KEPT)) {
+            self.known.remove(id);
+        }
+    }
+}
+
+impl Holders for Operations {
+    fn check_freeze(&self, freeze: FreezeId) -> Result<(), Refusal> {
+        let holds = |operation: &&Operation| moving(operation).is_some_and(|one| one.freeze == Some(freeze));
+        busy(self.open().find(holds), Thing::Freeze, &freeze.0.to_string())
+    }
+
+    fn check_schema(&self, server: ServerId, schema: &str) -> Result<(), Refusal> {
+        let empties = |operation: &&Operation| {
+            moving(operation).is_some_and(|one| one.from == server && &*one.from_schema == schema)
+        };
+        busy(self.open().find(empties), Thing::RetiredSchema, schema)
+    }
+}
+
+fn target_done(operation: &mut Operation, target: Target) -> Outcome {
+    let id = operation.id;
+    let state = find_target(operation, target)?;
+    if *state == TargetState::Done {
+        return Ok(Effect::unchanged());
+    }
+    *state = TargetState::Done;
+    if operation.targets.iter().any(|(_, state)| *state != TargetState::Done) {
+        return Ok(Effect::quiet(Done::Changed));
+    }
+    operation.state = OperationState::Finished;
+    operation.trouble = None;
+    Ok(Effect::new(Done::Changed, Vec::new(), format!("{id} finished")))
+}
+
+fn target_failed(operation: &mut Operation, target: Target, reason: &str) -> Outcome {
+    let reason = sentence(reason);
+    match find_target(operation, target)? {
+        TargetState::Done => return Ok(Effect::unchanged()),
+        TargetState::Failed { reason: last, attempts } => {
+            last.clone_from(&reason);
+            *attempts = attempts.saturating_add(1);
+        }
+        waiting => *waiting = TargetState::Failed { reason: reason.clone(), attempts: 1 },
+    }
+    operation.trouble = Some(format!("on {target}: {reason}").into());
+    Ok(Effect::quiet(Done::Changed))
+}
+
+fn find_target(operation: &mut Operation, target: Target) -> Result<&mut TargetState, Refusal> {
+    let refusal = Refusal::NoTarget { operation: operation.id, target };
+    let found = operation.targets.iter_mut().find(|(known, _)| *known == target);
+    found.map(|(_, state)| state).ok_or(refusal)
+}
+
+fn undone(operation: &mut Operation, around: &mut Around<'_>) -> Outcome {
+    if operation.state != OperationState::Undoing {
+        return Err(wrong_state(operation, "nobody cancelled it"));
+    }
+    if operation.targets.iter().any(|(_, state)| *state == TargetState::Done) {
+        return Err(wrong_state(operation, "some targets have it: it can only be given up"));
+    }
+    let changes = moves::unfreeze(operation, around)?;
+    operation.state = OperationState::Cancelled;
+    moves::release(operation, around.shards);
+    Ok(Effect::new(Done::Changed, changes, format!("{} is undone", operation.id)))
+}
+
+fn given_up(operation: &mut Operation, reason: &str) -> Outcome {
+    if moving(operation).is_some_and(|one| one.step.is_before_flip()) {
+        return Err(wrong_state(operation, "a move that was not flipped is cancelled, not given up"));
+    }
+    operation.state = OperationState::GivenUp;
+    operation.trouble = Some(sentence(reason));
+    let what = format!("{} given up: {}", operation.id, sentence(reason));
+    Ok(Effect::new(Done::Changed, Vec::new(), what))
+}
+
+/// The move that an operation is.
+fn moving(operation: &Operation) -> Option<&ShardMove> {
+    match &operation.kind {
+        OperationKind::MoveShard(one) => Some(one),
+        _ => None,
+    }
+}
+
+fn waiting(targets: impl Iterator<Item = Target>) -> Vec<(Target, TargetState)> {
+    targets.map(|target| (target, TargetState::Waiting)).collect()
+}
+
+fn busy(operation: Option<&Operation>, what: Thing, name: &str) -> Result<(), Refusal> {
+    operation
+        .map_or(Ok(()), |operation| Err(Refusal::Busy { what, name: name.into(), operation: operation.id }))
+}
+
+fn check_statement(statement: &Secret, tables: &[Box<str>]) -> Result<(), Refusal> {
+    let refused = |reason: String| {
+        Err(Refusal::BadName { what: Thing::Statement, name: "…".into(), reason: reason.into() })
+    };
+    if statement.reveal().trim().is_empty() {
+        return refused("it is empty".to_owned());
+    }
+    if statement.reveal().len() > MAX_STATEMENT {
+        return refused(format!("it has more than {MAX_STATEMENT} bytes"));
+    }
+    if tables.len() > MAX_STATEMENT_TABLES {
+        return refused(format!("it names more than {MAX_STATEMENT_TABLES} tables"));
+    }
+    tables.iter().try_for_each(|table| check_identifier(Thing::Table, table))
+}
+
+fn described(kind: &OperationKind, servers: &Servers) -> String {
+    match kind {
+        OperationKind::Ddl { keyspace, shown, .. } => format!("in keyspace {keyspace}: {shown}"),
+        OperationKind::Users { shown } => format!("on every server: {shown}"),
+        OperationKind::MoveShard(one) => format!(
+            "{} of keyspace {} moves from server {} to server {}",
+            one.shard,
+            one.keyspace,
+            servers.name(one.from),
+            servers.name(one.to)
+        ),
+    }
+}

@@ -1,0 +1,29 @@
+//! What no list of commands can break: one promise a file, each with where it is promised.
+
+mod changes;
+mod epochs;
+mod flips;
+mod ids;
+mod numbers;
+mod retried;
+mod round_trip;
+mod secrets;
+mod slots;
+
+use podway_topology_api::ClientId;
+
+use crate::random::{Step, start};
+use crate::script::Script;
+
+/// Tells a fresh cluster the list, and looks at it after each command.
+fn play(steps: &[Step], mut look: impl FnMut(&Script, &podway_topology::state::Applied)) {
+    let mut script = start();
+    for (number, step) in steps.iter().enumerate() {
+        script.at += step.pause_ms;
+        let sequence = number as u64 + 1;
+        for _ in 0..=u8::from(step.is_repeated) {
+            let applied = script.propose(ClientId(77), sequence, step.command.clone());
+            look(&script, &applied);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The state machine, told by lists of commands: what it answers, what watchers are told, and what no list of commands can break. Nothing here
+//! needs a server, a socket or a clock.
+//!
+//! Reading order: [`script`] → the areas → [`random`] → [`invariants`].
+
+mod accounts;
+mod delta;
+mod invariants;
+mod keyspaces;
+mod log;
+mod moves;
+mod operations;
+mod proxies;
+mod random;
+mod retries;
+mod script;
+mod sequences;
+mod servers;
+mod settings;
+mod tables;

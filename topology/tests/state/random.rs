@@ -1,0 +1,244 @@
+//! Commands at random, over few names, so that they meet: many are refused, and many are not. Proptest prints the list that broke something, as
+//! short as it finds it, and its seed.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use podway_model::{FreezeId, Revision, ShardId, TableKind};
+use podway_topology_api::{
+    AccountCommand, Beat, Command, Incarnation, KeyspaceCommand, MoveStep, NewOperation, NewShard,
+    OperationCommand, OperationId, ProxyCommand, Report, Secret, SequenceStep, ServerCommand, SettingCommand,
+    ShardCommand, Target, Term,
+};
+
+use crate::script::{
+    Script, account, account_name, add_server, admin, alter, column, create_with, declare, drop_keyspace,
+    facts, forget, orders, register, sequence, sharded, spread, table,
+};
+
+/// The most commands of one list.
+const LONGEST: usize = 120;
+
+/// A cluster that was told a list of commands, a step at a time.
+pub fn lists() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..LONGEST)
+}
+
+/// A command, how long after the last it comes, and whether it is proposed twice.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub command: Command,
+    pub pause_ms: u64,
+    pub is_repeated: bool,
+}
+
+/// A cluster with something in it, so that commands find what they are about.
+pub fn start() -> Script {
+    let mut script = Script::with_shop();
+    script.register("p");
+    script.ok(Command::Account(AccountCommand::Create(account("ann"))));
+    script
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pause = prop_oneof![4 => 0_u64..50, 1 => 500_u64..3_000, 1 => 9_000_u64..40_000];
+    (command(), pause, any::<bool>()).prop_map(|(command, pause_ms, is_repeated)| Step {
+        command,
+        pause_ms,
+        is_repeated,
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        3 => keyspace(),
+        2 => shard(),
+        2 => server(),
+        4 => tables(),
+        1 => accounts(),
+        1 => settings(),
+        4 => proxy(),
+        4 => (1_u32..5, 0_u64..60, 0..4).prop_map(|(number, value, kind)| sequences(number, value, kind)),
+        8 => operation(),
+    ]
+}
+
+fn server_name() -> impl Strategy<Value = Box<str>> {
+    prop::sample::select(vec!["a", "b", "c", "d", "e"]).prop_map(Into::into)
+}
+
+fn keyspace_name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["shop", "other", "third"])
+}
+
+fn new_shards() -> impl Strategy<Value = Vec<NewShard>> {
+    let schema = prop::option::of(prop::sample::select(vec!["s1", "s2", "shop"]));
+    let shard = (server_name(), schema).prop_map(|(server, schema)| NewShard {
+        server,
+        schema: schema.map(Into::into),
+        ranges: Vec::new(),
+    });
+    vec(shard, 1..4)
+}
+
+fn keyspace() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (keyspace_name(), new_shards(), 0_u16..3)
+            .prop_map(|(name, shards, home)| create_with(name, shards, home)),
+        (keyspace_name(), new_shards()).prop_map(|(name, shards)| spread(name, shards)),
+        (keyspace_name(), any::<bool>()).prop_map(|(name, with_tables)| drop_keyspace(name, with_tables)),
+        keyspace_name()
+            .prop_map(|name| Command::Keyspace(KeyspaceCommand::MakeDefault { name: name.into() })),
+    ]
+}
+
+fn shard() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        (1_u32..6).prop_map(|number| Command::Shard(ShardCommand::Freeze { shard: ShardId(number) })),
+        (1_u64..6).prop_map(|number| Command::Shard(ShardCommand::Unfreeze { freeze: FreezeId(number) })),
+        (server_name(), prop::sample::select(vec!["shop", "s1", "s2"])).prop_map(|(server, schema)| {
+            Command::Shard(ShardCommand::ForgetRetired { server, schema: schema.into() })
+        }),
+    ]
+}
+
+fn server() -> impl Strategy<Value = Command> {
+    (server_name(), 1_u16..9, 1_u16..9, 0..5).prop_map(|(name, number, other, kind)| {
+        Command::Server(match kind {
+            0 => return add_server(&name, number),
+            1 => ServerCommand::Remove { name },
+            2 => ServerCommand::Update { name, facts: facts(number) },
+            3 => ServerCommand::Promote {
+                name,
+                from_uuid: format!("uuid-{other}").into(),
+                facts: facts(number),
+            },
+            _ => ServerCommand::SetAdmin { name, admin: admin() },
+        })
+    })
+}
+
+fn tables() -> impl Strategy<Value = Command> {
+    let name = prop::sample::select(vec!["orders", "countries", "notes"]);
+    (keyspace_name(), name, 0..6).prop_map(|(keyspace, name, kind)| match kind {
+        0 => declare(keyspace, orders()),
+        1 => declare(keyspace, table(name, TableKind::Reference, &["code"])),
+        2 => declare(keyspace, table(name, TableKind::Home, &[])),
+        3 => declare(keyspace, table(name, sharded(&[0]), &["id"])),
+        4 => forget(keyspace, name),
+        _ => {
+            let mut columns = orders().columns;
+            columns.push(column("further"));
+            alter(keyspace, name, columns)
+        }
+    })
+}
+
+fn accounts() -> impl Strategy<Value = Command> {
+    (prop::sample::select(vec!["ann", "bob"]), any::<bool>(), 0..3).prop_map(|(user, locked, kind)| {
+        let account = podway_model::Account { locked, ..account(user) };
+        Command::Account(match kind {
+            0 => AccountCommand::Adopt(account),
+            1 => AccountCommand::Alter(account),
+            _ => AccountCommand::Drop(account_name(user)),
+        })
+    })
+}
+
+fn settings() -> impl Strategy<Value = Command> {
+    let name = prop::sample::select(vec!["proxy.lease", "freeze.hold", "nothing"]);
+    let value = prop::sample::select(vec!["3s", "20s", "forever"]);
+    (name, value, any::<bool>()).prop_map(|(name, value, is_set)| {
+        Command::Setting(match is_set {
+            true => SettingCommand::Set { name: name.into(), value: value.into() },
+            false => SettingCommand::Reset { name: name.into() },
+        })
+    })
+}
+
+fn proxy() -> impl Strategy<Value = Command> {
+    let beat = (1_u32..5, 0_u64..200, vec((1_u64..6).prop_map(FreezeId), 0..4)).prop_map(
+        |(number, revision, drained)| Beat {
+            incarnation: Incarnation(number),
+            applied: Revision(revision),
+            settled: Revision(revision),
+            clock: revision,
+            drained,
+        },
+    );
+    prop_oneof![
+        1 => Just(()).prop_map(|()| register("p")),
+        4 => vec(beat, 0..5).prop_map(|beats| Command::Proxy(ProxyCommand::Beats(beats))),
+        1 => (1_u32..5, any::<bool>()).prop_map(|(number, leaves)| {
+            let incarnation = Incarnation(number);
+            Command::Proxy(match leaves {
+                true => ProxyCommand::Deregister { incarnation },
+                false => ProxyCommand::ShutOut { incarnation },
+            })
+        }),
+    ]
+}
+
+fn sequences(number: u32, value: u64, kind: u8) -> Command {
+    let incarnation = Incarnation(number);
+    sequence(match kind {
+        0 => SequenceStep::Reserve { incarnation, count: value },
+        1 => SequenceStep::Advance { to: value },
+        2 => SequenceStep::Claim { incarnation, value },
+        _ => SequenceStep::Restart { next: value },
+    })
+}
+
+fn operation() -> impl Strategy<Value = Command> {
+    let id = (1_u64..5).prop_map(OperationId);
+    let term = (1_u64..3).prop_map(Term);
+    let command = prop_oneof![
+        2 => begin().prop_map(OperationCommand::Begin),
+        2 => (id.clone(), term.clone()).prop_map(|(id, term)| OperationCommand::Take { id, term }),
+        8 => (id.clone(), term, report())
+            .prop_map(|(id, term, report)| OperationCommand::Report { id, term, report }),
+        1 => id.prop_map(|id| OperationCommand::Cancel { id }),
+    ];
+    command.prop_map(Command::Operation)
+}
+
+fn begin() -> impl Strategy<Value = NewOperation> {
+    prop_oneof![
+        3 => (1_u32..6, server_name()).prop_map(|(shard, to)| NewOperation::MoveShard {
+            shard: ShardId(shard),
+            to,
+            schema: None,
+        }),
+        1 => any::<bool>().prop_map(|home_only| NewOperation::Ddl {
+            keyspace: "shop".into(),
+            tables: vec!["orders".into()],
+            shown: "ALTER TABLE".into(),
+            statement: Secret::new("ALTER TABLE orders COMMENT 'swordfish'"),
+            home_only,
+        }),
+        1 => Just(NewOperation::Users {
+            shown: "SET PASSWORD".into(),
+            statement: Secret::new("SET PASSWORD FOR ann = 'swordfish'"),
+        }),
+    ]
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let target = prop_oneof![
+        (1_u32..4).prop_map(|number| Target::Shard(ShardId(number))),
+        (1_u32..4).prop_map(|number| Target::Server(podway_model::ServerId(number))),
+    ];
+    // The early steps more often, or few moves would come to their flip.
+    let step = prop_oneof![
+        prop::sample::select(MoveStep::ALL.to_vec()),
+        prop::sample::select(vec![MoveStep::Prepare, MoveStep::Freeze, MoveStep::ShutOut]),
+    ];
+    prop_oneof![
+        8 => step.clone().prop_map(Report::StepDone),
+        2 => target.clone().prop_map(Report::TargetDone),
+        1 => target.prop_map(|target| Report::TargetFailed { target, reason: "no".into() }),
+        1 => step.prop_map(|step| Report::StepFailed { step, reason: "no".into() }),
+        1 => Just(Report::Undone),
+        1 => Just(Report::GivenUp { reason: "no".into() }),
+    ]
+}
