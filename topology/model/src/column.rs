@@ -13,23 +13,30 @@ pub struct Column {
     /// Its type.
     pub column_type: ColumnType,
     /// Its collation, for character types, as `information_schema.columns.collation_name` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collation: Option<Box<str>>,
     /// Whether it takes NULL.
+    #[serde(default, skip_serializing_if = "is_no")]
     pub nullable: bool,
     /// Whether it is `AUTO_INCREMENT`: 0 and NULL then mean "the next number".
+    #[serde(default, skip_serializing_if = "is_no")]
     pub auto_increment: bool,
     /// Whether its value is generated from other columns.
+    #[serde(default, skip_serializing_if = "is_no")]
     pub generated: bool,
     /// What an INSERT that does not name it stores.
+    #[serde(default, skip_serializing_if = "ColumnDefault::is_none")]
     pub default: ColumnDefault,
     /// Whether it was declared INVISIBLE: an INSERT without a column list does not count it.
+    #[serde(default, skip_serializing_if = "is_no")]
     pub invisible: bool,
 }
 
 /// What an INSERT stores in a column that it does not name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnDefault {
     /// There is none: an error in strict mode, the type's zero otherwise.
+    #[default]
     None,
     /// NULL.
     Null,
@@ -94,4 +101,15 @@ pub enum ColumnType {
     Json,
     /// Anything else, by MySQL's name for it.
     Other(Box<str>),
+}
+
+impl ColumnDefault {
+    fn is_none(&self) -> bool {
+        *self == ColumnDefault::None
+    }
+}
+
+/// What is usual is not stored: there are many columns.
+fn is_no(value: &bool) -> bool {
+    !value
 }

@@ -58,7 +58,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => accounts(),
         1 => settings(),
         4 => proxy(),
-        4 => (1_u32..5, 0_u64..60, 0..4).prop_map(|(number, value, kind)| sequences(number, value, kind)),
+        4 => (1_u32..5, 0_u64..60, 0_u8..4).prop_map(|(number, value, kind)| sequences(number, value, kind)),
         8 => operation(),
     ]
 }
