@@ -1,5 +1,7 @@
 //! A map after changes: what it shares with the one before, what it refuses, and how changes are stored.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 use std::sync::Arc;
 
 use podway_model::{

@@ -97,7 +97,7 @@ fn a_keyspace_without_spread_rows_is_spread() {
     let view = script.view();
     let ranges: Vec<String> =
         view.keyspaces[0].shards.iter().map(|shard| shard.ranges[0].to_string()).collect();
-    assert_eq!(ranges, ["-5554", "5554-aaa8", "aaa8-"]);
+    assert_eq!(ranges, ["-5558", "5558-aaac", "aaac-"]);
     assert_eq!(view.keyspaces[0].home, ShardId(1), "home stays");
     assert!(script.map().keyspace_spelled("shop").unwrap().tables.contains_key("notes"), "tables stay");
 }

@@ -3,6 +3,8 @@
 //!
 //! Reading order: [`script`] → the areas → [`random`] → [`invariants`].
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod accounts;
 mod delta;
 mod invariants;

@@ -96,11 +96,8 @@ fn steps_are_reported_in_their_order_only() {
     for at_step in MoveStep::ALL {
         let script = at(at_step);
         for reported in MoveStep::ALL.into_iter().filter(|reported| *reported != at_step) {
-            let mut script = Script { state: script.state.clone(), ..at(MoveStep::Prepare) };
-            (script.index, script.at) = (1_000, 1_000_000);
-            let refusal =
-                script.propose(podway_topology_api::ClientId(9), 1, done(reported)).answer.unwrap_err();
-            assert_eq!(refusal.to_string(), format!("operation 1 is at {at_step}, not at {reported}"));
+            let refusal = script.clone().refusal(done(reported));
+            assert_eq!(refusal, format!("operation 1 is at {at_step}, not at {reported}"));
         }
     }
 }

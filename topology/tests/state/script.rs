@@ -18,6 +18,7 @@ pub const ADMIN_PASSWORD: &str = "hunter2-of-the-administrator";
 pub const SECRET: &[u8] = b"secret-of-the-cluster-32-bytes!!";
 
 /// A cluster and the log that it is told.
+#[derive(Clone)]
 pub struct Script {
     pub state: State,
     /// The log's next index.

@@ -9,7 +9,7 @@ use super::play;
 use crate::random::{lists, start};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(super::lists_tried(48))]
     #[test]
     fn a_watcher_has_the_states_map(steps in lists(), resumes in 0_usize..100) {
         let mut seen: Arc<Map> = start().state.map().clone();

@@ -10,7 +10,7 @@ use super::play;
 use crate::random::lists;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(super::lists_tried(128))]
     #[test]
     fn epochs_revisions_and_time_only_rise(steps in lists()) {
         let mut owners: BTreeMap<ShardId, (Epoch, String)> = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::play;
 use crate::random::lists;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(super::lists_tried(48))]
     #[test]
     fn a_moves_freeze_lasts_from_its_freeze_to_its_flip(steps in lists()) {
         play(&steps, |script, _| {

@@ -9,7 +9,7 @@ use super::play;
 use crate::random::lists;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(super::lists_tried(48))]
     #[test]
     fn numbers_are_never_used_again(steps in lists()) {
         let mut given: BTreeSet<(&str, u64)> = BTreeSet::new();

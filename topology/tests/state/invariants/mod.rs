@@ -11,9 +11,18 @@ mod secrets;
 mod slots;
 
 use podway_topology_api::ClientId;
+use proptest::prelude::ProptestConfig;
 
 use crate::random::{Step, start};
 use crate::script::Script;
+
+/// How many lists are tried: this many, or as many as `PROPTEST_CASES` says.
+fn lists_tried(usual: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(usual),
+    }
+}
 
 /// Tells a fresh cluster the list, and looks at it after each command.
 fn play(steps: &[Step], mut look: impl FnMut(&Script, &podway_topology::state::Applied)) {

@@ -16,7 +16,7 @@ fn essence(script: &crate::script::Script) -> serde_json::Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(super::lists_tried(24))]
     #[test]
     fn a_retry_is_answered_the_same_and_changes_nothing(steps in lists()) {
         let mut script = start();

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::random::{lists, start};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(super::lists_tried(64))]
     #[test]
     fn a_stored_state_goes_on_the_same(steps in lists(), at in 0_usize..100) {
         let script = start();

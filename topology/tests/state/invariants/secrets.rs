@@ -20,7 +20,7 @@ fn leaks(text: &str) -> Option<&'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(super::lists_tried(48))]
     #[test]
     fn secrets_are_never_seen(steps in lists()) {
         play(&steps, |script, applied| {

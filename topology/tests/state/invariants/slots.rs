@@ -10,7 +10,7 @@ use super::play;
 use crate::random::lists;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(super::lists_tried(48))]
     #[test]
     fn every_slot_has_one_owner(steps in lists()) {
         play(&steps, |script, applied| {
