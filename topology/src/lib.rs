@@ -1,6 +1,26 @@
-//! The topology: what it remembers and how that changes, and where shards are placed. Nothing here is on the data path.
+//! The topology: the one consistent home of the map, kept by one to seven nodes that agree by Raft, and where shards are placed. Nothing here is on
+//! the data path.
+//!
+//! Reading order: [`placement`](propose) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
+//! can be asked → `serve`, its ports → `founding` → [`node`](TopologyNode).
 
+mod config;
+mod feed;
+mod founding;
+mod keeper;
+mod node;
 mod placement;
+mod raft;
+mod serve;
 pub mod state;
 
+pub use config::{
+    ClientListener, ClientListenerTls, ConfigError, InitialMember, MAX_NODES, NodeConfig, PeerListener,
+    PeerTls, Start, Storage, Tuning,
+};
+pub use founding::FoundingError;
+pub use keeper::LocalStore;
+pub use node::{StartError, TopologyNode};
 pub use placement::{PlacementError, propose};
+pub use raft::disk::DiskError;
+pub use serve::PortError;

@@ -139,6 +139,11 @@ impl State {
         self.secret.as_ref()
     }
 
+    /// Whether a lease could end by itself, so that time has to be put into the log.
+    pub fn has_leases(&self) -> bool {
+        self.proxies.has_leases()
+    }
+
     /// As whom Podway administers a server.
     pub fn admin(&self, server: ServerId) -> Option<&AdminAccount> {
         self.servers.admin(server)

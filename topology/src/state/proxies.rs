@@ -47,6 +47,11 @@ struct Proxy {
 }
 
 impl Proxies {
+    /// Whether a lease could end by itself.
+    pub(super) fn has_leases(&self) -> bool {
+        self.known.values().any(|proxy| matches!(proxy.lease, Lease::Until(_)))
+    }
+
     /// A proxy gets a number and a lease.
     pub(super) fn register(&mut self, info: &ProxyInfo, lease_ms: u64, now: &Now<'_>) -> Outcome {
         check_label(Thing::Proxy, &info.name)?;

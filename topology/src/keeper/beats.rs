@@ -1,0 +1,96 @@
+//! Proxies' heartbeats: the leader gathers them and puts all of one tick into one log entry, which renews leases and ends others. A proxy is
+//! answered when that entry is applied, so what it is told of its lease is so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use podway_topology_api::{
+    BEAT_GAP_MS, Beat, BeatAnswer, ClientId, Command, Done, Proposal, ProxyCommand, StoreError,
+};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Keeper;
+use super::leader::away;
+use crate::state::State;
+
+/// Heartbeats that wait for the next tick; more proxies than this cannot be served.
+const MOST_PENDING: usize = 16_384;
+
+/// Without a heartbeat, an entry is made so often as long as there are leases that could end: well within the gap that counts as an outage.
+const AT_LEAST_EVERY: Duration = Duration::from_millis(BEAT_GAP_MS / 2);
+
+/// Heartbeats that wait for the next tick.
+#[derive(Default)]
+pub struct Pending(Mutex<Vec<(Beat, oneshot::Sender<BeatAnswer>)>>);
+
+impl Keeper {
+    /// Takes a heartbeat as the leader and answers it when its lease is renewed.
+    pub(super) async fn beat_here(&self, beat: Beat) -> Result<BeatAnswer, StoreError> {
+        if !self.is_leader() {
+            return Err(away("this node does not lead"));
+        }
+        let (sender, answer) = oneshot::channel();
+        {
+            let mut pending = self.pending.0.lock();
+            if pending.len() >= MOST_PENDING {
+                return Err(away("too many heartbeats at once"));
+            }
+            pending.push((beat, sender));
+        }
+        answer.await.map_err(|_| away("the heartbeat did not come into the log"))
+    }
+
+    /// Puts the heartbeats into the log, tick by tick, until the node stops.
+    pub async fn keep_leases(self: Arc<Keeper>) {
+        let mut ticks = interval(self.tuning.lease_tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopping = self.stopping();
+        let mut last = Instant::now();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopping.wait_for(|stops| *stops) => return,
+            }
+            let beats = std::mem::take(&mut *self.pending.0.lock());
+            if !self.is_leader() {
+                // Dropped: whoever waits hears so and asks the new leader.
+                continue;
+            }
+            let is_due = last.elapsed() >= AT_LEAST_EVERY && self.machine.look(State::has_leases);
+            if !beats.is_empty() || is_due {
+                last = Instant::now();
+                self.take_beats(beats).await;
+            }
+        }
+    }
+
+    async fn take_beats(&self, waiting: Vec<(Beat, oneshot::Sender<BeatAnswer>)>) {
+        let beats = waiting.iter().map(|(beat, _)| beat.clone()).collect();
+        let command = Command::Proxy(ProxyCommand::Beats(beats));
+        let proposal = Proposal { client: ClientId(0), sequence: 0, who: "the topology".into(), command };
+        let refused = match self.propose_here(proposal).await {
+            Ok(Ok(Done::Beats { refused, expired })) => {
+                for incarnation in &expired {
+                    tracing::warn!(%incarnation, "a proxy's lease ended");
+                }
+                refused
+            }
+            Ok(other) => {
+                tracing::error!(?other, "heartbeats were answered with something else");
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "heartbeats did not come into the log");
+                return;
+            }
+        };
+        let (at, revision) = self.machine.look(|state| (state.time(), state.map().revision));
+        for (beat, sender) in waiting {
+            let has_lease = !refused.contains(&beat.incarnation);
+            // A caller that has left does not want its answer.
+            let _left = sender.send(BeatAnswer { has_lease, at, revision });
+        }
+    }
+}

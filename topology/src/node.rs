@@ -1,0 +1,285 @@
+//! A topology node as a whole: started from a configuration, stopped in order. What it does is [`keeper`](crate::keeper)'s business.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use openraft::{Config, SnapshotPolicy};
+use podway_topology_api::contract::peer_server::PeerServer;
+use podway_topology_api::contract::topology_server::TopologyServer;
+use podway_topology_api::{ClusterId, Member, NodeId, StoreError, TopologyStore};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
+
+use crate::config::{ClientListener, ConfigError, NodeConfig, Start, Storage, Tuning};
+use crate::feed::Feed;
+use crate::founding::{FoundingError, found, settle};
+use crate::keeper::{Keeper, LocalStore, Parts};
+use crate::raft::disk::{Disk, DiskError, Owner};
+use crate::raft::log::RaftLog;
+use crate::raft::machine::{Machine, MachineHandle};
+use crate::raft::network::Network;
+use crate::raft::peers::{MAX_MESSAGE, Myself, Peers};
+use crate::raft::types::Raft;
+use crate::serve::{Access, ClientPort, PeerPort, PortError, Served, client_tls, listen, peer_tls, serve};
+
+const CLIENT_PORT: &str = "the client port";
+const PEER_PORT: &str = "the peer port";
+
+/// Entries that one message to another node carries at most.
+const ENTRIES_A_MESSAGE: u64 = 128;
+/// A piece of a snapshot on its way to another node: small enough that heartbeats get past it.
+const SNAPSHOT_PIECE: u64 = 1 << 20;
+/// A piece of a snapshot arrives, and the last one is installed, within this.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(10);
+/// How often a node that waits to be ready looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What it was told cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Its ports.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The new cluster.
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    /// Raft.
+    #[error("Raft does not start: {0}")]
+    Raft(String),
+}
+
+/// A running node. Dropping it without [`stop`](TopologyNode::stop) leaves its tasks running.
+pub struct TopologyNode {
+    keeper: Arc<Keeper>,
+    disk: Disk,
+    clients: Served,
+    peers: Option<(Served, String)>,
+    /// Why no cluster was made, if it was not.
+    failure: Arc<OnceLock<String>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for TopologyNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TopologyNode").field("id", &self.id()).field("clients", &self.clients).finish()
+    }
+}
+
+/// A port before it is served.
+struct Bound {
+    listener: TcpListener,
+    /// What others are told.
+    told: String,
+}
+
+impl TopologyNode {
+    /// Starts a node. It listens when this returns; that its cluster has a leader, [`wait_until_ready`](TopologyNode::wait_until_ready) says.
+    pub async fn start(config: NodeConfig) -> Result<TopologyNode, StartError> {
+        config.check()?;
+        let client_port = bind(CLIENT_PORT, config.clients.listen, config.clients.advertise.clone()).await?;
+        let peer_port = match &config.peers {
+            Some(peers) => Some(bind(PEER_PORT, peers.listen, peers.advertise.clone()).await?),
+            None => None,
+        };
+        let disk = match &config.storage {
+            Storage::Directory(directory) => Disk::in_directory(directory)?,
+            Storage::Memory => Disk::in_memory()?,
+        };
+        match TopologyNode::with_disk(config, client_port, peer_port, disk.clone()).await {
+            Ok(node) => Ok(node),
+            Err(error) => {
+                disk.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn with_disk(
+        config: NodeConfig,
+        client_port: Bound,
+        peer_port: Option<Bound>,
+        disk: Disk,
+    ) -> Result<TopologyNode, StartError> {
+        let owner = disk.owner(config.id).await?;
+        let peer_tls = config.peers.as_ref().and_then(|peers| peers.tls.as_ref()).map(peer_tls);
+        let (peer_server_tls, peer_client_tls) = peer_tls.unzip();
+        let myself = Arc::new(myself(owner));
+        let peers = Arc::new(Peers::new(myself.clone(), peer_client_tls));
+        let feed = Arc::new(Feed::new(config.tuning.events_kept));
+        let failed = |error: &dyn std::fmt::Display| StartError::Raft(error.to_string());
+        let machine = Machine::open(disk.clone(), feed).await.map_err(|error| failed(&error))?;
+        let raft_config = raft_config(&config.tuning)?;
+        let (log, handle) = (RaftLog::new(disk.clone()), MachineHandle(machine.clone()));
+        let raft =
+            Raft::new(config.id, Arc::new(raft_config), Network::new(peers.clone()), log, handle).await;
+        let raft = raft.map_err(|error| failed(&error))?;
+        let client_address = client_port.told;
+        let parts = Parts {
+            raft,
+            machine,
+            peers,
+            myself,
+            client_address: client_address.clone(),
+            tuning: config.tuning,
+        };
+        let keeper = Arc::new(Keeper::new(parts));
+
+        let peers = match peer_port {
+            Some(Bound { listener, told }) => {
+                let port = PeerServer::new(PeerPort::new(keeper.clone(), disk.clone()))
+                    .max_decoding_message_size(MAX_MESSAGE)
+                    .max_encoding_message_size(MAX_MESSAGE);
+                Some((serve(PEER_PORT, listener, peer_server_tls, Routes::new(port))?, told))
+            }
+            None => None,
+        };
+        let own_peer = peers.as_ref().map(|(_, told)| told.clone()).unwrap_or_default();
+        let own = Member { peer: own_peer, client: client_address, store: owner.store };
+        let clients = serve_clients(&keeper, client_port.listener, &config.clients)?;
+        let failure = Arc::default();
+        let mut node = TopologyNode { keeper, disk, clients, peers, failure, tasks: Vec::new() };
+        node.begin(own, config.start).await?;
+        Ok(node)
+    }
+
+    async fn begin(&mut self, own: Member, start: Start) -> Result<(), StartError> {
+        let (keeper, disk) = (self.keeper.clone(), self.disk.clone());
+        if start == Start::Alone {
+            found(&keeper, &disk, &own, &start).await?;
+        } else {
+            let (own, failure, keeper) = (own.clone(), self.failure.clone(), keeper.clone());
+            self.tasks.push(tokio::spawn(async move {
+                if let Err(error) = found(&keeper, &disk, &own, &start).await {
+                    tracing::error!(%error, "no cluster was made");
+                    failure.get_or_init(|| error.to_string());
+                }
+            }));
+        }
+        self.tasks.push(tokio::spawn(keeper.clone().keep_leases()));
+        self.tasks.push(tokio::spawn(settle(keeper, own)));
+        Ok(())
+    }
+
+    /// Its number.
+    pub fn id(&self) -> NodeId {
+        self.keeper.myself.node
+    }
+
+    /// Its cluster, once it has one.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.keeper.myself.cluster.get().copied()
+    }
+
+    /// Where clients reach it: `host:port`.
+    pub fn client_address(&self) -> &str {
+        &self.keeper.client_address
+    }
+
+    /// Where other nodes reach it: `host:port`; `None` if they cannot.
+    pub fn peer_address(&self) -> Option<&str> {
+        self.peers.as_ref().map(|(_, told)| told.as_str())
+    }
+
+    /// Whether it leads its cluster, as far as it knows.
+    pub fn is_leader(&self) -> bool {
+        self.keeper.is_leader()
+    }
+
+    /// The topology, for whoever runs in the same process.
+    pub fn store(&self) -> LocalStore {
+        LocalStore(self.keeper.clone())
+    }
+
+    /// Waits until the cluster has a leader and its secret, and this node has everything that was answered before. Fails after `within`, or when no
+    /// cluster can be made.
+    pub async fn wait_until_ready(&self, within: Duration) -> Result<(), StoreError> {
+        let start = Instant::now();
+        loop {
+            let last = match self.store().read(true).await {
+                Ok(view) if view.is_founded => return Ok(()),
+                Ok(_) => "the cluster has no secret yet".to_owned(),
+                Err(StoreError::Away { last, .. }) => last,
+                Err(error) => return Err(error),
+            };
+            let waited = start.elapsed();
+            if let Some(failure) = self.failure.get() {
+                return Err(StoreError::Away { waited, last: failure.clone() });
+            }
+            if waited >= within {
+                return Err(StoreError::Away { waited, last });
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Stops: watches end, ports close, and the store is free for another start when this returns. Nothing that was answered is lost.
+    pub async fn stop(self) {
+        self.keeper.begin_stop();
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.clients.close().await;
+        if let Some((peers, _)) = self.peers {
+            peers.close().await;
+        }
+        if let Err(error) = self.keeper.raft.shutdown().await {
+            tracing::warn!(%error, "Raft did not end in order");
+        }
+        self.disk.close().await;
+    }
+}
+
+fn myself(owner: Owner) -> Myself {
+    let cluster = OnceLock::new();
+    if let Some(id) = owner.cluster {
+        cluster.get_or_init(|| id);
+    }
+    Myself { node: owner.node, store: owner.store, cluster }
+}
+
+async fn bind(port: &'static str, address: SocketAddr, told: Option<String>) -> Result<Bound, PortError> {
+    let (listener, bound) = listen(port, address).await?;
+    let told = told.unwrap_or_else(|| bound.to_string());
+    Ok(Bound { listener, told })
+}
+
+fn serve_clients(
+    keeper: &Arc<Keeper>,
+    listener: TcpListener,
+    config: &ClientListener,
+) -> Result<Served, PortError> {
+    let takes_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    let access = Access::new(&config.tokens, takes_certificates);
+    let tls = config.tls.as_ref().map(|tls| client_tls(tls, !config.tokens.is_empty()));
+    let port = TopologyServer::new(ClientPort::new(keeper.clone())).max_encoding_message_size(usize::MAX);
+    serve(CLIENT_PORT, listener, tls, Routes::new(InterceptedService::new(port, access)))
+}
+
+fn raft_config(tuning: &Tuning) -> Result<Config, StartError> {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        cluster_name: "podway".to_owned(),
+        heartbeat_interval: ms(tuning.heartbeat),
+        election_timeout_min: ms(tuning.election_min),
+        election_timeout_max: ms(tuning.election_max),
+        install_snapshot_timeout: ms(SNAPSHOT_WITHIN),
+        max_payload_entries: ENTRIES_A_MESSAGE,
+        snapshot_max_chunk_size: SNAPSHOT_PIECE,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(tuning.snapshot_every),
+        max_in_snapshot_log_to_keep: tuning.entries_kept,
+        // A node that is further behind than what is kept gets a snapshot; until then, entries.
+        replication_lag_threshold: tuning.snapshot_every + tuning.entries_kept,
+        ..Config::default()
+    };
+    config.validate().map_err(|error| StartError::Raft(error.to_string()))
+}
