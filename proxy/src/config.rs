@@ -62,6 +62,10 @@ pub struct ClientLimits {
     pub read_deadline: Duration,
     /// How long one statement may run.
     pub statement_deadline: Duration,
+    /// How long a statement waits while its shard changes its owner.
+    pub move_deadline: Duration,
+    /// Statements that may wait so; more are told to try again at once.
+    pub max_held: usize,
     /// Bytes of the largest command (`max_allowed_packet`).
     pub max_packet: usize,
     /// Prepared statements of one session.
@@ -116,6 +120,8 @@ impl Default for ClientLimits {
             write_deadline: Duration::from_secs(60),
             read_deadline: Duration::from_secs(30),
             statement_deadline: Duration::from_secs(3_600),
+            move_deadline: Duration::from_secs(10),
+            max_held: 10_000,
             max_packet: 64 << 20,
             max_statements: 16_382,
             max_long_data: 64 << 20,

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use podway_model::{FreezeId, Map, Name, Shard, ShardIndex};
 use podway_router::RouterError;
 use podway_wire as wire;
 
@@ -57,6 +58,8 @@ codes! {
     PRIVILEGE_NEEDED = 1227, b"42000";
     /// ER_NOT_SUPPORTED_YET
     NOT_SUPPORTED = 1235, b"42000";
+    /// ER_LOCK_DEADLOCK: the transaction was rolled back and may be tried again
+    TRY_AGAIN = 1213, b"40001";
     /// ER_UNKNOWN_STMT_HANDLER
     UNKNOWN_STATEMENT = 1243, b"HY000";
     /// ER_NOT_SUPPORTED_AUTH_MODE
@@ -125,6 +128,9 @@ pub enum ProxyError {
     /// The client is gone, or broke the protocol so that nothing can be said to it any more.
     #[error("the client's connection ended: {0}")]
     ClientGone(io::Error),
+    /// The statement had no effect where the map sent it: under a newer map it may be tried again.
+    #[error("{}", .0.reason())]
+    ShardMoved(Box<Moved>),
     /// A backend connection failed before it could have run anything: another may be tried.
     #[error("{server}: {reason}")]
     BackendUnusable {
@@ -143,6 +149,55 @@ pub enum ProxyError {
     },
 }
 
+/// A shard that does not take statements where the map has it.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// Its keyspace.
+    pub keyspace: Name,
+    /// The shard as the map has it.
+    pub shard: Shard,
+    /// How that showed.
+    pub why: Why,
+}
+
+/// How a shard showed that it does not take statements where the map has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The map says so itself: a change of owner is under way.
+    Frozen(FreezeId),
+    /// Its server refused the statement with this error.
+    Refused(wire::ErrPacket),
+}
+
+impl Moved {
+    /// Whether this map gives reason to try again: the shard is elsewhere, its freeze has ended, or the freeze to be waited for is known now.
+    pub fn is_over(&self, map: &Map) -> bool {
+        let Some(keyspace) = map.keyspace(&self.keyspace) else { return true };
+        let Some(position) = keyspace.shards.iter().position(|shard| *shard == self.shard) else {
+            return true;
+        };
+        let freeze = keyspace.freeze(ShardIndex(position as u16));
+        match self.why {
+            Why::Frozen(held_by) => freeze != Some(held_by),
+            Why::Refused(_) => freeze.is_some(),
+        }
+    }
+
+    fn reason(&self) -> String {
+        let Moved { keyspace, shard, .. } = self;
+        match &self.why {
+            Why::Frozen(_) => format!(
+                "{} of keyspace {keyspace} is changing its owner, which took longer than client.move_deadline; try restarting transaction",
+                shard.id
+            ),
+            Why::Refused(error) => format!(
+                "The server of {} of keyspace {keyspace} refused the statement ({}), as if the shard had moved; try restarting transaction",
+                shard.id, error.code
+            ),
+        }
+    }
+}
+
 impl ProxyError {
     /// What the client reads, unless it is the client that is gone.
     pub fn for_client(&self) -> Option<wire::ErrPacket> {
@@ -150,6 +205,7 @@ impl ProxyError {
             ProxyError::Client(error) => (error.code, error.message.clone().into_owned()),
             ProxyError::Server(error) => return Some(error.clone()),
             ProxyError::ClientGone(_) => return None,
+            ProxyError::ShardMoved(moved) => (ErrorCode::TRY_AGAIN, moved.reason()),
             ProxyError::BackendUnusable { server, reason } => {
                 (ErrorCode::BACKEND_LOST, format!("Podway could not use MySQL server {server}: {reason}"))
             }
@@ -167,4 +223,60 @@ impl ProxyError {
 /// An error packet with this text.
 pub fn error_packet(code: ErrorCode, message: &str) -> wire::ErrPacket {
     wire::ErrPacket::new(code.number, code.state, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use podway_model::{Epoch, Keyspace, NameRule, Server, ServerId, ShardId};
+
+    use super::*;
+
+    fn shard(server: u32, epoch: u64) -> Shard {
+        let schema = NameRule::CaseSensitive.name("shop");
+        Shard { id: ShardId(7), server: ServerId(server), schema, epoch: Epoch(epoch) }
+    }
+
+    fn map(shard: Option<Shard>, freeze: Option<FreezeId>) -> Map {
+        let mut map = Map::empty(NameRule::CaseSensitive);
+        for id in 0..3 {
+            let (host, port, uuid, version) = ("h".into(), 1, "u".into(), "8.4.0".into());
+            map.put_server(Server { id: ServerId(id), host, port, uuid, version });
+        }
+        if let Some(shard) = shard {
+            let name = NameRule::CaseSensitive.name("shop");
+            let mut keyspace = Keyspace::evenly(name, vec![shard]).unwrap();
+            keyspace.set_freeze(ShardIndex(0), freeze);
+            map.put_keyspace(keyspace).unwrap();
+        }
+        map
+    }
+
+    #[test]
+    fn a_statement_is_tried_again_when_the_map_gives_a_reason() {
+        let frozen = Why::Frozen(FreezeId(1));
+        let refused = Why::Refused(error_packet(ErrorCode::UNKNOWN, "read only"));
+        let cases = [
+            ("still frozen", &frozen, Some(shard(1, 1)), Some(1), false),
+            ("frozen anew for another reason", &frozen, Some(shard(1, 1)), Some(2), true),
+            ("the freeze was cancelled", &frozen, Some(shard(1, 1)), None, true),
+            ("frozen, and moved", &frozen, Some(shard(2, 2)), None, true),
+            ("refused, nothing known of why", &refused, Some(shard(1, 1)), None, false),
+            (
+                "refused, and frozen: the freeze is to be waited for",
+                &refused,
+                Some(shard(1, 1)),
+                Some(1),
+                true,
+            ),
+            ("refused, and moved", &refused, Some(shard(2, 2)), None, true),
+            ("refused, and with another primary", &refused, Some(shard(1, 2)), None, true),
+            ("the keyspace is gone", &frozen, None, None, true),
+            ("the keyspace is gone", &refused, None, None, true),
+        ];
+        for (name, why, now, freeze, expected) in cases {
+            let keyspace = NameRule::CaseSensitive.name("shop");
+            let moved = Moved { keyspace, shard: shard(1, 1), why: why.clone() };
+            assert_eq!(moved.is_over(&map(now, freeze.map(FreezeId))), expected, "{name}");
+        }
+    }
 }

@@ -25,6 +25,10 @@ pub struct Metrics {
     pub surprises: AtomicU64,
     /// Statements that were cancelled because their client had left.
     pub cancelled: AtomicU64,
+    /// Statements that waited for their shard while it changed its owner.
+    pub held: AtomicU64,
+    /// Statements that a shard refused as no longer its own, and that were tried again.
+    pub rerouted: AtomicU64,
     latency: Box<[AtomicU64]>,
 }
 
@@ -45,6 +49,10 @@ pub struct MetricsSnapshot {
     pub surprises: u64,
     /// Statements that were cancelled because their client had left.
     pub cancelled: u64,
+    /// Statements that waited for their shard while it changed its owner.
+    pub held: u64,
+    /// Statements that a shard refused as no longer its own, and that were tried again.
+    pub rerouted: u64,
     /// Statements that found their plan.
     pub plan_hits: u64,
     /// Statements that had to be planned.
@@ -66,6 +74,8 @@ impl Default for Metrics {
             connects: zero(),
             surprises: zero(),
             cancelled: zero(),
+            held: zero(),
+            rerouted: zero(),
             latency: (0..STEPS * DOUBLINGS).map(|_| zero()).collect(),
         }
     }
@@ -92,6 +102,8 @@ impl Metrics {
             connects: read(&self.connects),
             surprises: read(&self.surprises),
             cancelled: read(&self.cancelled),
+            held: read(&self.held),
+            rerouted: read(&self.rerouted),
             plan_hits: 0,
             plan_misses: 0,
         }

@@ -204,6 +204,16 @@ impl Pod {
         self.proxy.as_ref().unwrap_or_else(|| panic!("this pod has no proxy"))
     }
 
+    /// Another proxy before the same servers, which follows a map of its own.
+    pub async fn another_proxy(
+        &self,
+        watch: MapWatch,
+        configure: fn(&mut ProxyConfig),
+    ) -> anyhow::Result<RunningProxy> {
+        let secret = self.secret.clone();
+        harness().spawn(async move { start_proxy(secret, watch, configure).await }).await?
+    }
+
     /// Options of a client of the proxy's, as [`APP`]; override what a test wants otherwise.
     pub fn client_options(&self) -> OptsBuilder {
         OptsBuilder::default()

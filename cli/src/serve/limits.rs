@@ -29,6 +29,8 @@ struct Client {
     write_deadline: Option<Span>,
     read_deadline: Option<Span>,
     statement_deadline: Option<Span>,
+    move_deadline: Option<Span>,
+    max_held: Option<usize>,
     max_packet: Option<Size>,
     max_statements: Option<usize>,
     max_long_data: Option<Size>,
@@ -86,6 +88,8 @@ impl Client {
         set(&mut limits.write_deadline, self.write_deadline);
         set(&mut limits.read_deadline, self.read_deadline);
         set(&mut limits.statement_deadline, self.statement_deadline);
+        set(&mut limits.move_deadline, self.move_deadline);
+        set(&mut limits.max_held, self.max_held);
         set(&mut limits.max_packet, self.max_packet);
         set(&mut limits.max_statements, self.max_statements);
         set(&mut limits.max_long_data, self.max_long_data);

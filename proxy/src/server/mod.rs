@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use podway_model::{FreezeId, Revision};
 use podway_topology_api::MapWatch;
 use podway_wire::RsaKey;
 use tokio::net::TcpListener;
@@ -86,6 +87,21 @@ impl Proxy {
     /// The latencies until now.
     pub fn latency(&self) -> LatencySnapshot {
         self.shared.metrics.latency()
+    }
+
+    /// The revision of the map that new statements take.
+    pub fn applied(&self) -> Revision {
+        self.shared.map.revision()
+    }
+
+    /// No statement and no transaction that began under an older map than this is running.
+    pub fn settled(&self) -> Revision {
+        self.shared.settled()
+    }
+
+    /// The freezes for which nothing is running that may touch the shard under a map from before: all that still last.
+    pub fn drained(&self) -> Vec<FreezeId> {
+        self.shared.drained()
     }
 
     /// Each server's address with its connections: open, and idle of these.

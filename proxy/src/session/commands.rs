@@ -69,6 +69,7 @@ impl Session {
             Ok(flow) => flow,
             Err(error) => self.failed(error).await,
         };
+        self.leave();
         self.ended = Instant::now();
         self.shared.metrics.statement(self.ended.duration_since(self.started), failed);
         flow

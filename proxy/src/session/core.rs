@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use podway_model::{Account, Keyspace, Map, Name, ServerId};
+use podway_model::{Account, Keyspace, Map, Name, ServerId, Shard, ShardIndex};
 use podway_router::{Normalised, Plan};
 use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
 use rustc_hash::FxHashMap;
@@ -34,6 +34,8 @@ pub struct Session {
     pub(super) held: Vec<Box<BackendConnection>>,
     /// Where the next answer goes.
     pub(super) place: Place,
+    /// The map that the running statement, or the open transaction, began under.
+    pub(super) under: Option<Arc<Map>>,
     /// How many bytes of the client's buffer are the command at work.
     pub(super) command_bytes: usize,
     pub(super) normal: Normalised,
@@ -99,6 +101,8 @@ pub(super) struct Spot {
     pub schema: Arc<str>,
     /// The keyspace whose shard it is, if the schema is one's.
     pub keyspace: Option<Arc<Keyspace>>,
+    /// The shard's place in it.
+    pub index: ShardIndex,
     /// Whether the schema has another name than the keyspace.
     pub renamed: bool,
 }
@@ -113,9 +117,20 @@ pub(super) struct Work {
 }
 
 impl Spot {
-    pub(super) fn new(pool: Arc<ServerPool>, schema: Arc<str>, keyspace: Option<Arc<Keyspace>>) -> Spot {
+    pub(super) fn new(
+        pool: Arc<ServerPool>,
+        schema: Arc<str>,
+        keyspace: Option<Arc<Keyspace>>,
+        index: ShardIndex,
+    ) -> Spot {
         let renamed = keyspace.as_ref().is_some_and(|keyspace| *schema != *keyspace.name.as_str());
-        Spot { pool, schema, keyspace, renamed }
+        Spot { pool, schema, keyspace, index, renamed }
+    }
+
+    /// The shard, if it is one.
+    pub(super) fn shard(&self) -> Option<(&Keyspace, &Shard)> {
+        let keyspace = self.keyspace.as_ref()?;
+        Some((keyspace, keyspace.shard(self.index)?))
     }
 
     /// The name that changes between shard and client, if one does.

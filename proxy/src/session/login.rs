@@ -293,6 +293,7 @@ impl Session {
             state,
             held: Vec::new(),
             place: Place::default(),
+            under: None,
             command_bytes: 0,
             normal: Normalised::new(),
             payload: Vec::new(),

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
 use super::literals::{is_binary, sql_literal};
+use super::moving::Tries;
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::Request;
@@ -241,7 +242,17 @@ impl Session {
         let mut statement = self.statements.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
         self.handle.working("Execute", &statement.text, self.started);
         self.place.binary = true;
-        let result = self.execute_in(&mut statement, body).await;
+        let mut tries = Tries::default();
+        let result = loop {
+            match self.execute_in(&mut statement, body).await {
+                Err(ProxyError::ShardMoved(moved)) => {
+                    if let Err(error) = Box::pin(self.wait_for_move(*moved, &mut tries)).await {
+                        break Err(error);
+                    }
+                }
+                result => break result,
+            }
+        };
         statement.long_data.clear();
         statement.long_data_bytes = 0;
         self.statements.insert(id, statement);
@@ -257,7 +268,7 @@ impl Session {
             .into());
         }
         self.close_cursor(statement).await?;
-        let map = self.shared.map.load();
+        let map = self.enter();
         if statement.schema_version != map.schema_version {
             statement.normal.set_version(map.lowest_version());
             statement.plan = self.plan(&map, &statement.text, &statement.normal, statement.database.as_ref());
@@ -318,12 +329,20 @@ impl Session {
         let plan = &planned.plan;
         self.commit_before(plan, map, route).await?;
         let spot = self.spot(map, plan, route)?;
-        let mut connection = self.acquire(plan, &spot).await?;
+        self.check_moving(&spot).await?;
+        let fresh = self.is_free_of(spot.pool.id());
+        let before = self.before();
+        let mut connection = match self.acquire(plan, &spot).await {
+            Err(error) if fresh => return Err(self.refused_early(error, &spot)),
+            acquired => acquired?,
+        };
         let untyped = self.on_shard(&planned, &spot, statement);
         let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
         let on_shard = untyped.bound_to(&types, wants_cursor.then_some(execute.statement_id));
         connection.hand_over(untyped.key, on_shard.key, &on_shard.text);
-        if let Err(error) = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await {
+        let prepared = self.prepare_on(&mut connection, &spot, &on_shard, &statement.settings).await;
+        let (mut connection, prepared) = self.judge(connection, before.clone(), &spot, prepared).await?;
+        if let Err(error) = prepared {
             self.settle(connection);
             return Err(self.in_logical_names(error, &spot));
         }
@@ -358,6 +377,7 @@ impl Session {
             connection.hold_cursor();
         }
         let server = spot.pool.id();
+        let (connection, answer) = self.judge(connection, before, &spot, answer).await?;
         self.finish(connection, plan, answer).await?;
         Ok((opened.then_some(Cursor { server, backend_id }), types))
     }

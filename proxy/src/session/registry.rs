@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use podway_model::AccountName;
+use podway_model::{AccountName, Revision, ServerId};
 use tokio::task::AbortHandle;
 
 use crate::backend::ServerThread;
@@ -20,6 +20,9 @@ const INFO_BYTES: usize = 1 << 10;
 const IDLE: u8 = 0;
 const BUSY: u8 = 1;
 const CLOSING: u8 = 2;
+
+/// No map: nothing is under way.
+const NOTHING: u64 = u64::MAX;
 
 /// All sessions by their number.
 #[derive(Default)]
@@ -32,6 +35,8 @@ pub struct SessionHandle {
     /// From where it came: `host:port`.
     pub peer: String,
     phase: AtomicU8,
+    /// The revision of the map that its statement or transaction began under; [`NOTHING`] while there is none.
+    under: AtomicU64,
     abort: OnceLock<AbortHandle>,
     info: Mutex<Info>,
 }
@@ -45,6 +50,8 @@ struct Info {
     text: Vec<u8>,
     in_transaction: bool,
     running: Option<Arc<ServerThread>>,
+    /// The thread that its open transaction is on.
+    holds: Option<Arc<ServerThread>>,
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
     condemned: bool,
 }
@@ -110,9 +117,17 @@ impl SessionHandle {
             text: Vec::new(),
             in_transaction: false,
             running: None,
+            holds: None,
             condemned: false,
         };
-        SessionHandle { id, peer, phase: AtomicU8::new(BUSY), abort: OnceLock::new(), info: Mutex::new(info) }
+        SessionHandle {
+            id,
+            peer,
+            phase: AtomicU8::new(BUSY),
+            under: AtomicU64::new(NOTHING),
+            abort: OnceLock::new(),
+            info: Mutex::new(info),
+        }
     }
 
     /// Says which task the session is.
@@ -173,6 +188,35 @@ impl SessionHandle {
         let mut info = self.info.lock();
         info.condemned = info.running.is_some();
         info.running.clone()
+    }
+
+    /// A statement is about to run under this map. In one order with [`crate::topology_watch::CurrentMap::revision`].
+    pub fn runs_under(&self, revision: Revision) {
+        self.under.store(revision.0, Ordering::SeqCst);
+    }
+
+    /// Neither a statement nor a transaction is under way.
+    pub fn runs_under_nothing(&self) {
+        if self.under.swap(NOTHING, Ordering::AcqRel) != NOTHING {
+            self.info.lock().holds = None;
+        }
+    }
+
+    /// The revision of the map that its statement or transaction began under.
+    pub fn under(&self) -> Option<Revision> {
+        let revision = self.under.load(Ordering::SeqCst);
+        (revision != NOTHING).then_some(Revision(revision))
+    }
+
+    /// Its transaction is open on this thread.
+    pub fn holds(&self, thread: &Arc<ServerThread>) {
+        self.info.lock().holds = Some(thread.clone());
+    }
+
+    /// The server that its statement or transaction is on, as soon as that is known.
+    pub fn server(&self) -> Option<ServerId> {
+        let info = self.info.lock();
+        info.running.as_ref().or(info.holds.as_ref()).map(|thread| thread.endpoint.id())
     }
 
     /// Its account.

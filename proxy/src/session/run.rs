@@ -38,13 +38,16 @@ impl Session {
         loop {
             let map = newer.as_ref().unwrap_or(&planned.map);
             let spot = self.spot(map, &planned.plan, route)?;
+            self.check_moving(&spot).await?;
             let fresh = self.is_free_of(spot.pool.id());
+            let before = self.before();
             let mut connection = match self.acquire(&planned.plan, &spot).await {
                 Err(ProxyError::BackendUnusable { .. })
                     if fresh && self.takes_newer(&mut newer, &planned.map) =>
                 {
                     continue;
                 }
+                Err(error) if fresh => return Err(self.refused_early(error, &spot)),
                 acquired => acquired?,
             };
             let rewritten = self.rewritten(planned, &spot);
@@ -60,8 +63,12 @@ impl Session {
                     attempts -= 1;
                     self.takes_newer(&mut newer, &planned.map);
                     drop(connection);
+                    self.restore(before);
                 }
-                answer => return self.finish(connection, &planned.plan, answer).await.map(|_| ()),
+                answer => {
+                    let (connection, answer) = self.judge(connection, before, &spot, answer).await?;
+                    return self.finish(connection, &planned.plan, answer).await.map(|_| ());
+                }
             }
         }
     }
@@ -137,8 +144,8 @@ impl Session {
         // A current database that is no keyspace (mysql, information_schema …) is the server's own.
         let foreign = self.state.database.as_ref().filter(|_| known.is_none());
         Ok(match foreign {
-            Some(database) => Spot::new(pool, database.shared_text(), None),
-            None => Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone())),
+            Some(database) => Spot::new(pool, database.shared_text(), None, index),
+            None => Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone()), index),
         })
     }
 
@@ -154,7 +161,7 @@ impl Session {
         there.map_or(keyspace.home, |position| podway_model::ShardIndex(position as u16))
     }
 
-    fn is_free_of(&self, server: ServerId) -> bool {
+    pub(super) fn is_free_of(&self, server: ServerId) -> bool {
         self.state.transaction.server() != Some(server)
             && !self.held.iter().any(|held| held.endpoint().id() == server)
     }
@@ -375,6 +382,9 @@ impl Session {
         }
         let transaction = std::mem::take(&mut self.state.transaction);
         self.state.transaction = transaction.after_answer(server, connection.in_transaction());
+        if connection.in_transaction() {
+            self.handle.holds(connection.thread());
+        }
         if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);
         } else {

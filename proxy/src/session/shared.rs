@@ -1,11 +1,13 @@
 //! What all sessions of a proxy share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use podway_model::{AccountName, Map, ServerId};
+use parking_lot::Mutex;
+use podway_model::{AccountName, FreezeId, Map, Revision, ServerId};
 use podway_router::PlanCache;
 use podway_wire::{RsaKey, Verifier};
 
@@ -36,6 +38,10 @@ pub struct Shared {
     pub verifiers: DashMap<AccountName, (Box<[u8]>, Verifier)>,
     /// For passwords that are sent without TLS.
     pub rsa: Arc<RsaKey>,
+    /// Statements that wait for a shard that changes its owner.
+    pub held: AtomicUsize,
+    /// The freezes of the newest map with the revision under which each was first heard of.
+    pub freezes: Mutex<BTreeMap<FreezeId, Revision>>,
     /// When the proxy started.
     pub started: Instant,
     next_id: AtomicU32,
@@ -44,7 +50,7 @@ pub struct Shared {
 impl Shared {
     /// Puts the parts together.
     pub fn new(config: ProxyConfig, map: CurrentMap, metrics: Arc<Metrics>, rsa: Arc<RsaKey>) -> Shared {
-        Shared {
+        let shared = Shared {
             pools: Pools::new(config.backend.clone(), config.secret.clone(), metrics.clone()),
             plans: PlanCache::new(config.plan_cache_bytes),
             config,
@@ -54,16 +60,29 @@ impl Shared {
             defaults: DashMap::new(),
             verifiers: DashMap::new(),
             rsa,
+            held: AtomicUsize::new(0),
+            freezes: Mutex::default(),
             started: Instant::now(),
             next_id: AtomicU32::new(1),
-        }
+        };
+        shared.note_freezes(&shared.map.load());
+        shared
     }
 
     /// Brings what is kept besides the map in line with a newer one.
     pub fn reconcile(&self, map: &Map) {
         self.pools.reconcile(map);
+        self.note_freezes(map);
         self.defaults.retain(|id, _| map.server(*id).is_some());
         self.verifiers.retain(|name, _| map.accounts.iter().any(|account| account.name == *name));
+    }
+
+    fn note_freezes(&self, map: &Map) {
+        let mut known = self.freezes.lock();
+        let all = map.keyspaces().flat_map(|keyspace| keyspace.freezes());
+        let noted = all.map(|(_, freeze)| (freeze, known.get(&freeze).copied().unwrap_or(map.revision)));
+        let noted = noted.collect();
+        *known = noted;
     }
 
     /// A number for a session that no open session has.

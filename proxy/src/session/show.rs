@@ -142,7 +142,7 @@ impl Session {
         };
         let (server, shard) = map.place(&home, home.home).ok_or_else(unknown)?;
         let schema = schema.map_or_else(|| shard.schema.shared_text(), Arc::from);
-        let spot = Spot::new(self.shared.pools.get(server), schema, keyspace);
+        let spot = Spot::new(self.shared.pools.get(server), schema, keyspace, home.home);
         let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         let allowed = connection.synchronise(&spot.schema, &self.state.settings, None).await;

@@ -7,6 +7,7 @@ use podway_router::{Normalised, Plan, PlanContext, Route, Statement, Target, spl
 use podway_wire::{CapabilityFlags, ResponseKind};
 
 use super::core::{Flow, Planned, Session, Work};
+use super::moving::Tries;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
 impl Session {
@@ -44,7 +45,17 @@ impl Session {
     /// Plans and runs one statement. `is_command`: its text is the whole command, whose bytes can be passed on as they came.
     async fn statement(&mut self, sql: &[u8], is_command: bool) -> Result<Flow, ProxyError> {
         let mut normal = std::mem::take(&mut self.normal);
-        let result = self.statement_in(sql, &mut normal, is_command).await;
+        let mut tries = Tries::default();
+        let result = loop {
+            match self.statement_in(sql, &mut normal, is_command).await {
+                Err(ProxyError::ShardMoved(moved)) => {
+                    if let Err(error) = Box::pin(self.wait_for_move(*moved, &mut tries)).await {
+                        break Err(error);
+                    }
+                }
+                result => break result,
+            }
+        };
         self.normal = normal;
         result
     }
@@ -55,7 +66,7 @@ impl Session {
         normal: &mut Normalised,
         is_command: bool,
     ) -> Result<Flow, ProxyError> {
-        let map = self.shared.map.load();
+        let map = self.enter();
         normal.set_version(map.lowest_version());
         normal
             .run(sql, self.state.lexical.sql_mode, self.state.lexical.charset)

@@ -119,6 +119,17 @@ impl Session {
         Ok(())
     }
 
+    /// Rolls back what is open, for the client to begin again.
+    pub(super) async fn roll_back_quietly(&mut self) -> Result<(), ProxyError> {
+        let open = self.take_transaction();
+        self.state.transaction = Transaction::None;
+        if let Some(mut connection) = open {
+            connection.execute(b"ROLLBACK AND NO CHAIN NO RELEASE").await?;
+            self.settle(connection);
+        }
+        Ok(())
+    }
+
     /// SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT.
     pub(super) async fn savepoint(&mut self, planned: &Planned<'_>, name: &Name) -> Result<(), ProxyError> {
         if let Some(mut connection) = self.take_transaction() {

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod map_changes;
+mod moves;
 mod names;
 mod routing;
 mod sessions;

@@ -1,6 +1,7 @@
 //! The watch seam: one publisher, any number of watchers, revisions that only rise.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use podway_model::{Map, Revision};
 use tokio::sync::watch;
@@ -8,16 +9,23 @@ use tokio::sync::watch;
 /// Makes a connected pair that starts with `map`.
 pub fn map_channel(map: Map) -> (MapPublisher, MapWatch) {
     let (sender, receiver) = watch::channel(Arc::new(map));
-    (MapPublisher(sender), MapWatch(receiver))
+    let live = Arc::new(AtomicBool::new(true));
+    (MapPublisher { sender, live: live.clone() }, MapWatch { receiver, live })
 }
 
 /// The side that owns the map.
 #[derive(Debug)]
-pub struct MapPublisher(watch::Sender<Arc<Map>>);
+pub struct MapPublisher {
+    sender: watch::Sender<Arc<Map>>,
+    live: Arc<AtomicBool>,
+}
 
 /// The side that follows it.
 #[derive(Clone, Debug)]
-pub struct MapWatch(watch::Receiver<Arc<Map>>);
+pub struct MapWatch {
+    receiver: watch::Receiver<Arc<Map>>,
+    live: Arc<AtomicBool>,
+}
 
 /// Why a map was not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +43,19 @@ pub enum PublishError {
 impl MapPublisher {
     /// The map that watchers have now.
     pub fn current(&self) -> Arc<Map> {
-        self.0.borrow().clone()
+        self.sender.borrow().clone()
+    }
+
+    /// Says whether changes are heard of as they happen: false while the map's source is out of reach. True at first.
+    pub fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Release);
     }
 
     /// Hands `map` to every watcher; refused unless its revision is higher than the one they have.
     pub fn publish(&self, map: Map) -> Result<(), PublishError> {
         let offered = map.revision;
         let mut refused = None;
-        self.0.send_if_modified(|current| {
+        self.sender.send_if_modified(|current| {
             if offered <= current.revision {
                 refused = Some(PublishError::Stale { offered, current: current.revision });
                 return false;
@@ -57,13 +70,18 @@ impl MapPublisher {
 impl MapWatch {
     /// The newest map.
     pub fn current(&self) -> Arc<Map> {
-        self.0.borrow().clone()
+        self.receiver.borrow().clone()
+    }
+
+    /// Whether a change would have been heard of. If not, the newest map may be older than the cluster.
+    pub fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire) && self.receiver.has_changed().is_ok()
     }
 
     /// Waits for a newer map than the one last seen here and returns it; `None` when the publisher is gone. Safe to cancel.
     pub async fn changed(&mut self) -> Option<Arc<Map>> {
-        self.0.changed().await.ok()?;
-        Some(self.0.borrow_and_update().clone())
+        self.receiver.changed().await.ok()?;
+        Some(self.receiver.borrow_and_update().clone())
     }
 }
 
@@ -88,7 +106,12 @@ mod tests {
             let refused = PublishError::Stale { offered: Revision(stale), current: Revision(5) };
             assert_eq!(publisher.publish(map(stale)), Err(refused));
         }
+        assert!(watch.is_live());
+        publisher.set_live(false);
+        assert!(!watch.is_live());
+        publisher.set_live(true);
         drop(publisher);
+        assert!(!watch.is_live(), "nobody would tell of a change");
         assert!(watch.changed().await.is_none());
         assert_eq!(watch.current().revision, Revision(5), "the last map outlives its publisher");
     }

@@ -155,6 +155,11 @@ impl Keyspace {
         self.frozen.get(&index).copied()
     }
 
+    /// All freezes.
+    pub fn freezes(&self) -> impl Iterator<Item = (ShardIndex, FreezeId)> {
+        self.frozen.iter().map(|(index, freeze)| (*index, *freeze))
+    }
+
     /// Freezes a shard, or lets its statements through again.
     pub fn set_freeze(&mut self, index: ShardIndex, freeze: Option<FreezeId>) {
         match freeze {

@@ -1,0 +1,263 @@
+//! A shard that changes its owner, as a session sees it: new statements wait while the map says that it is frozen, statements that its
+//! server refuses as no longer its own are tried again under a newer map, and a transaction never enters a shard that came to its place
+//! after the transaction began.
+//!
+//! Trying again is safe because a fenced schema refuses a statement before it has any effect. Whether a refusal means a move is decided
+//! here; when it is over is [`crate::error::Moved`]'s to say; who moves shards, and how, is the topology's.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use podway_model::{FreezeId, Keyspace, Map, Revision};
+use podway_wire::ErrPacket;
+use tokio::time::timeout_at;
+
+use super::core::{Session, Spot};
+use super::shared::Shared;
+use crate::backend::BackendConnection;
+use crate::error::{ClientError, ErrorCode, Moved, ProxyError, Why};
+use crate::txn::{Characteristics, Transaction};
+
+/// How often one statement is tried again because its shard refused it.
+const REFUSALS: usize = 4;
+/// How long a proxy that hears of changes as they happen waits for one that explains a refusal. A move is announced before its shard is
+/// fenced, so there is seldom one to come: the schema is READ ONLY because its owner wants it so.
+const GRACE: Duration = Duration::from_secs(1);
+/// ER_SCHEMA_READ_ONLY: the fence.
+const READ_ONLY_SCHEMA: u16 = 3989;
+/// What a retired schema, revoked privileges and killed threads look like: ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR,
+/// ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_NO_SUCH_TABLE, ER_QUERY_INTERRUPTED. They have other causes too.
+const SUSPICIOUS: [u16; 6] = [1044, 1049, 1142, 1143, 1146, 1317];
+
+/// How often a statement was tried.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    refusals: usize,
+}
+
+/// A session's transaction as it was before a statement: what it is again if the statement has to be tried elsewhere.
+#[derive(Clone)]
+pub(super) struct Before {
+    transaction: Transaction,
+    characteristics: Option<Characteristics>,
+}
+
+impl Session {
+    /// The newest map, for one statement. The registry knows what the session runs under before it relies on it, so that whoever waits for
+    /// the statements of an older map to end cannot miss this one.
+    pub(super) fn enter(&mut self) -> Arc<Map> {
+        loop {
+            let map = self.shared.map.load();
+            if self.state.transaction.server().is_none() {
+                self.handle.runs_under(map.revision);
+            }
+            if self.shared.map.revision() == map.revision {
+                if self.state.transaction.server().is_none() {
+                    self.under = Some(map.clone());
+                }
+                return map;
+            }
+        }
+    }
+
+    /// The command has ended: without a transaction nothing is under way any more.
+    pub(super) fn leave(&mut self) {
+        if self.state.transaction.server().is_none() {
+            self.under = None;
+            self.handle.runs_under_nothing();
+        }
+    }
+
+    /// What a statement's end may have to undo.
+    pub(super) fn before(&self) -> Before {
+        let state = &self.state;
+        Before { transaction: state.transaction.clone(), characteristics: state.characteristics.clone() }
+    }
+
+    /// The statement has not been: its transaction is to be begun again, where it goes next.
+    pub(super) fn restore(&mut self, before: Before) {
+        self.state.transaction = before.transaction;
+        self.state.characteristics = before.characteristics;
+    }
+
+    /// Lets a statement for this spot pass, unless its shard is frozen, or came there after the transaction began.
+    pub(super) async fn check_moving(&mut self, spot: &Spot) -> Result<(), ProxyError> {
+        let Some(moved) = spot.moved_by_freeze() else {
+            return if self.follows_a_move(spot) { Err(self.restart().await?) } else { Ok(()) };
+        };
+        // What runs already is what the freeze waits for.
+        if self.state.transaction.server() == Some(spot.pool.id()) {
+            return Ok(());
+        }
+        Err(ProxyError::ShardMoved(Box::new(moved)))
+    }
+
+    /// Whether the open transaction began when this spot's shard was elsewhere: what it would see there is not of its own time.
+    fn follows_a_move(&self, spot: &Spot) -> bool {
+        let (Some(_), Some(under)) = (self.state.transaction.server(), &self.under) else { return false };
+        let Some((keyspace, shard)) = spot.shard() else { return false };
+        under.keyspace(&keyspace.name).is_some_and(|then| !then.shards.contains(shard))
+    }
+
+    /// Rolls the transaction back; the error tells its client to begin again.
+    async fn restart(&mut self) -> Result<ProxyError, ProxyError> {
+        self.roll_back_quietly().await?;
+        let message = "A shard of this transaction has changed its owner; try restarting transaction";
+        Ok(ClientError::new(ErrorCode::TRY_AGAIN, message).into())
+    }
+
+    /// The error for a refusal before the statement was sent.
+    pub(super) fn refused_early(&self, error: ProxyError, spot: &Spot) -> ProxyError {
+        match error {
+            ProxyError::Server(refused) if self.shows_move(&refused, spot) => spot.moved_by(refused),
+            error => error,
+        }
+    }
+
+    /// Gives back what is to be done about an answer: itself, or, where it shows that the shard has moved, the error by which the
+    /// statement is tried again. In the second case the connection is dealt with.
+    pub(super) async fn judge<T>(
+        &mut self,
+        connection: Box<BackendConnection>,
+        before: Before,
+        spot: &Spot,
+        answer: Result<T, ProxyError>,
+    ) -> Result<(Box<BackendConnection>, Result<T, ProxyError>), ProxyError> {
+        let refused = match answer {
+            Err(ProxyError::Server(refused)) if self.shows_move(&refused, spot) => refused,
+            answer => return Ok((connection, answer)),
+        };
+        if before.transaction.server() == Some(spot.pool.id()) {
+            self.settle(connection);
+            return Err(self.restart().await?);
+        }
+        if connection.is_pinned() {
+            // What holds the session to this server cannot follow the shard.
+            return Ok((connection, Err(ProxyError::Server(refused))));
+        }
+        // Closing it rolls back what the statement has begun; only a plain one is known to have begun nothing.
+        if self.state.autocommit && !before.transaction.is_open() {
+            self.settle(connection);
+        } else {
+            drop(connection);
+        }
+        self.restore(before);
+        Err(spot.moved_by(refused))
+    }
+
+    fn shows_move(&self, refused: &ErrPacket, spot: &Spot) -> bool {
+        let Some((keyspace, shard)) = spot.shard() else { return false };
+        if SUSPICIOUS.contains(&refused.code) {
+            let newest = self.shared.map.load();
+            return newest.keyspace(&keyspace.name).is_some_and(|now| {
+                !now.shards.contains(shard) && now.shards.iter().any(|s| s.id == shard.id)
+            });
+        }
+        refused.code == READ_ONLY_SCHEMA
+    }
+
+    /// Waits until the map gives reason to try a statement again; the error that its client gets where it does not.
+    pub(super) async fn wait_for_move(&mut self, moved: Moved, tries: &mut Tries) -> Result<(), ProxyError> {
+        self.leave();
+        let limits = &self.shared.config.client;
+        let _held = Held::new(&self.shared)?;
+        let mut patience = limits.move_deadline;
+        match moved.why {
+            Why::Frozen(_) => self.shared.metrics.held.fetch_add(1, Ordering::Relaxed),
+            Why::Refused(_) => {
+                tries.refusals += 1;
+                if tries.refusals > REFUSALS {
+                    return Err(ProxyError::ShardMoved(Box::new(moved)));
+                }
+                if self.shared.map.is_live() {
+                    patience = patience.min(GRACE);
+                }
+                self.shared.metrics.rerouted.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        let give_up = (self.started + limits.move_deadline).min(Instant::now() + patience);
+        let newer = timeout_at(give_up.into(), self.shared.map.wait_until(|map| moved.is_over(map)));
+        let in_time = tokio::select! {
+            biased;
+            newer = newer => newer.is_ok(),
+            error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+        };
+        match moved.why {
+            _ if in_time => Ok(()),
+            Why::Refused(refused) if self.shared.map.is_live() => Err(ProxyError::Server(refused)),
+            _ => Err(ProxyError::ShardMoved(Box::new(moved))),
+        }
+    }
+}
+
+/// One of the statements that wait for a move; counts itself out.
+struct Held(Arc<Shared>);
+
+impl Held {
+    fn new(shared: &Arc<Shared>) -> Result<Held, ProxyError> {
+        let limit = shared.config.client.max_held;
+        let before = shared.held.fetch_add(1, Ordering::Relaxed);
+        let held = Held(shared.clone());
+        if before >= limit {
+            let message = format!(
+                "client.max_held ({limit}) statements wait already while shards change their owner; try restarting transaction"
+            );
+            return Err(ClientError::new(ErrorCode::TRY_AGAIN, message).into());
+        }
+        Ok(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// No statement and no transaction that began under an older map than this is running.
+    pub fn settled(&self) -> Revision {
+        let newest = self.map.revision();
+        self.registry.all().iter().filter_map(|handle| handle.under()).fold(newest, Revision::min)
+    }
+
+    /// The freezes for which nothing is running that may touch their shard: all that the newest map has, less those with a statement or a
+    /// transaction from before the freeze that is on the shard's server, or whose server is not known yet.
+    pub fn drained(&self) -> Vec<FreezeId> {
+        let map = self.map.load();
+        let since = self.freezes.lock().clone();
+        let sessions = self.registry.all();
+        let is_drained = |keyspace: &Keyspace, index, freeze| {
+            let Some(&since) = since.get(&freeze) else { return false };
+            let server = keyspace.shard(index).map(|shard| shard.server);
+            !sessions.iter().any(|handle| {
+                handle.under().is_some_and(|under| under < since)
+                    && handle.server().is_none_or(|at| Some(at) == server)
+            })
+        };
+        let all = map.keyspaces().flat_map(|keyspace| {
+            keyspace.freezes().filter(|&(index, freeze)| is_drained(keyspace, index, freeze))
+        });
+        all.map(|(_, freeze)| freeze).collect()
+    }
+}
+
+impl Spot {
+    fn moved_by_freeze(&self) -> Option<Moved> {
+        let freeze = self.keyspace.as_ref()?.freeze(self.index)?;
+        self.moved(Why::Frozen(freeze))
+    }
+
+    fn moved_by(&self, refused: ErrPacket) -> ProxyError {
+        match self.moved(Why::Refused(refused.clone())) {
+            Some(moved) => ProxyError::ShardMoved(Box::new(moved)),
+            None => ProxyError::Server(refused),
+        }
+    }
+
+    fn moved(&self, why: Why) -> Option<Moved> {
+        let (keyspace, shard) = self.shard()?;
+        Some(Moved { keyspace: keyspace.name.clone(), shard: shard.clone(), why })
+    }
+}
