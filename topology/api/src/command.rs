@@ -219,6 +219,15 @@ pub enum TableCommand {
         /// All its columns, in their order.
         columns: Vec<Column>,
     },
+    /// A table that a DDL statement renamed; its numbers go on.
+    Rename {
+        /// Its keyspace.
+        keyspace: Box<str>,
+        /// Its name.
+        table: Box<str>,
+        /// Its name from now on.
+        to: Box<str>,
+    },
     /// Forgets a table that was dropped, or that is to be an undeclared one.
     Forget {
         /// Its keyspace.

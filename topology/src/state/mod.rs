@@ -227,17 +227,20 @@ impl State {
 
     fn table(&mut self, command: &TableCommand, map: &Map) -> Outcome {
         let mut effect = tables::execute(command, map)?;
-        let mut further = None;
-        for change in &effect.changes {
-            match change {
-                Change::Table { keyspace, table } => {
-                    let keyspace = find_keyspace(keyspace.as_str(), map)?;
-                    further = self.sequences.follow(keyspace, table);
-                }
-                Change::TableRemoved { keyspace, table } => self.sequences.forget(keyspace, table),
-                _ => {}
+        let further = match &effect.changes[..] {
+            [Change::Table { keyspace, table }] => {
+                self.sequences.follow(find_keyspace(keyspace.as_str(), map)?, table)
             }
-        }
+            [Change::TableRemoved { keyspace, table }] => {
+                self.sequences.forget(keyspace, table);
+                None
+            }
+            [Change::TableRemoved { keyspace, table: before }, Change::Table { table, .. }] => {
+                self.sequences.rename(keyspace, before, &table.name);
+                self.sequences.generation(find_keyspace(keyspace.as_str(), map)?, table)
+            }
+            _ => None,
+        };
         effect.changes.extend(further);
         Ok(effect)
     }

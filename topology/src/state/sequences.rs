@@ -101,6 +101,23 @@ impl Sequences {
         Some(generation_change(keyspace, table, generation))
     }
 
+    /// A table has another name; its numbers go on under a new generation, so that nobody holds blocks under the old name.
+    pub(super) fn rename(&mut self, keyspace: &Name, table: &Name, to: &Name) {
+        if let Some(tables) = self.known.get_mut(keyspace.key())
+            && let Some(mut sequence) = tables.remove(table.key())
+        {
+            self.last_generation += 1;
+            sequence.void(self.last_generation);
+            tables.insert(to.key().into(), sequence);
+        }
+    }
+
+    /// What watchers are told of a table's generation.
+    pub(super) fn generation(&self, keyspace: &Keyspace, table: &Table) -> Option<Change> {
+        let sequence = self.known.get(keyspace.name.key())?.get(table.name.key())?;
+        Some(generation_change(keyspace, table, sequence.generation))
+    }
+
     pub(super) fn view(&self, keyspace: &Name, table: &Name) -> Option<SequenceView> {
         let sequence = self.known.get(keyspace.key())?.get(table.key())?;
         Some(SequenceView {

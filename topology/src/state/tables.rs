@@ -27,6 +27,7 @@ pub(super) fn execute(command: &TableCommand, map: &Map) -> Outcome {
         TableCommand::Alter { keyspace, table, columns } => {
             alter(find_keyspace(keyspace, map)?, table, columns, map)
         }
+        TableCommand::Rename { keyspace, table, to } => rename(find_keyspace(keyspace, map)?, table, to, map),
         TableCommand::Forget { keyspace, table } => forget(find_keyspace(keyspace, map)?, table, map),
     }
 }
@@ -86,6 +87,22 @@ fn alter(keyspace: &Keyspace, name: &str, columns: &[Column], map: &Map) -> Outc
     }
     let what = format!("table {}.{} altered: {} columns", keyspace.name, table.name, table.columns.len());
     Ok(Effect::new(Done::Changed, vec![set(keyspace, table)], what))
+}
+
+fn rename(keyspace: &Keyspace, name: &str, to: &str, map: &Map) -> Outcome {
+    let known = find_table(keyspace, name, map)?;
+    check_identifier(Thing::Table, to)?;
+    let to = map.names.name(to);
+    if to.as_str() == known.name.as_str() {
+        return Ok(Effect::unchanged());
+    }
+    if to != known.name && keyspace.tables.contains_key(to.key()) {
+        return Err(Refusal::Exists { what: Thing::Table, name: to.as_str().into() });
+    }
+    let what = format!("table {}.{} renamed to {to}", keyspace.name, known.name);
+    let removed = Change::TableRemoved { keyspace: keyspace.name.clone(), table: known.name.clone() };
+    let table = Table { name: to, ..Table::clone(known) };
+    Ok(Effect::new(Done::Changed, vec![removed, set(keyspace, table)], what))
 }
 
 fn forget(keyspace: &Keyspace, name: &str, map: &Map) -> Outcome {

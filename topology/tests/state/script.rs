@@ -225,6 +225,10 @@ pub fn alter(keyspace: &str, table: &str, columns: Vec<Column>) -> Command {
     Command::Table(TableCommand::Alter { keyspace: keyspace.into(), table: table.into(), columns })
 }
 
+pub fn rename(keyspace: &str, table: &str, to: &str) -> Command {
+    Command::Table(TableCommand::Rename { keyspace: keyspace.into(), table: table.into(), to: to.into() })
+}
+
 pub fn forget(keyspace: &str, table: &str) -> Command {
     Command::Table(TableCommand::Forget { keyspace: keyspace.into(), table: table.into() })
 }

@@ -200,3 +200,24 @@ fn who_is_gone_holds_nothing() {
     script.ok(Command::Proxy(ProxyCommand::ShutOut { incarnation: Incarnation(2) }));
     assert_eq!(script.ok(claim(3, 16)), stands(21, 2, &[]));
 }
+
+#[test]
+fn a_renamed_tables_numbers_go_on() {
+    let mut script = script();
+    script.ok(reserve(1, 10));
+    let told = script.changes(crate::script::rename("shop", "orders", "purchases"));
+    assert!(
+        matches!(
+            &told[..],
+            [
+                Change::TableRemoved { .. },
+                Change::Table { .. },
+                Change::SequenceGeneration { generation: 2, .. }
+            ]
+        ),
+        "{told:?}"
+    );
+    script.ok(crate::script::rename("shop", "purchases", "orders"));
+    assert_eq!(script.ok(reserve(1, 10)), block(11, 20, 3));
+    script.ok(crate::script::rename("shop", "countries", "lands"));
+}

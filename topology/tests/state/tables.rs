@@ -2,7 +2,7 @@
 
 use podway_model::{Column, ColumnDefault, ColumnType, Sharding, Table, TableKind, Vindex};
 
-use crate::script::{Script, alter, check, column, declare, forget, orders, sharded, table, text};
+use crate::script::{Script, alter, check, column, declare, forget, orders, rename, sharded, table, text};
 
 fn with(kind: TableKind, columns: Vec<Column>) -> Table {
     Table { columns, ..table("t", kind, &[]) }
@@ -185,4 +185,24 @@ fn plans_are_told_to_end_when_tables_change_and_only_then() {
     script.ok(crate::script::add_server("d", 4));
     assert_eq!(script.map().schema_version, schema);
     assert_eq!(script.map().revision.0, script.index);
+}
+
+#[test]
+fn a_renamed_table_keeps_what_it_is() {
+    let mut script = Script::with_shop();
+    script.ok(rename("shop", "orders", "purchases"));
+    let shop = script.map().keyspace_spelled("shop").unwrap();
+    assert!(!shop.tables.contains_key("orders"));
+    assert_eq!(shop.tables["purchases"].columns, orders().columns);
+    check(
+        script,
+        vec![
+            (rename("shop", "orders", "x"), "there is no table orders"),
+            (rename("shop", "purchases", "purchases"), "unchanged"),
+            (rename("shop", "purchases", "countries"), "there is a table countries already"),
+            (rename("shop", "purchases", ""), "\"\" cannot be the name of a table: it is empty"),
+            (declare("shop", orders()), "ok"),
+            (rename("shop", "purchases", "orders"), "there is a table orders already"),
+        ],
+    );
 }

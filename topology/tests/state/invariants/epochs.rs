@@ -1,5 +1,5 @@
-//! A shard's epoch, the map's revision and schema version, and time only rise; a shard has another owner only under a higher epoch (DESIGN §7, "epoch and
-//! fence").
+//! A shard's epoch, the map's revision and schema version, and time only rise; a shard has another owner only under a higher epoch (`Epoch`: "only
+//! rises").
 
 use std::collections::BTreeMap;
 

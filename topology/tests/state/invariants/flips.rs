@@ -1,5 +1,5 @@
 //! A frozen shard stays with its owner until its freeze ends, and no operation that ended holds a freeze: whoever waits for a freeze does not wait for
-//! ever (DESIGN §7, "a freeze ends by a newer map or an explicit cancel only").
+//! ever (`ShardMove::freeze`: "from the freeze to the flip").
 
 use podway_topology_api::{MoveStep, OperationKind, OperationState};
 use proptest::prelude::*;

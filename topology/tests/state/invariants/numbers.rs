@@ -1,5 +1,5 @@
-//! No AUTO_INCREMENT number is in two blocks that are good at the same time, nor in one that was given out after somebody claimed it (DESIGN §3, "never
-//! a duplicate"). A restart is asked for by whoever emptied the table.
+//! No AUTO_INCREMENT number is in two blocks that are good at the same time, nor in one that was given out after somebody claimed it (`SequenceStep`: "a block
+//! of numbers" for one proxy). A restart is asked for by whoever emptied the table.
 
 use podway_topology_api::{Command, Done, SequenceStep};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Secrets are in no view, no printed value, no answer, no line of the log (DESIGN §8, "secrets never in logs, nor in SHOW output").
+//! Secrets are in no view, no printed value, no answer, no line of the log (`View`: "everything but secrets"; `Secret`: "never printed").
 
 use podway_topology_api::{AccountCommand, Command};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Every slot of a keyspace has exactly one owner, a shard of it, on a server that is there (`docs`: DESIGN §3, "one shard per slot"); no two shards
+//! Every slot of a keyspace has exactly one owner, a shard of it, on a server that is there (`Keyspace`: "which shard holds each slot"); no two shards
 //! share a schema of one server.
 
 use std::collections::BTreeSet;
