@@ -74,6 +74,7 @@ pub fn follow<S: TopologyStore>(store: S, publisher: MapPublisher) -> Following 
     let contact = TopologyContact::Away { since: Instant::now(), reason: "not connected yet".to_owned() };
     let start = TopologyHealth { contact, told: publisher.current().revision, log_time_ms: 0, snapshots: 0 };
     let (sender, health) = watch::channel(start);
+    publisher.set_live(false);
     let follower = Follower { publisher, health: sender, pause: FIRST_PAUSE, is_whole: true };
     Following { health, task: tokio::spawn(follower.run(store)) }
 }
@@ -163,6 +164,7 @@ impl Follower {
 
     fn heard(&mut self) {
         self.pause = FIRST_PAUSE;
+        self.publisher.set_live(true);
         let is_new = |health: &TopologyHealth| matches!(health.contact, TopologyContact::Away { .. });
         self.health.send_if_modified(|health| {
             let is_new = is_new(health);
@@ -174,6 +176,7 @@ impl Follower {
     }
 
     fn lost(&self, reason: String) {
+        self.publisher.set_live(false);
         self.health.send_modify(|health| {
             let since = match health.contact {
                 TopologyContact::Away { since, .. } => since,
