@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountName, FreezeId, KeyRange, Name, NameRule, Server, ServerId, Shard, ShardIndex, Table,
+    Account, AccountName, FreezeId, KeyspaceRecord, Name, NameRule, Server, ServerId, Shard, ShardIndex,
+    Table,
 };
 
 /// One thing set or removed.
@@ -77,31 +78,6 @@ pub enum Change {
         /// The value, as typed.
         value: Option<Box<str>>,
     },
-}
-
-/// A keyspace without its tables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyspaceRecord {
-    /// The name that clients use.
-    pub name: Name,
-    /// Its shards.
-    pub shards: Vec<Shard>,
-    /// Where tables that nobody declared live.
-    pub home: ShardIndex,
-    /// Which shard owns which slots, lowest first; each slot once.
-    pub slots: Vec<SlotRun>,
-    /// The shards that are frozen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub frozen: Vec<(ShardIndex, FreezeId)>,
-}
-
-/// Neighbouring slots of one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotRun {
-    /// Which.
-    pub range: KeyRange,
-    /// Whose.
-    pub shard: ShardIndex,
 }
 
 impl Change {

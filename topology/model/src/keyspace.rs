@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{KeyspaceRecord, SlotRun};
 use crate::{KeyRange, KeyspaceId, Name, SLOTS, ServerId, Slot, Table};
 
 /// A shard's number within the cluster; never used again for another shard.
@@ -54,6 +53,31 @@ pub struct Keyspace {
     /// For each table whose reserved AUTO_INCREMENT numbers were ever called back: the generation that counts.
     sequence_generations: BTreeMap<Name, u64>,
     slots: Arc<[ShardIndex]>,
+}
+
+/// A keyspace without its tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyspaceRecord {
+    /// The name that clients use.
+    pub name: Name,
+    /// Its shards.
+    pub shards: Vec<Shard>,
+    /// Where tables that nobody declared live.
+    pub home: ShardIndex,
+    /// Which shard owns which slots, lowest first; each slot once.
+    pub slots: Vec<SlotRun>,
+    /// The shards that are frozen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<(ShardIndex, FreezeId)>,
+}
+
+/// Neighbouring slots of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRun {
+    /// Which.
+    pub range: KeyRange,
+    /// Whose.
+    pub shard: ShardIndex,
 }
 
 /// Why a keyspace cannot be.

@@ -14,9 +14,11 @@ mod server;
 mod table;
 
 pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
-pub use change::{Change, KeyspaceRecord, SlotRun};
+pub use change::Change;
 pub use column::{Column, ColumnDefault, ColumnType};
-pub use keyspace::{Epoch, FreezeId, Keyspace, KeyspaceError, Shard, ShardId, ShardIndex};
+pub use keyspace::{
+    Epoch, FreezeId, Keyspace, KeyspaceError, KeyspaceRecord, Shard, ShardId, ShardIndex, SlotRun,
+};
 pub use keyspace_id::{KeyRange, KeyspaceId, SLOT_BITS, SLOTS, Slot};
 pub use map::{Map, MapError, Revision};
 pub use name::{Name, NameRule};
