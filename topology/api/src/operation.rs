@@ -139,11 +139,11 @@ pub enum MoveStep {
     Fence,
     /// The rest is copied, compared, and the floor mark set.
     CatchUp,
-    /// The map changes its owner. Reporting it done is what does it: from then on there is no way back.
+    /// The map changes its owner, and the source's schema is recorded as retired. Reporting it done is what does it: from then on there is no way back.
     Flip,
     /// Privileges on the source are revoked and its threads killed.
     Revoke,
-    /// The source's schema is recorded as retired. Reporting it done ends the operation.
+    /// What is left to do before the source's schema may be dropped after its retention. Reporting it done ends the operation.
     Retire,
 }
 
