@@ -128,7 +128,7 @@ impl Default for Tuning {
         Tuning {
             heartbeat: Duration::from_millis(200),
             election_min: Duration::from_millis(500),
-            election_max: Duration::from_millis(800),
+            election_max: Duration::from_millis(700),
             snapshot_every: 4_096,
             entries_kept: 1_024,
             events_kept: EVENTS_KEPT,

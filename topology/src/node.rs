@@ -222,6 +222,20 @@ impl TopologyNode {
         }
     }
 
+    /// Waits until the node fails for good, and says why: its disk did not write what it had to. It answers nothing from then on; whoever runs it
+    /// has to start it again, once the disk does. Never returns while the node is well. Safe to cancel.
+    pub async fn failed(&self) -> String {
+        let mut metrics = self.keeper.raft.metrics();
+        loop {
+            if let Err(error) = &metrics.borrow_and_update().running_state {
+                return error.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "Raft ended".to_owned();
+            }
+        }
+    }
+
     /// Stops: watches end, ports close, and the store is free for another start when this returns. Nothing that was answered is lost.
     pub async fn stop(self) {
         self.keeper.begin_stop();

@@ -22,6 +22,9 @@ use crate::state::State;
 /// A piece of a snapshot for watchers has about so many changes: a map of ten thousand tables is then a few dozen messages.
 const CHANGES_IN_A_PIECE: usize = 256;
 
+/// What a watcher gets in the place of changes that could not be printed: nothing that it could take for changes.
+const UNPRINTABLE: &[u8] = b"unprintable";
+
 /// The whole map at one revision, encoded for watchers.
 #[derive(Debug)]
 pub struct WatchSnapshot {
@@ -79,8 +82,13 @@ impl Machine {
             return made.clone();
         }
         let map = self.look(|state| state.map().clone());
-        let pieces = map.as_changes().chunks(CHANGES_IN_A_PIECE).map(printed_changes).collect();
         let revision = map.revision.0;
+        // A large map takes milliseconds to print: not on a thread that serves others.
+        let printing = tokio::task::spawn_blocking(move || {
+            map.as_changes().chunks(CHANGES_IN_A_PIECE).map(printed_changes).collect()
+        });
+        // The thread cannot fail but by a bug in printing, which a watcher has to stumble over.
+        let pieces = printing.await.unwrap_or_else(|_| vec![Bytes::from_static(UNPRINTABLE)]);
         let made = Arc::new(WatchSnapshot { revision, pieces });
         *encoded = Some(made.clone());
         made
@@ -141,7 +149,7 @@ fn printed_changes(changes: &[Change]) -> Bytes {
         // Plain data with text keys always prints. If it ever did not, a watcher must stumble rather than miss a change.
         Err(error) => {
             tracing::error!(%error, "changes of the map cannot be printed");
-            Bytes::from_static(b"unprintable")
+            Bytes::from_static(UNPRINTABLE)
         }
     }
 }

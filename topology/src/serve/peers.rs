@@ -110,7 +110,11 @@ impl Peer for PeerPort {
         self.check(envelope.as_ref()).await?;
         let SnapshotHeader { vote, meta } = unpacked(&header)?;
         let piece = InstallSnapshotRequest { vote, meta, offset, data: data.into(), done };
-        packed(&self.keeper.raft.install_snapshot(piece).await)
+        let answer = self.keeper.raft.install_snapshot(piece).await;
+        if answer.is_ok() {
+            self.keeper.note_leader();
+        }
+        packed(&answer)
     }
 
     async fn forward(&self, request: Request<PeerRequest>) -> Result<Response<PeerReply>, Status> {

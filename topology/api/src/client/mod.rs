@@ -115,7 +115,11 @@ impl TopologyClient {
                 Err(_) => Status::deadline_exceeded("no answer"),
             };
             if !is_worth_another_try(&status) {
-                return Err(from_status(&status, start.elapsed()));
+                return Err(match from_status(&status, start.elapsed()) {
+                    // Only a stream that has begun can be too slow: this is gRPC's own code for a message that is too large.
+                    StoreError::TooSlow => StoreError::Garbled(describe(&status)),
+                    error => error,
+                });
             }
             tracing::debug!(node = %way.address, error = %describe(&status), "a topology node did not answer");
             failures += 1;
