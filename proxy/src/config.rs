@@ -62,9 +62,11 @@ pub struct ClientLimits {
     pub read_deadline: Duration,
     /// How long one statement may run.
     pub statement_deadline: Duration,
-    /// How long a statement waits while its shard changes its owner.
+    /// How long a statement waits while its shard changes its owner, where the map does not say (`freeze.hold`).
     pub move_deadline: Duration,
-    /// Statements that may wait so; more are told to try again at once.
+    /// How long what runs on a frozen shard may go on, where the map does not say (`freeze.drain`).
+    pub drain_deadline: Duration,
+    /// Statements that may wait for a move; more are told to try again at once.
     pub max_held: usize,
     /// Bytes of the largest command (`max_allowed_packet`).
     pub max_packet: usize,
@@ -121,6 +123,7 @@ impl Default for ClientLimits {
             read_deadline: Duration::from_secs(30),
             statement_deadline: Duration::from_secs(3_600),
             move_deadline: Duration::from_secs(10),
+            drain_deadline: Duration::from_secs(5),
             max_held: 10_000,
             max_packet: 64 << 20,
             max_statements: 16_382,

@@ -30,6 +30,7 @@ struct Client {
     read_deadline: Option<Span>,
     statement_deadline: Option<Span>,
     move_deadline: Option<Span>,
+    drain_deadline: Option<Span>,
     max_held: Option<usize>,
     max_packet: Option<Size>,
     max_statements: Option<usize>,
@@ -89,6 +90,7 @@ impl Client {
         set(&mut limits.read_deadline, self.read_deadline);
         set(&mut limits.statement_deadline, self.statement_deadline);
         set(&mut limits.move_deadline, self.move_deadline);
+        set(&mut limits.drain_deadline, self.drain_deadline);
         set(&mut limits.max_held, self.max_held);
         set(&mut limits.max_packet, self.max_packet);
         set(&mut limits.max_statements, self.max_statements);

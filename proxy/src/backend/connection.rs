@@ -4,6 +4,7 @@
 //! neither work nor locks outlive it. It never decides what to send.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,7 @@ pub struct BackendConnection {
     spoiled: bool,
     cursors: usize,
     resting_since: Instant,
+    incarnation: u32,
 }
 
 impl BackendConnection {
@@ -111,6 +113,7 @@ impl BackendConnection {
             spoiled: false,
             cursors: 0,
             resting_since: Instant::now(),
+            incarnation: login.incarnation,
         }
     }
 
@@ -193,7 +196,8 @@ impl BackendConnection {
 
     /// Whether it may go back to its pool: no answer outstanding, no transaction, nothing unrecorded.
     fn is_clean(&self) -> bool {
-        self.is_usable() && !self.is_pinned() && !self.spoiled && !self.in_transaction()
+        let is_of_now = self.incarnation == self.endpoint().incarnation.load(Ordering::Acquire);
+        self.is_usable() && !self.is_pinned() && !self.spoiled && !self.in_transaction() && is_of_now
     }
 
     /// Whether nothing has arrived that nobody asked for, the end of the connection included.
@@ -408,7 +412,7 @@ impl BackendConnection {
 
     /// An answer that should not be: counted, and the connection is never used again (it stays busy).
     pub fn surprise(&self, reason: impl ToString) -> ProxyError {
-        self.endpoint().metrics.surprises.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.endpoint().metrics.surprises.fetch_add(1, Ordering::Relaxed);
         let reason = reason.to_string();
         tracing::warn!(
             server = self.endpoint().address,

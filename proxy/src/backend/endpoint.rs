@@ -1,7 +1,7 @@
 //! A server as the proxy reaches it: where it is, as whom to log in, and the bounds on what is used of it. It opens no connection.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 
 use podway_model::{ClusterSecret, Server, ServerId};
 use tokio::sync::Semaphore;
@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub limits: BackendLimits,
     /// The proxy's counters.
     pub metrics: Arc<Metrics>,
+    /// The proxy's registration, which its connections carry as an attribute; 0: none.
+    pub incarnation: Arc<AtomicU32>,
     /// Prepared statements on all connections to it.
     pub(super) statements: AtomicUsize,
     pub(super) killers: Semaphore,
@@ -47,12 +49,14 @@ impl Endpoint {
         limits: BackendLimits,
         secret: ClusterSecret,
         metrics: Arc<Metrics>,
+        incarnation: Arc<AtomicU32>,
     ) -> Endpoint {
         Endpoint {
             address: server.address(),
             server,
             limits,
             metrics,
+            incarnation,
             statements: AtomicUsize::new(0),
             killers: Semaphore::new(KILLERS),
             secret,

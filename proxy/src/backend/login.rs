@@ -1,5 +1,7 @@
 //! Connecting and logging in as an account of the client's own, and the short connections that end what runs on others.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use podway_wire::{
     BackendLogin, CapabilityFlags, ClientAuth, ClientStep, Command, PacketReader, ServerHello, ServerKey,
@@ -28,6 +30,8 @@ pub(super) struct Login {
     pub(super) thread: u32,
     pub(super) capabilities: CapabilityFlags,
     pub(super) status: StatusFlags,
+    /// The registration that the server was told of.
+    pub(super) incarnation: u32,
 }
 
 impl Endpoint {
@@ -85,17 +89,15 @@ pub(super) async fn handshake(endpoint: &Endpoint, key: &PoolKey) -> Result<Logi
             return Err(unusable(format!("{} {}", refused.code, String::from_utf8_lossy(&refused.message))));
         }
     };
+    let incarnation = endpoint.incarnation.load(Ordering::Acquire);
     let login = BackendLogin {
         user: key.account().user.as_bytes().to_vec(),
         password: endpoint.password(key).into_bytes(),
         database: None,
-        capabilities: key.capabilities(),
+        capabilities: key.capabilities() | CapabilityFlags::CLIENT_CONNECT_ATTRS,
         charset: START_COLLATION,
         max_packet: MAX_PACKET,
-        attributes: vec![
-            (b"_client_name".to_vec(), b"podway".to_vec()),
-            (b"program_name".to_vec(), b"podway".to_vec()),
-        ],
+        attributes: attributes(incarnation),
     };
     let mut auth = ClientAuth::new(login, ServerKey::Ask);
     let mut payload = auth.on_greeting(&greeting, false).map_err(|error| unusable(error.to_string()))?;
@@ -119,12 +121,22 @@ pub(super) async fn handshake(endpoint: &Endpoint, key: &PoolKey) -> Result<Logi
                 ClientStep::Wait => {}
                 ClientStep::Done(ok) => {
                     let (thread, capabilities) = (greeting.connection_id, auth.capabilities());
-                    return Ok(Login { stream, input, thread, capabilities, status: ok.status });
+                    return Ok(Login { stream, input, thread, capabilities, status: ok.status, incarnation });
                 }
                 ClientStep::Failed(refused) => return Err(ProxyError::Server(refused)),
             }
         }
     }
+}
+
+/// What the connection says of itself: by the registration, its threads are found and ended when the proxy has lost its lease.
+fn attributes(incarnation: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut attributes =
+        vec![(b"_client_name".to_vec(), b"podway".to_vec()), (b"program_name".to_vec(), b"podway".to_vec())];
+    if incarnation != 0 {
+        attributes.push((b"podway_incarnation".to_vec(), incarnation.to_string().into_bytes()));
+    }
+    attributes
 }
 
 async fn next_packet(

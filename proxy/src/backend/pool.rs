@@ -210,6 +210,12 @@ impl ServerPool {
         drop(state);
     }
 
+    /// Closes what is idle now.
+    pub fn close_idle(&self) {
+        let idle = std::mem::take(&mut self.state.lock().idle);
+        drop(idle);
+    }
+
     /// Closes what is idle and takes nothing back any more: the server has left the map, or moved.
     pub fn retire(&self) {
         let mut state = self.state.lock();

@@ -1,6 +1,7 @@
 //! The pools of all servers, made when they are first needed and retired when the map no longer has their server where it was.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -21,12 +22,20 @@ pub struct Pools {
     limits: BackendLimits,
     secret: ClusterSecret,
     metrics: Arc<Metrics>,
+    incarnation: Arc<AtomicU32>,
 }
 
 impl Pools {
     /// No pools yet.
     pub fn new(limits: BackendLimits, secret: ClusterSecret, metrics: Arc<Metrics>) -> Pools {
-        Pools { by_server: DashMap::default(), limits, secret, metrics }
+        Pools { by_server: DashMap::default(), limits, secret, metrics, incarnation: Arc::default() }
+    }
+
+    /// From now on connections say that they are this registration's; those of another are closed as they come back.
+    pub fn set_incarnation(&self, incarnation: u32) {
+        if self.incarnation.swap(incarnation, Ordering::AcqRel) != incarnation {
+            self.by_server.iter().for_each(|pools| pools.iter().for_each(|pool| pool.close_idle()));
+        }
     }
 
     /// The pool of this server, where this map has it: a statement that began under an older map may need the older place once more.
@@ -44,6 +53,7 @@ impl Pools {
                 self.limits.clone(),
                 self.secret.clone(),
                 self.metrics.clone(),
+                self.incarnation.clone(),
             ));
             pools.push(made.clone());
             made

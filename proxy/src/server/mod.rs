@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use podway_model::{FreezeId, Revision};
-use podway_topology_api::MapWatch;
+use podway_topology_api::{Incarnation, MapWatch};
 use podway_wire::RsaKey;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -87,6 +87,12 @@ impl Proxy {
     /// The latencies until now.
     pub fn latency(&self) -> LatencySnapshot {
         self.shared.metrics.latency()
+    }
+
+    /// The topology's number for this proxy's registration: connections to the servers carry it as the attribute `podway_incarnation`, by
+    /// which they are found and ended should the proxy lose its lease.
+    pub fn set_incarnation(&self, incarnation: Incarnation) {
+        self.shared.pools.set_incarnation(incarnation.0);
     }
 
     /// The revision of the map that new statements take.

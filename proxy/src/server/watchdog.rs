@@ -17,6 +17,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         ticks.tick().await;
+        shared.evict_laggards();
         for handle in shared.registry.all() {
             handle.end_if_idle(false, shared.config.client.idle_deadline);
             let deadline = shared.config.client.statement_deadline;

@@ -59,7 +59,10 @@ impl Session {
             true => drop(podway_wire::payload(&self.client.input, &frame, &mut payload).len()),
             false => payload.extend_from_slice(&self.client.input[podway_wire::HEADER..frame.total]),
         }
-        let result = self.dispatch(&payload).await;
+        let mut result = self.dispatch(&payload).await;
+        if self.handle.is_evicted() {
+            result = result.map_err(|error| self.evicted(error));
+        }
         self.client.consume(self.command_bytes);
         if payload.capacity() <= LARGE_SCRATCH {
             self.payload = payload;

@@ -71,11 +71,13 @@ pub struct Place {
     pub more_follows: bool,
     /// Whether rows go in the binary protocol.
     pub binary: bool,
+    /// Whether it is the answer of a COMMIT or ROLLBACK: if it is lost, so is what became of the transaction.
+    pub ends_transaction: bool,
 }
 
 impl Default for Place {
     fn default() -> Place {
-        Place { sequence: 1, more_follows: false, binary: false }
+        Place { sequence: 1, more_follows: false, binary: false, ends_transaction: false }
     }
 }
 

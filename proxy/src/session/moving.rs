@@ -5,22 +5,24 @@
 //! Trying again is safe because a fenced schema refuses a statement before it has any effect. Whether a refusal means a move is decided
 //! here; when it is over is [`crate::error::Moved`]'s to say; who moves shards, and how, is the topology's.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use podway_model::{FreezeId, Keyspace, Map, Revision};
+use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId};
 use podway_wire::ErrPacket;
 use tokio::time::timeout_at;
 
 use super::core::{Session, Spot};
+use super::registry::SessionHandle;
 use super::shared::Shared;
-use crate::backend::BackendConnection;
+use crate::backend::{BackendConnection, ServerThread};
 use crate::error::{ClientError, ErrorCode, Moved, ProxyError, Why};
 use crate::txn::{Characteristics, Transaction};
 
-/// How often one statement is tried again because its shard refused it.
-const REFUSALS: usize = 4;
+/// How often one statement is tried again because its shard refused it, where the map does not say (`wrong_shard.retries`).
+const REFUSALS: usize = 3;
 /// How long a proxy that hears of changes as they happen waits for one that explains a refusal. A move is announced before its shard is
 /// fenced, so there is seldom one to come: the schema is READ ONLY because its owner wants it so.
 const GRACE: Duration = Duration::from_secs(1);
@@ -28,7 +30,9 @@ const GRACE: Duration = Duration::from_secs(1);
 const READ_ONLY_SCHEMA: u16 = 3989;
 /// What a retired schema, revoked privileges and killed threads look like: ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR,
 /// ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_NO_SUCH_TABLE, ER_QUERY_INTERRUPTED. They have other causes too.
-const SUSPICIOUS: [u16; 6] = [1044, 1049, 1142, 1143, 1146, 1317];
+const SUSPICIOUS: [u16; 6] = [1044, 1049, 1142, 1143, 1146, INTERRUPTED];
+/// ER_QUERY_INTERRUPTED.
+const INTERRUPTED: u16 = 1317;
 
 /// How often a statement was tried.
 #[derive(Debug, Default)]
@@ -91,6 +95,31 @@ impl Session {
             return Ok(());
         }
         Err(ProxyError::ShardMoved(Box::new(moved)))
+    }
+
+    /// The transaction was ended while its client was silent: this says so, unless the client rolls it back itself.
+    pub(super) fn abandon(&mut self, rolls_back: bool) -> Result<(), ProxyError> {
+        let Some(server) = self.state.transaction.server() else { return Ok(()) };
+        // What a pinned connection held besides is gone with it.
+        self.lost |= self.held.iter().any(|held| held.endpoint().id() == server && held.is_pinned());
+        self.held.retain(|held| held.endpoint().id() != server);
+        self.state.transaction = Transaction::None;
+        self.handle.was_told();
+        if rolls_back { Ok(()) } else { Err(too_long()) }
+    }
+
+    /// What the client of a statement that was ended is told: that it had no effect, where that is certain.
+    pub(super) fn evicted(&mut self, error: ProxyError) -> ProxyError {
+        if self.place.ends_transaction {
+            return error;
+        }
+        let in_transaction = self.state.transaction.server().is_some();
+        match &error {
+            ProxyError::Server(refused) if refused.code == INTERRUPTED => {}
+            ProxyError::BackendLost { .. } | ProxyError::BackendUnusable { .. } if in_transaction => {}
+            _ => return error,
+        }
+        self.abandon(false).err().unwrap_or_else(too_long)
     }
 
     /// Whether the open transaction began when this spot's shard was elsewhere: what it would see there is not of its own time.
@@ -162,12 +191,16 @@ impl Session {
         self.leave();
         let limits = &self.shared.config.client;
         let _held = Held::new(&self.shared)?;
-        let mut patience = limits.move_deadline;
+        let map = self.shared.map.load();
+        let longest = map.span("freeze.hold").unwrap_or(limits.move_deadline);
+        let mut patience = longest;
         match moved.why {
             Why::Frozen(_) => self.shared.metrics.held.fetch_add(1, Ordering::Relaxed),
             Why::Refused(_) => {
                 tries.refusals += 1;
-                if tries.refusals > REFUSALS {
+                if tries.refusals
+                    > map.setting("wrong_shard.retries").and_then(|n| n.parse().ok()).unwrap_or(REFUSALS)
+                {
                     return Err(ProxyError::ShardMoved(Box::new(moved)));
                 }
                 if self.shared.map.is_live() {
@@ -176,7 +209,7 @@ impl Session {
                 self.shared.metrics.rerouted.fetch_add(1, Ordering::Relaxed)
             }
         };
-        let give_up = (self.started + limits.move_deadline).min(Instant::now() + patience);
+        let give_up = (self.started + longest).min(Instant::now() + patience);
         let newer = timeout_at(give_up.into(), self.shared.map.wait_until(|map| moved.is_over(map)));
         let in_time = tokio::select! {
             biased;
@@ -189,6 +222,11 @@ impl Session {
             _ => Err(ProxyError::ShardMoved(Box::new(moved))),
         }
     }
+}
+
+fn too_long() -> ProxyError {
+    let message = "A shard of this statement or transaction is changing its owner, which it would not let go within freeze.drain; try restarting transaction";
+    ClientError::new(ErrorCode::TRY_AGAIN, message).into()
 }
 
 /// One of the statements that wait for a move; counts itself out.
@@ -222,25 +260,72 @@ impl Shared {
         self.registry.all().iter().filter_map(|handle| handle.under()).fold(newest, Revision::min)
     }
 
-    /// The freezes for which nothing is running that may touch their shard: all that the newest map has, less those with a statement or a
-    /// transaction from before the freeze that is on the shard's server, or whose server is not known yet.
+    /// The freezes for which nothing is running that may touch their shard: all that the newest map has, less those with laggards.
     pub fn drained(&self) -> Vec<FreezeId> {
-        let map = self.map.load();
-        let since = self.freezes.lock().clone();
-        let sessions = self.registry.all();
-        let is_drained = |keyspace: &Keyspace, index, freeze| {
-            let Some(&since) = since.get(&freeze) else { return false };
-            let server = keyspace.shard(index).map(|shard| shard.server);
-            !sessions.iter().any(|handle| {
-                handle.under().is_some_and(|under| under < since)
-                    && handle.server().is_none_or(|at| Some(at) == server)
-            })
-        };
-        let all = map.keyspaces().flat_map(|keyspace| {
-            keyspace.freezes().filter(|&(index, freeze)| is_drained(keyspace, index, freeze))
-        });
-        all.map(|(_, freeze)| freeze).collect()
+        let known = self.freezes.lock().clone();
+        let is_drained = |frozen: &Frozen| self.laggards(frozen).is_empty();
+        self.frozen(&known).into_iter().filter(is_drained).map(|frozen| frozen.freeze).collect()
     }
+
+    /// Ends what runs on frozen shards longer than it may: a statement by KILL QUERY, an idle transaction with its connection. Their clients
+    /// are told to try again.
+    pub fn evict_laggards(&self) {
+        let known = self.freezes.lock().clone();
+        if known.is_empty() {
+            return;
+        }
+        let longest = self.map.load().span("freeze.drain").unwrap_or(self.config.client.drain_deadline);
+        for frozen in self.frozen(&known).iter().filter(|frozen| frozen.heard.elapsed() > longest) {
+            for handle in self.laggards(frozen) {
+                let Some((thread, query_only)) = handle.evict() else { continue };
+                tracing::info!(
+                    session = handle.id,
+                    freeze = frozen.freeze.0,
+                    "a laggard is ended: its shard is changing its owner"
+                );
+                tokio::spawn(async move {
+                    let ServerThread { endpoint, key, number } = &*thread;
+                    match endpoint.kill(key, *number, query_only).await {
+                        Ok(()) if !query_only => handle.let_go(),
+                        Ok(()) => {}
+                        Err(error) => {
+                            tracing::warn!(session = handle.id, %error, "a laggard could not be ended")
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    fn frozen(&self, known: &BTreeMap<FreezeId, (Revision, Instant)>) -> Vec<Frozen> {
+        let map = self.map.load();
+        let of = |keyspace: &Keyspace, index, freeze| {
+            let (since, heard) = *known.get(&freeze)?;
+            Some(Frozen { freeze, server: keyspace.shard(index)?.server, since, heard })
+        };
+        let freezes = map.keyspaces().flat_map(|keyspace| {
+            keyspace.freezes().filter_map(move |(index, freeze)| of(keyspace, index, freeze))
+        });
+        freezes.collect()
+    }
+
+    /// The sessions with a statement or a transaction from before the freeze that is on the shard's server, or whose server is not known yet.
+    fn laggards(&self, frozen: &Frozen) -> Vec<Arc<SessionHandle>> {
+        let lags = |handle: &Arc<SessionHandle>| {
+            handle.under().is_some_and(|under| under < frozen.since)
+                && handle.server().is_none_or(|at| at == frozen.server)
+        };
+        self.registry.all().into_iter().filter(lags).collect()
+    }
+}
+
+/// A freeze as this proxy has heard of it.
+struct Frozen {
+    freeze: FreezeId,
+    server: ServerId,
+    /// The first revision that had it.
+    since: Revision,
+    heard: Instant,
 }
 
 impl Spot {

@@ -269,6 +269,9 @@ impl Session {
         }
         self.close_cursor(statement).await?;
         let map = self.enter();
+        if self.handle.is_evicted() {
+            self.abandon(false)?;
+        }
         if statement.schema_version != map.schema_version {
             statement.normal.set_version(map.lowest_version());
             statement.plan = self.plan(&map, &statement.text, &statement.normal, statement.database.as_ref());

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -37,6 +37,8 @@ pub struct SessionHandle {
     phase: AtomicU8,
     /// The revision of the map that its statement or transaction began under; [`NOTHING`] while there is none.
     under: AtomicU64,
+    /// Its transaction or statement was ended because it would not let a shard go.
+    evicted: AtomicBool,
     abort: OnceLock<AbortHandle>,
     info: Mutex<Info>,
 }
@@ -125,6 +127,7 @@ impl SessionHandle {
             peer,
             phase: AtomicU8::new(BUSY),
             under: AtomicU64::new(NOTHING),
+            evicted: AtomicBool::new(false),
             abort: OnceLock::new(),
             info: Mutex::new(info),
         }
@@ -198,8 +201,37 @@ impl SessionHandle {
     /// Neither a statement nor a transaction is under way.
     pub fn runs_under_nothing(&self) {
         if self.under.swap(NOTHING, Ordering::AcqRel) != NOTHING {
-            self.info.lock().holds = None;
+            let mut info = self.info.lock();
+            info.holds = None;
+            self.evicted.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Marks that what it has under way is to end, and gives the thread to be ended by the caller: what runs there alone (KILL QUERY) where
+    /// true, else the thread with its transaction.
+    pub fn evict(&self) -> Option<(Arc<ServerThread>, bool)> {
+        let mut info = self.info.lock();
+        let is_running = info.running.is_some();
+        let thread = info.running.clone().or_else(|| info.holds.clone())?;
+        info.condemned |= is_running;
+        self.evicted.store(true, Ordering::Release);
+        Some((thread, is_running))
+    }
+
+    /// The thread of an idle transaction that was marked to end is no more; its client has yet to be told.
+    pub fn let_go(&self) {
+        self.info.lock().holds = None;
+        self.under.store(NOTHING, Ordering::Release);
+    }
+
+    /// Its client has been told.
+    pub fn was_told(&self) {
+        self.evicted.store(false, Ordering::Release);
+    }
+
+    /// Whether what it has under way was marked to end.
+    pub fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::Acquire)
     }
 
     /// The revision of the map that its statement or transaction began under.

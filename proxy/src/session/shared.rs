@@ -40,8 +40,8 @@ pub struct Shared {
     pub rsa: Arc<RsaKey>,
     /// Statements that wait for a shard that changes its owner.
     pub held: AtomicUsize,
-    /// The freezes of the newest map with the revision under which each was first heard of.
-    pub freezes: Mutex<BTreeMap<FreezeId, Revision>>,
+    /// The freezes of the newest map with the revision under which each was first heard of, and when.
+    pub freezes: Mutex<BTreeMap<FreezeId, (Revision, Instant)>>,
     /// When the proxy started.
     pub started: Instant,
     next_id: AtomicU32,
@@ -80,7 +80,9 @@ impl Shared {
     fn note_freezes(&self, map: &Map) {
         let mut known = self.freezes.lock();
         let all = map.keyspaces().flat_map(|keyspace| keyspace.freezes());
-        let noted = all.map(|(_, freeze)| (freeze, known.get(&freeze).copied().unwrap_or(map.revision)));
+        let noted = all.map(|(_, freeze)| {
+            (freeze, known.get(&freeze).copied().unwrap_or((map.revision, Instant::now())))
+        });
         let noted = noted.collect();
         *known = noted;
     }

@@ -74,6 +74,9 @@ impl Session {
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
         let database = self.state.database.clone();
         let planned = Planned { sql, normal, map, plan, database: database.as_ref() };
+        if self.handle.is_evicted() {
+            self.abandon(matches!(planned.plan.statement(), Statement::Rollback(_)))?;
+        }
         if *planned.plan.statement() == Statement::Query {
             return self.run_text(&planned, is_command).await.map(|()| Flow::Next);
         }

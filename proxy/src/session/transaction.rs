@@ -73,6 +73,7 @@ impl Session {
         };
         match self.take_transaction() {
             Some(mut connection) => {
+                self.place.ends_transaction = true;
                 let text = protocol_text(planned.plan.statement(), chain);
                 self.pass(&mut connection, text.as_bytes())
                     .await

@@ -9,8 +9,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 use podway::provision::create_schema;
 use podway_model::{Epoch, FreezeId, Map, Revision, ServerId, Shard, ShardIndex};
-use podway_tests::{Pod, RunningProxy, TestKeyspace, eventually_async};
-use podway_topology_api::{MapPublisher, map_channel};
+use podway_tests::{Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async};
+use podway_topology_api::{Incarnation, MapPublisher, map_channel};
 use tokio::task::JoinHandle;
 
 use crate::shop::{CUSTOMERS, shop};
@@ -433,4 +433,107 @@ async fn a_shard_moves_under_load_without_an_error_and_with_every_write_once() {
         "nothing reached the source after the fence"
     );
     assert_eq!(step.balance(&step.target, id).await, Some(acknowledged as f64));
+}
+
+#[tokio::test]
+async fn what_does_not_let_a_frozen_shard_go_is_rolled_back() {
+    let keyspace = shop("moves_drain", 3).await;
+    let step = Move::to(&keyspace, ServerId(3)).await;
+    let (id, _) = step.customers().await;
+    let (publisher, watch) = map_channel((*keyspace.pod.map()).clone());
+    let proxy = keyspace
+        .pod
+        .another_proxy(watch, |config| config.client.drain_deadline = Duration::from_millis(200))
+        .await
+        .unwrap();
+    let connect = async || {
+        let options = keyspace.pod.client_options().tcp_port(proxy.address.port());
+        Conn::new(options.db_name(Some(&keyspace.name))).await.unwrap()
+    };
+    let (mut silent, mut gone, mut busy, mut alone) =
+        (connect().await, connect().await, connect().await, connect().await);
+    for (n, conn) in [&mut silent, &mut gone, &mut busy].into_iter().enumerate() {
+        conn.query_drop("BEGIN").await.unwrap();
+        conn.query_drop(format!("INSERT INTO orders VALUES ({id}, {}, 1)", 1_000 + n)).await.unwrap();
+    }
+    // Two statements wait for a lock that someone beside the proxy holds.
+    let mut holder = keyspace.pod.admin(step.source.server).await.unwrap();
+    holder.query_drop("BEGIN").await.unwrap();
+    let lock = format!("SELECT 1 FROM `{}`.customers WHERE id = {id} FOR UPDATE", step.source.schema);
+    holder.query_drop(lock).await.unwrap();
+    let blocked = format!("/* moves_drain */ {ADD}{id}");
+    let text = blocked.clone();
+    let busy = tokio::spawn(async move { (number(busy.query_drop(text).await.unwrap_err()), busy) });
+    let alone = tokio::spawn(async move { (number(alone.query_drop(blocked).await.unwrap_err()), alone) });
+    wait_for_two(keyspace.pod.admin(step.source.server).await.unwrap()).await;
+    let publish = |freeze: Option<FreezeId>| {
+        let mut map = (*publisher.current()).clone();
+        let mut keyspace = (**map.keyspace_spelled(&keyspace.name).unwrap()).clone();
+        keyspace.set_freeze(MOVING, freeze);
+        map.put_keyspace(keyspace).unwrap();
+        map.revision = Revision(map.revision.0 + 1);
+        publisher.publish(map).unwrap();
+    };
+    publish(Some(step.freeze));
+    step.wait_until_drained(&proxy).await;
+    holder.query_drop("ROLLBACK").await.unwrap();
+    step.fence(true).await;
+    // The freeze ends: everyone can go on.
+    step.fence(false).await;
+    publish(None);
+    let count = format!("SELECT COUNT(*) FROM orders WHERE customer_id = {id} AND id >= 1000");
+    for task in [busy, alone] {
+        let (error, mut conn) = task.await.unwrap();
+        assert_eq!(error, 1213);
+        assert_eq!(conn.query_first::<u64, _>(&count).await.unwrap(), Some(0));
+    }
+    assert_eq!(number(silent.query_drop("COMMIT").await.unwrap_err()), 1213);
+    assert_eq!(silent.query_first::<u64, _>(&count).await.unwrap(), Some(0));
+    gone.query_drop("ROLLBACK").await.unwrap();
+    assert_eq!(gone.query_first::<u64, _>(&count).await.unwrap(), Some(0));
+}
+
+async fn wait_for_two(mut admin: Conn) {
+    let started = Instant::now();
+    let running = "SELECT COUNT(*) FROM information_schema.processlist \
+                   WHERE id <> CONNECTION_ID() AND info LIKE '%moves\\_drain%'";
+    while admin.query_first::<u64, _>(running).await.unwrap() != Some(2) {
+        assert!(started.elapsed() < DEADLINE, "the statements do not run");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_say_which_registration_they_are_of() {
+    let pod = Box::leak(Box::new(
+        Pod::start(PodOptions {
+            servers: 1,
+            server_args: vec!["--performance-schema=ON".to_owned()],
+            ..PodOptions::default()
+        })
+        .await
+        .unwrap(),
+    ));
+    let keyspace = pod.keyspace("registered", 1).await.unwrap();
+    let proxy = &pod.proxy().proxy;
+    let mut conn = keyspace.connect().await.unwrap();
+    let mut admin = pod.admin(ServerId(0)).await.unwrap();
+    let all = "SELECT GROUP_CONCAT(DISTINCT attr_value) FROM performance_schema.session_connect_attrs \
+               WHERE attr_name = 'podway_incarnation'";
+    for (incarnation, expected) in [(None, None), (Some(4_711), Some("4711")), (Some(4_712), Some("4712"))] {
+        if let Some(incarnation) = incarnation {
+            proxy.set_incarnation(Incarnation(incarnation));
+        }
+        conn.query_drop("SELECT 1").await.unwrap();
+        let started = Instant::now();
+        // A connection of the older registration is closed, which its server notices a moment later.
+        loop {
+            let found: Option<String> = admin.query_first(all).await.unwrap().unwrap();
+            if found.as_deref() == expected {
+                break;
+            }
+            assert!(started.elapsed() < DEADLINE, "{found:?}, not {expected:?}");
+            tokio::task::yield_now().await;
+        }
+    }
 }

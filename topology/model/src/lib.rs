@@ -11,6 +11,7 @@ mod keyspace_id;
 mod map;
 mod name;
 mod server;
+mod span;
 mod table;
 
 pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
@@ -23,4 +24,5 @@ pub use keyspace_id::{KeyRange, KeyspaceId, SLOT_BITS, SLOTS, Slot};
 pub use map::{Map, MapError, Revision};
 pub use name::{Name, NameRule};
 pub use server::{MySqlVersion, Server, ServerId};
+pub use span::parse_span;
 pub use table::{Sharding, Table, TableKind, Vindex};

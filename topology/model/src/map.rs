@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::{
     Account, AccountName, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule, Server, ServerId, Shard,
-    ShardIndex, Table,
+    ShardIndex, Table, parse_span,
 };
 
 /// Counts the changes of the map: the topology's applied index.
@@ -310,6 +311,11 @@ impl Map {
     /// What a setting was set to; `None`: its default counts.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(|value| &**value)
+    }
+
+    /// A setting that is a time, where it was set.
+    pub fn span(&self, name: &str) -> Option<Duration> {
+        self.setting(name).and_then(parse_span)
     }
 
     /// Whether one server holds all there is, so that every statement can go there whole.
