@@ -30,6 +30,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 type Failure<E = RaftError<NodeId>> = RPCError<NodeId, Member, E>;
 
+/// This node does not send, on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("this leader has no majority and lets the others elect another")]
+struct Quiet;
+
 /// A piece of a snapshot, without its bytes.
 #[derive(Serialize, Deserialize)]
 pub struct SnapshotHeader {
@@ -66,6 +71,14 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Way {
+    /// For what a leader sends.
+    fn follower<E: std::error::Error>(&self) -> Result<PeerClient<Channel>, Failure<E>> {
+        if self.peers.is_quiet() {
+            return Err(Unreachable::new(&Quiet).into());
+        }
+        self.client()
+    }
+
     fn client<E: std::error::Error>(&self) -> Result<PeerClient<Channel>, Failure<E>> {
         self.peers.at(&self.member.peer).map_err(|error| Unreachable::new(&error).into())
     }
@@ -115,7 +128,7 @@ impl RaftNetwork<TypeConfig> for Way {
             let hint = u64::try_from(rpc.entries.len() / 2).unwrap_or(1);
             return Err(PayloadTooLarge::new_entries_hint(hint).into());
         }
-        self.answer(self.client()?.append(self.request(payload, &option)).await)
+        self.answer(self.follower()?.append(self.request(payload, &option)).await)
     }
 
     async fn install_snapshot(
@@ -132,7 +145,7 @@ impl RaftNetwork<TypeConfig> for Way {
             done: rpc.done,
         });
         request.set_timeout(option.hard_ttl());
-        self.answer(self.client()?.install_snapshot(request).await)
+        self.answer(self.follower()?.install_snapshot(request).await)
     }
 
     async fn vote(

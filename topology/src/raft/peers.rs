@@ -1,6 +1,8 @@
 //! Connections to the other nodes, one for each address, and the envelope that every request carries. Which request it is, others say.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,8 +37,11 @@ pub struct Myself {
 pub struct Peers {
     myself: Arc<Myself>,
     tls: Option<ClientTlsConfig>,
+    /// Where this node's connections come from; `None`: the system chooses.
+    from: Option<IpAddr>,
     channels: Mutex<HashMap<String, PeerClient<Channel>>>,
     heard: Mutex<HashMap<NodeId, Instant>>,
+    is_quiet: AtomicBool,
 }
 
 /// Connections kept; addresses that a cluster of seven has used in its life are few.
@@ -44,8 +49,15 @@ const CHANNELS_KEPT: usize = 64;
 
 impl Peers {
     /// No connection is made yet.
-    pub fn new(myself: Arc<Myself>, tls: Option<ClientTlsConfig>) -> Peers {
-        Peers { myself, tls, channels: Mutex::default(), heard: Mutex::default() }
+    pub fn new(myself: Arc<Myself>, tls: Option<ClientTlsConfig>, from: Option<IpAddr>) -> Peers {
+        Peers {
+            myself,
+            tls,
+            from,
+            channels: Mutex::default(),
+            heard: Mutex::default(),
+            is_quiet: AtomicBool::new(false),
+        }
     }
 
     /// The way to an address; it connects when it is first used, and again when it broke.
@@ -59,7 +71,8 @@ impl Peers {
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
-            .keep_alive_timeout(KEEP_ALIVE_WITHIN);
+            .keep_alive_timeout(KEEP_ALIVE_WITHIN)
+            .local_address(self.from);
         if let Some(tls) = &self.tls {
             endpoint = endpoint.tls_config(tls.clone())?;
         }
@@ -71,6 +84,16 @@ impl Peers {
         }
         channels.insert(address.to_owned(), client.clone());
         Ok(client)
+    }
+
+    /// Whether this node, as a leader, has to leave the others alone, so that they elect another.
+    pub fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Relaxed);
+    }
+
+    /// Whether this node leaves the others alone.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
     }
 
     /// Notes that a node answered.

@@ -22,7 +22,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Place {
     pub id: NodeId,
     pub client: SocketAddr,
+    /// Where the others are told to reach it.
     pub peer: SocketAddr,
+    /// Where it listens for them.
+    pub listen: SocketAddr,
     disk: TempDir,
 }
 
@@ -40,8 +43,14 @@ pub fn free_address() -> SocketAddr {
 
 impl Place {
     pub fn new(id: u64) -> Place {
+        let peer = free_address();
+        Place::behind(id, peer, peer)
+    }
+
+    /// A node that the others reach at `peer`, from where what comes gets to `listen`, or does not.
+    pub fn behind(id: u64, peer: SocketAddr, listen: SocketAddr) -> Place {
         let disk = tempfile::tempdir().unwrap();
-        Place { id: NodeId(id), client: free_address(), peer: free_address(), disk }
+        Place { id: NodeId(id), client: free_address(), peer, listen, disk }
     }
 
     pub fn config(&self, start: Start, tuning: &Tuning) -> NodeConfig {
@@ -50,7 +59,11 @@ impl Place {
             storage: Storage::Directory(self.disk.path().to_owned()),
             start,
             clients: ClientListener { listen: self.client, advertise: None, tls: None, tokens: Vec::new() },
-            peers: Some(PeerListener { listen: self.peer, advertise: None, tls: None }),
+            peers: Some(PeerListener {
+                listen: self.listen,
+                advertise: Some(self.peer.to_string()),
+                tls: None,
+            }),
             insecure: false,
             tuning: tuning.clone(),
         }
@@ -65,10 +78,16 @@ impl Cluster {
 
     /// The same, at another pace.
     pub async fn tuned(count: u64, tuning: Tuning) -> Cluster {
-        let places: BTreeMap<u64, Place> = (1..=count).map(|id| (id, Place::new(id))).collect();
+        Cluster::at((1..=count).map(Place::new), tuning).await
+    }
+
+    /// A new cluster of nodes at these places.
+    pub async fn at(places: impl Iterator<Item = Place>, tuning: Tuning) -> Cluster {
+        let places: BTreeMap<u64, Place> = places.map(|place| (place.id.0, place)).collect();
+        let ids: Vec<u64> = places.keys().copied().collect();
         let mut cluster = Cluster { places, nodes: BTreeMap::new(), tuning };
         let start = Start::Together(cluster.initial());
-        for id in 1..=count {
+        for id in ids {
             cluster.start_as(id, start.clone()).await;
         }
         for node in cluster.nodes.values() {
