@@ -1,7 +1,7 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
 //! Reading order: `shared` (what all sessions share) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `transaction` → `set` → `show` → `kill` → `prepared` → `commands` (the loop).
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `transaction` → `set` → `show` → `show_podway` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod commands;
@@ -19,6 +19,7 @@ mod run;
 mod set;
 mod shared;
 mod show;
+mod show_podway;
 mod state;
 mod text;
 mod transaction;

@@ -151,6 +151,7 @@ impl Session {
                 return self.kill(id, *query_only).await;
             }
             Statement::ShowProcesslist { full } => self.show_processlist(*full).await?,
+            Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
             Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,
             Statement::Refused(what) => return Err(ClientError::not_supported(what).into()),
             _ => self.run_text(planned, is_command).await?,

@@ -66,6 +66,7 @@ fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> 
         | Statement::Use(_)
         | Statement::Kill { .. }
         | Statement::ShowProcesslist { .. }
+        | Statement::ShowPodway(_)
         | Statement::ShowWarnings(_) => Some(Target::Nowhere),
         Statement::Set(assignments) => {
             let is_plain = |value: &Scalar| {

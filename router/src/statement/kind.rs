@@ -42,6 +42,8 @@ pub enum Statement {
         /// SHOW FULL PROCESSLIST.
         full: bool,
     },
+    /// SHOW PODWAY topic: Podway's own picture of the cluster. The topic as written; empty where there is none.
+    ShowPodway(Box<str>),
     /// SHOW WARNINGS, SHOW ERRORS.
     ShowWarnings(Diagnostics),
     /// LOCK TABLES.

@@ -1,4 +1,4 @@
-//! USE, KILL, SHOW WARNINGS, SHOW PROCESSLIST, PREPARE and the like: what a session answers itself. Never answers.
+//! USE, KILL, SHOW WARNINGS, SHOW PROCESSLIST, SHOW PODWAY, PREPARE and the like: what a session answers itself. Never answers.
 //!
 //! A form that is not MySQL's is [`None`]: it goes to a server, which says what is wrong. Read next: [`super::observe`].
 
@@ -29,6 +29,10 @@ pub(super) fn show(at: &mut Cursor<'_>) -> Option<Statement> {
     let full = at.word("FULL");
     if at.word("PROCESSLIST") {
         return at.at_end().then_some(Statement::ShowProcesslist { full });
+    }
+    if !full && at.word("PODWAY") {
+        let topic = if at.at_end() { "".into() } else { at.name()? };
+        return at.at_end().then_some(Statement::ShowPodway(topic));
     }
     let count_only = at.word("COUNT") && at.symbol(Symbol::LeftParen);
     if count_only && !(at.symbol(Symbol::Star) && at.symbol(Symbol::RightParen)) {

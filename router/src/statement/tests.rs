@@ -201,6 +201,10 @@ fn the_sessions_own_statements_are_read() {
         ("KILL", "malformed at 4"),
         ("SHOW PROCESSLIST", "ShowProcesslist { full: false }"),
         ("show full processlist", "ShowProcesslist { full: true }"),
+        ("SHOW PODWAY shards", "ShowPodway(\"shards\")"),
+        ("show podway", "ShowPodway(\"\")"),
+        ("SHOW PODWAY shards FROM shop", "Query"),
+        ("SHOW FULL PODWAY shards", "Query"),
         ("SHOW FULL TABLES", "Query"),
         ("SHOW WARNINGS", "ShowWarnings(Diagnostics { errors_only: false, count_only: false, limit: None })"),
         (

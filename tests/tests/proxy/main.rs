@@ -10,4 +10,5 @@ mod names;
 mod routing;
 mod sessions;
 mod shop;
+mod show_podway;
 mod transactions;

@@ -1,0 +1,208 @@
+//! SHOW PODWAY: the cluster and this proxy as rows, for whoever may see all sessions. It shows what the proxy knows itself: its map, its
+//! pools, its counters; never a password, a secret, or another proxy. What each topic shows is decided by pure functions of these.
+
+use std::borrow::Cow;
+
+use podway_model::{Keyspace, Map, ShardIndex, Table, TableKind};
+use podway_wire::Cell;
+
+use super::core::Session;
+use super::reply::Column;
+use super::shared::Shared;
+use crate::error::{ClientError, ErrorCode, ProxyError};
+
+/// One topic.
+struct Topic {
+    name: &'static str,
+    columns: &'static [Column],
+    rows: fn(&Map, &Shared) -> Vec<Vec<Cell<'static>>>,
+}
+
+const fn text(name: &'static str) -> Column {
+    Column { name, is_number: false, length: 255 }
+}
+
+const fn count(name: &'static str) -> Column {
+    Column { name, is_number: true, length: 21 }
+}
+
+/// Every topic, by name.
+const TOPICS: [Topic; 6] = [
+    Topic {
+        name: "KEYSPACES",
+        columns: &[text("keyspace"), count("shards"), count("tables"), text("home")],
+        rows: keyspaces,
+    },
+    Topic { name: "METRICS", columns: &[text("name"), count("value")], rows: metrics },
+    Topic {
+        name: "SERVERS",
+        columns: &[
+            count("id"),
+            text("address"),
+            text("version"),
+            text("uuid"),
+            count("connections"),
+            count("idle"),
+        ],
+        rows: servers,
+    },
+    Topic { name: "SETTINGS", columns: &[text("name"), text("value")], rows: settings },
+    Topic {
+        name: "SHARDS",
+        columns: &[
+            text("keyspace"),
+            count("shard"),
+            text("ranges"),
+            text("server"),
+            text("schema"),
+            count("epoch"),
+            text("state"),
+        ],
+        rows: shards,
+    },
+    Topic {
+        name: "TABLES",
+        columns: &[text("keyspace"), text("table"), text("kind"), text("sharding key"), text("vindex")],
+        rows: tables,
+    },
+];
+
+impl Session {
+    /// SHOW PODWAY topic.
+    pub(super) async fn show_podway(&mut self, map: &Map, topic: &str) -> Result<(), ProxyError> {
+        let found = TOPICS.iter().find(|known| known.name.eq_ignore_ascii_case(topic)).ok_or_else(|| {
+            let names: Vec<&str> = TOPICS.iter().map(|known| known.name).collect();
+            let message = format!("SHOW PODWAY shows {}; not '{topic}'", names.join(", "));
+            ClientError::new(ErrorCode::SYNTAX, message)
+        })?;
+        if !self.has_privilege(&["PROCESS", "SUPER"]).await? {
+            let message =
+                "Access denied; you need (at least one of) the PROCESS privilege(s) for this operation";
+            return Err(ClientError::new(ErrorCode::PRIVILEGE_NEEDED, message).into());
+        }
+        let rows = (found.rows)(map, &self.shared);
+        self.reply_rows(found.columns, &rows).await
+    }
+}
+
+fn string(text: impl ToString) -> Cell<'static> {
+    Cell::Bytes(Cow::Owned(text.to_string().into_bytes()))
+}
+
+fn number(value: impl TryInto<u64>) -> Cell<'static> {
+    Cell::UInt(value.try_into().unwrap_or(u64::MAX))
+}
+
+fn sorted(map: &Map) -> Vec<&Keyspace> {
+    let mut keyspaces: Vec<&Keyspace> = map.keyspaces().map(|keyspace| &**keyspace).collect();
+    keyspaces.sort_by_key(|keyspace| &keyspace.name);
+    keyspaces
+}
+
+/// The address of a shard's server.
+fn address(map: &Map, keyspace: &Keyspace, index: ShardIndex) -> String {
+    map.place(keyspace, index).map(|(server, _)| server.address()).unwrap_or_default()
+}
+
+fn keyspaces(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let row = |keyspace: &Keyspace| {
+        vec![
+            string(&keyspace.name),
+            number(keyspace.shards.len()),
+            number(keyspace.tables.len()),
+            string(address(map, keyspace, keyspace.home)),
+        ]
+    };
+    sorted(map).into_iter().map(row).collect()
+}
+
+fn shards(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let row = |keyspace: &Keyspace, index: ShardIndex| {
+        let shard = keyspace.shard(index)?;
+        let ranges: Vec<String> = keyspace.ranges(index).iter().map(ToString::to_string).collect();
+        let state = if keyspace.freeze(index).is_some() { "frozen" } else { "serving" };
+        Some(vec![
+            string(&keyspace.name),
+            number(shard.id.0),
+            string(ranges.join(",")),
+            string(address(map, keyspace, index)),
+            string(&shard.schema),
+            number(shard.epoch.0),
+            string(state),
+        ])
+    };
+    let of = |keyspace: &Keyspace| -> Vec<_> {
+        (0..keyspace.shards.len()).filter_map(|n| row(keyspace, ShardIndex(n as u16))).collect()
+    };
+    sorted(map).into_iter().flat_map(of).collect()
+}
+
+fn tables(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let row = |keyspace: &Keyspace, table: &Table| {
+        let (kind, vindex) = match &table.kind {
+            TableKind::Sharded(sharding) => {
+                ("sharded", string(format!("{:?}", sharding.vindex).to_ascii_lowercase()))
+            }
+            TableKind::Reference => ("reference", Cell::Null),
+            TableKind::Home => ("home", Cell::Null),
+            TableKind::View => ("view", Cell::Null),
+        };
+        let key: Vec<&str> = table.key_columns().map(|column| column.name.as_str()).collect();
+        let key = if key.is_empty() { Cell::Null } else { string(key.join(",")) };
+        vec![string(&keyspace.name), string(&table.name), string(kind), key, vindex]
+    };
+    let of = |keyspace: &Keyspace| -> Vec<_> {
+        let mut tables: Vec<&Table> = keyspace.tables.values().map(|table| &**table).collect();
+        tables.sort_by_key(|table| &table.name);
+        tables.into_iter().map(|table| row(keyspace, table)).collect()
+    };
+    sorted(map).into_iter().flat_map(of).collect()
+}
+
+fn servers(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let counts = shared.pools.counts();
+    let of = |wanted: &str| {
+        let here = counts.iter().filter(|(address, _, _)| address == wanted);
+        here.fold((0, 0), |sum, (_, open, idle)| (sum.0 + open, sum.1 + idle))
+    };
+    let row = |server: &podway_model::Server| {
+        let address = server.address();
+        let (open, idle) = of(&address);
+        vec![
+            number(server.id.0),
+            string(address),
+            string(&server.version),
+            string(&server.uuid),
+            number(open),
+            number(idle),
+        ]
+    };
+    map.servers().map(|server| row(server)).collect()
+}
+
+fn settings(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
+    map.settings().map(|(name, value)| vec![string(name), string(value)]).collect()
+}
+
+fn metrics(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let now = shared.metrics.snapshot();
+    let plans = shared.plans.stats();
+    let all = [
+        ("statements", now.statements),
+        ("errors", now.errors),
+        ("sessions", now.sessions),
+        ("denied_logins", now.denied),
+        ("backend_connects", now.connects),
+        ("backend_surprises", now.surprises),
+        ("cancelled", now.cancelled),
+        ("held_for_moves", now.held),
+        ("rerouted", now.rerouted),
+        ("plan_cache_hits", plans.hits),
+        ("plan_cache_misses", plans.misses),
+        ("plan_cache_evictions", plans.evictions),
+        ("plan_cache_bytes", plans.bytes as u64),
+        ("map_revision", map.revision.0),
+        ("map_is_live", u64::from(shared.map.is_live())),
+    ];
+    all.into_iter().map(|(name, value)| vec![string(name), number(value)]).collect()
+}
