@@ -99,8 +99,10 @@ pub(super) struct Planned<'a> {
 pub(super) struct Spot {
     /// The server's connections.
     pub pool: Arc<ServerPool>,
-    /// The default schema there.
+    /// The physical schema there.
     pub schema: Arc<str>,
+    /// The schema that is to be the connection's current one.
+    pub current: Arc<str>,
     /// The keyspace whose shard it is, if the schema is one's.
     pub keyspace: Option<Arc<Keyspace>>,
     /// The shard's place in it.
@@ -126,7 +128,7 @@ impl Spot {
         index: ShardIndex,
     ) -> Spot {
         let renamed = keyspace.as_ref().is_some_and(|keyspace| *schema != *keyspace.name.as_str());
-        Spot { pool, schema, keyspace, index, renamed }
+        Spot { pool, current: schema.clone(), schema, keyspace, index, renamed }
     }
 
     /// The shard, if it is one.

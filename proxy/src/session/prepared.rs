@@ -127,7 +127,7 @@ impl Session {
             None => {
                 let fit = crate::backend::Fit {
                     settings: self.state.settings.fingerprint(),
-                    schema: Some(&spot.schema),
+                    schema: Some(&spot.current),
                 };
                 spot.pool.checkout(&self.key, fit).await?
             }
@@ -163,9 +163,9 @@ impl Session {
         if connection.prepared(on_shard.key, &on_shard.text).is_none() {
             let variables = on_shard.reads_variables.then(|| self.state.variables.clone());
             let as_then = self.reading_as(settings);
-            connection.synchronise(&spot.schema, &as_then, variables.as_ref()).await?;
+            connection.synchronise(&spot.current, &as_then, variables.as_ref()).await?;
             connection.prepare(on_shard.key, on_shard.text.clone()).await?;
-            connection.synchronise(&spot.schema, &self.state.settings, None).await?;
+            connection.synchronise(&spot.current, &self.state.settings, None).await?;
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Session {
             false => statement.text.clone(),
         };
         let mut hasher = Xxh3::new();
-        for part in [&text[..], spot.schema.as_bytes()] {
+        for part in [&text[..], spot.current.as_bytes()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }

@@ -43,9 +43,9 @@ impl Session {
         plan: &Plan,
     ) -> Result<(), ProxyError> {
         let spot = self.spot(map, plan, Route::Any)?;
-        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
+        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.current) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
-        connection.synchronise(&spot.schema, &self.state.settings, None).await?;
+        connection.synchronise(&spot.current, &self.state.settings, None).await?;
         let key = xxh3_64(sql);
         let prepared = connection.prepare(key, Bytes::copy_from_slice(sql)).await;
         connection.close_statement(key).await?;

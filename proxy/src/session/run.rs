@@ -1,6 +1,6 @@
 //! A statement on its shard: choose the connection, bring it to the session's state, send, pass the answer on, and remember what it left.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 use podway_model::{Keyspace, Map, Name, ServerId};
@@ -23,6 +23,9 @@ const PINNING: Effects = Effects::PINS
     .union(Effects::CREATES_TEMPORARY_TABLE)
     .union(Effects::ASSIGNS_USER_VARIABLES)
     .union(Effects::MANY_RESULTS);
+
+/// The current database on a connection of a session that has none.
+static NO_DATABASE: LazyLock<Arc<str>> = LazyLock::new(|| "information_schema".into());
 
 impl Session {
     /// Runs a text statement and passes its answer on.
@@ -145,7 +148,14 @@ impl Session {
         let foreign = self.state.database.as_ref().filter(|_| known.is_none());
         Ok(match foreign {
             Some(database) => Spot::new(pool, database.shared_text(), None, index),
-            None => Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone()), index),
+            None => {
+                let spot = Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone()), index);
+                match self.state.database {
+                    Some(_) => spot,
+                    // Names are qualified then. Every user may enter this one, not so the default keyspace's schema.
+                    None => Spot { current: NO_DATABASE.clone(), ..spot },
+                }
+            }
         })
     }
 
@@ -197,7 +207,7 @@ impl Session {
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
             None => {
-                let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
+                let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.current) };
                 spot.pool.checkout(&self.key, fit).await?
             }
         };
@@ -220,7 +230,7 @@ impl Session {
             | Effects::PINS
             | Effects::MANY_RESULTS;
         let variables = plan.effects().intersects(needs_variables).then_some(&self.state.variables);
-        connection.synchronise(&spot.schema, &self.state.settings, variables).await?;
+        connection.synchronise(&spot.current, &self.state.settings, variables).await?;
         if plan.effects().intersects(Effects::READS_LAST_INSERT_ID | Effects::PINS | Effects::MANY_RESULTS) {
             connection.synchronise_last_insert_id(self.state.last_insert_id).await?;
         }

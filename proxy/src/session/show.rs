@@ -143,9 +143,9 @@ impl Session {
         let (server, shard) = map.place(&home, home.home).ok_or_else(unknown)?;
         let schema = schema.map_or_else(|| shard.schema.shared_text(), Arc::from);
         let spot = Spot::new(self.shared.pools.get(server), schema, keyspace, home.home);
-        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.schema) };
+        let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.current) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
-        let allowed = connection.synchronise(&spot.schema, &self.state.settings, None).await;
+        let allowed = connection.synchronise(&spot.current, &self.state.settings, None).await;
         connection.give_back(Instant::now());
         allowed.map_err(|error| self.in_logical_names(error, &spot))?;
         Ok(spot.keyspace.map_or(name, |keyspace| keyspace.name.clone()))
