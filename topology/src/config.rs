@@ -121,6 +121,8 @@ pub struct Tuning {
     pub events_kept: usize,
     /// Proxies' heartbeats of so long become one entry.
     pub lease_tick: Duration,
+    /// Which of its addresses it uses towards other nodes; `None`: the system chooses.
+    pub connect_from: Option<IpAddr>,
 }
 
 impl Default for Tuning {
@@ -133,6 +135,7 @@ impl Default for Tuning {
             entries_kept: 1_024,
             events_kept: EVENTS_KEPT,
             lease_tick: Duration::from_millis(250),
+            connect_from: None,
         }
     }
 }

@@ -114,9 +114,7 @@ impl TopologyNode {
         let peer_tls = config.peers.as_ref().and_then(|peers| peers.tls.as_ref()).map(peer_tls);
         let (peer_server_tls, peer_client_tls) = peer_tls.unzip();
         let myself = Arc::new(myself(owner));
-        // A node that listens on one address of its machine is met from that address too.
-        let from = config.peers.as_ref().map(|peers| peers.listen.ip()).filter(|ip| !ip.is_unspecified());
-        let peers = Arc::new(Peers::new(myself.clone(), peer_client_tls, from));
+        let peers = Arc::new(Peers::new(myself.clone(), peer_client_tls, config.tuning.connect_from));
         let feed = Arc::new(Feed::new(config.tuning.events_kept));
         let failed = |error: &dyn std::fmt::Display| StartError::Raft(error.to_string());
         let machine = Machine::open(disk.clone(), feed).await.map_err(|error| failed(&error))?;

@@ -105,7 +105,7 @@ impl Way {
 
 fn not_answered<E: std::error::Error>(status: &Status) -> Failure<E> {
     match status.code() {
-        Code::Unavailable | Code::FailedPrecondition | Code::Unauthenticated | Code::PermissionDenied => {
+        Code::Unavailable | Code::Aborted | Code::Unauthenticated | Code::PermissionDenied => {
             Unreachable::new(status).into()
         }
         _ => NetworkError::new(status).into(),

@@ -61,8 +61,9 @@ impl PeerPort {
     }
 }
 
+/// Not an answer of the node that was meant, so not one at all: whoever asked has to find that node.
 fn wrong(text: String) -> Result<(), Status> {
-    Err(Status::failed_precondition(text))
+    Err(Status::aborted(text))
 }
 
 fn unpacked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Status> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use podway_topology::{
@@ -38,7 +38,17 @@ pub struct Cluster {
 
 /// An address on loopback that nobody listens on.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    free_address_on(Ipv4Addr::LOCALHOST.into())
+}
+
+/// The same on another host address. Below the ports that systems give to connections, so that a node finds its own free when it comes back.
+pub fn free_address_on(host: IpAddr) -> SocketAddr {
+    loop {
+        let address = SocketAddr::new(host, rand::random_range(20_000..32_000));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Place {
@@ -54,6 +64,7 @@ impl Place {
     }
 
     pub fn config(&self, start: Start, tuning: &Tuning) -> NodeConfig {
+        let connect_from = (self.peer != self.listen).then_some(self.listen.ip());
         NodeConfig {
             id: self.id,
             storage: Storage::Directory(self.disk.path().to_owned()),
@@ -65,7 +76,7 @@ impl Place {
                 tls: None,
             }),
             insecure: false,
-            tuning: tuning.clone(),
+            tuning: Tuning { connect_from, ..tuning.clone() },
         }
     }
 }

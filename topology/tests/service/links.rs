@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::cluster::{Cluster, Place};
+use super::cluster::{Cluster, Place, free_address_on};
 
 /// From whom, to whom.
 pub type Link = (u64, u64);
@@ -34,10 +34,6 @@ fn id_of(address: IpAddr) -> u64 {
     u64::from(address.octets()[3]) - 100
 }
 
-fn free_port_of(id: u64) -> SocketAddr {
-    std::net::TcpListener::bind((address_of(id), 0)).unwrap().local_addr().unwrap()
-}
-
 impl Links {
     /// A new cluster of `count` nodes with links that can be cut.
     pub async fn of(count: u64) -> (Cluster, Links) {
@@ -45,8 +41,8 @@ impl Links {
         let mut relays = JoinSet::new();
         let mut places = Vec::new();
         for id in 1..=count {
-            let listen = free_port_of(id);
-            let relay = TcpListener::bind((address_of(id), 0)).await.unwrap();
+            let listen = free_address_on(address_of(id));
+            let relay = TcpListener::bind(free_address_on(address_of(id))).await.unwrap();
             places.push(Place::behind(id, relay.local_addr().unwrap(), listen));
             relays.spawn(run_relay(id, relay, listen, cut.clone()));
         }

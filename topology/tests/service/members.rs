@@ -1,7 +1,10 @@
 //! Nodes added, removed and replaced while changes are made, and a node that lost its disk.
 
 use podway_topology::{Start, TopologyNode, Tuning};
-use podway_topology_api::{MemberChange, NodeId, TopologyStore};
+use podway_topology_api::contract::peer_client::PeerClient;
+use podway_topology_api::contract::{Envelope, PeerRequest};
+use podway_topology_api::{MemberChange, NodeId, StoreId, TopologyStore};
+use tonic::Code;
 
 use super::cluster::{Cluster, PATIENCE, Place, Writer, eventually, refusal, setting_at, voters};
 use super::watcher::Watcher;
@@ -147,7 +150,37 @@ async fn nodes_that_do_not_belong_are_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_of_another_cluster_or_node_is_not_started_from() {
+async fn a_request_that_is_meant_for_another_node_disk_or_cluster_is_refused() {
+    let cluster = Cluster::of(1).await;
+    let members = cluster.client().members().await.unwrap();
+    let own = &members.nodes[0].member;
+    let mut peer = PeerClient::connect(format!("http://{}", own.peer)).await.unwrap();
+    let right = Envelope {
+        cluster: members.cluster.bytes().to_vec().into(),
+        from_node: 2,
+        to_node: 1,
+        to_store: own.store.bytes().to_vec().into(),
+    };
+    let other = StoreId::random().bytes().to_vec();
+    let wrong = [
+        Envelope { cluster: other.clone().into(), ..right.clone() },
+        Envelope { to_store: other.into(), ..right.clone() },
+        Envelope { to_node: 2, ..right.clone() },
+    ];
+    let request =
+        |envelope| PeerRequest { envelope: Some(envelope), payload: b"\"Members\"".to_vec().into() };
+    for envelope in wrong {
+        let refused = peer.forward(request(envelope.clone())).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Aborted, "{envelope:?}: {refused}");
+        for refused in [peer.vote(request(envelope.clone())).await, peer.append(request(envelope)).await] {
+            assert_eq!(refused.unwrap_err().code(), Code::Aborted);
+        }
+    }
+    peer.forward(request(right)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_of_another_node_is_not_started_from() {
     let mut cluster = Cluster::of(1).await;
     cluster.stop(1).await;
     let mut config = cluster.places[&1].config(Start::Join, &Tuning::default());
