@@ -204,7 +204,7 @@ impl ClientAuth {
 
     /// Goes on with the server's next packet.
     pub fn on_packet(&mut self, payload: &[u8]) -> Result<ClientStep, ClientAuthError> {
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         if self.steps > MAX_STEPS {
             return Err(ClientAuthError::Unexpected);
         }

@@ -166,6 +166,16 @@ fn a_server_that_is_too_old_is_left() {
     assert_eq!(error, Err(ClientAuthError::MissingCapabilities { missing }));
 }
 
+#[test]
+fn a_server_that_never_comes_to_an_end_is_refused_for_good() {
+    let mut auth = of(b"secret", ServerKey::Refuse);
+    auth.on_greeting(&greeting(caching_sha2::PLUGIN), true).unwrap();
+    let waits = std::iter::repeat_with(|| auth.on_packet(&[1, 3])).take(1000);
+    let waits: Vec<bool> = waits.map(|step| step == Ok(ClientStep::Wait)).collect();
+    let (first, others) = waits.split_at(usize::from(MAX_STEPS));
+    assert!(first.iter().all(|waits| *waits) && !others.contains(&true), "{waits:?}");
+}
+
 /// Lets both machines speak until one of them is done; whether the client is in.
 fn meet(
     mut client: ClientAuth,
