@@ -105,7 +105,7 @@ impl Keeper {
             MemberChange::Add { id, peer } => self.add(&members, id, &peer).await?,
             MemberChange::Remove { id } => self.remove(&members, id).await?,
             MemberChange::Replace { old, id, peer } if old == id => {
-                self.replace_disk(&members, id, &peer).await?;
+                self.replace_by_itself(&members, id, &peer).await?;
             }
             MemberChange::Replace { old, id, peer } => {
                 self.add(&members, id, &peer).await?;
@@ -170,12 +170,15 @@ impl Keeper {
         self.change(ChangeMembers::RemoveVoters([id].into()), false).await
     }
 
-    /// The same number with an empty disk: what the old disk promised does not count any more, so it leaves first.
-    async fn replace_disk(&self, members: &Members, id: NodeId, peer: &str) -> Result<(), StoreError> {
+    /// The same number: with an empty disk, what the old disk promised does not count any more, so it leaves first; with the disk that joined, it has
+    /// other addresses at most.
+    async fn replace_by_itself(&self, members: &Members, id: NodeId, peer: &str) -> Result<(), StoreError> {
         let introduced = self.introduced(id, peer).await?;
-        let is_known = |node: &&MemberStatus| node.id == id && node.member.store == introduced.store;
-        if members.nodes.iter().find(is_known).is_none() {
-            self.remove(members, id).await?;
+        let known = members.nodes.iter().find(|node| node.id == id && node.member.store == introduced.store);
+        match known {
+            Some(node) if node.member == introduced => {}
+            Some(_) => self.change(ChangeMembers::SetNodes([(id, introduced)].into()), true).await?,
+            None => self.remove(members, id).await?,
         }
         self.add(&self.members_here(), id, peer).await
     }

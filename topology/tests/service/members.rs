@@ -6,7 +6,9 @@ use podway_topology_api::contract::{Envelope, PeerRequest};
 use podway_topology_api::{MemberChange, NodeId, StoreId, TopologyStore};
 use tonic::Code;
 
-use super::cluster::{Cluster, PATIENCE, Place, Writer, eventually, refusal, setting_at, voters};
+use super::cluster::{
+    Cluster, PATIENCE, Place, Writer, eventually, free_address, refusal, setting_at, voters,
+};
 use super::watcher::Watcher;
 
 /// Snapshots soon, and a log that is purged right behind them.
@@ -99,6 +101,29 @@ async fn a_node_without_its_disk_has_no_vote_until_it_is_replaced_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_moved_is_found_again_when_it_is_replaced_by_itself() {
+    let mut cluster = Cluster::of(3).await;
+    let moved = cluster.follower().await;
+    cluster.stop(moved).await;
+    let others: Vec<u64> = (1..=3).filter(|id| *id != moved).collect();
+    let client = cluster.client_of(&others);
+    Writer::new(client.clone()).changes(0..3).await;
+    let place = cluster.places.get_mut(&moved).unwrap();
+    (place.client, place.peer) = (free_address(), free_address());
+    place.listen = place.peer;
+    let (peer, address) = (place.peer.to_string(), place.client.to_string());
+    cluster.start(moved).await;
+    let replace = MemberChange::Replace { old: NodeId(moved), id: NodeId(moved), peer: peer.clone() };
+    let members = client.change_members(replace).await.unwrap();
+    assert_eq!(voters(&members), [1, 2, 3]);
+    let found = members.nodes.iter().find(|node| node.id.0 == moved).unwrap();
+    assert_eq!((&found.member.peer, &found.member.client), (&peer, &address));
+    assert_eq!(setting_at(&cluster.node(moved).store(), true).await, 2);
+    cluster.stop(others[0]).await;
+    Writer::new(cluster.client()).change(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_late_node_is_brought_up_by_a_snapshot_and_its_watchers_resync() {
     let mut cluster = Cluster::tuned(3, forgetful()).await;
     let client = cluster.client();
@@ -131,7 +156,7 @@ async fn nodes_that_do_not_belong_are_refused_with_a_reason() {
     let add = |id, peer: &str| MemberChange::Add { id: NodeId(id), peer: peer.to_owned() };
     assert!(refusal(client.change_members(add(9, &peer)).await).contains("another cluster"));
     assert!(refusal(client.change_members(add(8, &peer)).await).contains("node 9, not node 8"));
-    let nobody = super::cluster::free_address().to_string();
+    let nobody = free_address().to_string();
     assert!(refusal(client.change_members(add(4, &nobody)).await).contains(&nobody));
 
     let follower = cluster.follower().await;
