@@ -17,6 +17,9 @@ use crate::state::State;
 /// A node that is this far behind is no help to a linearizable read.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(2);
 
+/// Changes that wait for their majority at a time; more are told to come again.
+pub const MOST_UNDER_WAY: usize = 4_096;
+
 type WriteError = RaftError<NodeId, ClientWriteError<NodeId, Member>>;
 
 impl Keeper {
@@ -33,6 +36,7 @@ impl Keeper {
 
     /// Puts a proposal into the log and waits for what the state says to it.
     pub(super) async fn propose_here(&self, proposal: Proposal) -> Result<Answer, StoreError> {
+        let _under_way = self.under_way.try_acquire().map_err(|_| away("too many changes at once"))?;
         let logged = Logged { at: self.stamp(), proposal };
         let written = self.raft.client_write(logged).await.map_err(|error| not_written(&error))?;
         written.data.0.ok_or_else(|| StoreError::Garbled("the entry had no answer".to_owned()))

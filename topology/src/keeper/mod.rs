@@ -14,7 +14,7 @@ mod watching;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Tuning;
 use crate::raft::machine::Machine;
@@ -43,6 +43,7 @@ pub struct Keeper {
     tuning: Tuning,
     touch: Touch,
     pending: Pending,
+    under_way: Semaphore,
     last_stamp: AtomicU64,
     stopping: watch::Sender<bool>,
 }
@@ -76,6 +77,7 @@ impl Keeper {
             tuning,
             touch: Touch::default(),
             pending: Pending::default(),
+            under_way: Semaphore::new(answers::MOST_UNDER_WAY),
             last_stamp: AtomicU64::new(0),
             stopping: watch::Sender::new(false),
         }
