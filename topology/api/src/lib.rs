@@ -2,13 +2,14 @@
 //! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it. Nothing here makes a map.
 //!
 //! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`command`](Command) → [`operation`](Operation) → [`answer`](Answer) and
-//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`secure`](ClientTls) →
+//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`credentials`](Credentials) → [`secure`](ClientTls) →
 //! [`store`](TopologyStore), what all of this is for → [`client`](TopologyClient) → [`follow`] → [`contract`].
 
 mod answer;
 mod client;
 mod command;
 pub mod contract;
+mod credentials;
 mod follow;
 mod incarnation;
 mod member;
@@ -29,6 +30,7 @@ pub use command::{
     ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand, ShardCommand,
     TableCommand,
 };
+pub use credentials::Credentials;
 pub use follow::{Following, SILENCE, TopologyContact, TopologyHealth, follow};
 pub use incarnation::{BEAT_GAP_MS, Incarnation, LogTime, Term};
 pub use member::{

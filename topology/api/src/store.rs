@@ -10,8 +10,8 @@ use podway_model::{Change, Revision};
 use tokio::sync::Mutex;
 
 use crate::{
-    Answer, Beat, BeatAnswer, ClientId, Command, Done, MemberChange, Members, Proposal, ProxyCommand,
-    ProxyInfo, Refusal, Registration, View, WatchEvent,
+    Answer, Beat, BeatAnswer, ClientId, Command, Credentials, Done, MemberChange, Members, Proposal,
+    ProxyCommand, ProxyInfo, Refusal, Registration, View, WatchEvent,
 };
 
 /// What follows the map, message by message.
@@ -83,6 +83,9 @@ pub trait TopologyStore: Clone + Send + Sync + 'static {
 
     /// Makes a proxy known, as a new incarnation.
     fn register(&self, proxy: ProxyInfo) -> impl Future<Output = Result<Registration, ProposeError>> + Send;
+
+    /// What lets the caller into the servers, with every change that was answered before.
+    fn credentials(&self) -> impl Future<Output = Result<Credentials, StoreError>> + Send;
 
     /// Says that a proxy is alive and what it has applied; answered when its lease is renewed.
     fn beat(&self, beat: Beat) -> impl Future<Output = Result<BeatAnswer, StoreError>> + Send;

@@ -3,6 +3,7 @@
 //! The ranges print as Vitess prints them ("-80", "40-80"): hexadecimal digits of the id, trailing zero bytes dropped.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,47 @@ impl KeyRange {
     }
 }
 
+/// Why a text is not a key range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no key range: {reason}")]
+pub struct NotAKeyRange {
+    text: String,
+    reason: &'static str,
+}
+
+impl FromStr for KeyRange {
+    type Err = NotAKeyRange;
+
+    /// Reads what is printed: "-80", "40-80", "80-", "-".
+    fn from_str(text: &str) -> Result<KeyRange, NotAKeyRange> {
+        let refused = |reason| NotAKeyRange { text: text.to_owned(), reason };
+        let (lower, upper) =
+            text.split_once('-').ok_or_else(|| refused("two bounds stand around a hyphen: 40-80"))?;
+        let bound = |digits: &str| {
+            bound_of(digits).ok_or_else(|| {
+                refused("a bound has up to 16 hexadecimal digits, and divides slots from slots")
+            })
+        };
+        let first = bound(lower)?;
+        let end = if upper.is_empty() { SLOTS } else { bound(upper)? };
+        let last = end.checked_sub(1).filter(|last| *last >= first).and_then(Slot::new);
+        match (Slot::new(first), last) {
+            (Some(first), Some(last)) => Ok(KeyRange { first, last }),
+            _ => Err(refused("it is empty")),
+        }
+    }
+}
+
+/// The slot that begins at a bound; digits that are left out are zeros.
+fn bound_of(digits: &str) -> Option<usize> {
+    if digits.len() > 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let id = u64::from_str_radix(&format!("{digits:0<16}"), 16).ok()?;
+    let shift = u64::BITS - SLOT_BITS;
+    (id.trailing_zeros() >= shift).then_some((id >> shift) as usize)
+}
+
 impl fmt::Display for KeyRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.last.index() + 1;
@@ -87,6 +129,16 @@ mod tests {
         for ((first, last), printed) in cases {
             let range = KeyRange { first: Slot::new(first).unwrap(), last: Slot::new(last).unwrap() };
             assert_eq!(range.to_string(), printed);
+            assert_eq!(printed.parse(), Ok(range));
         }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for text in ["", "80", "80-40", "80-80", "x-", "00001-", "-0", "-80-90", "+8-", "00000000000000000-"]
+        {
+            assert!(text.parse::<KeyRange>().is_err(), "{text:?}");
+        }
+        assert_eq!("8-".parse(), "80-".parse::<KeyRange>(), "zeros that are left out are zeros");
     }
 }

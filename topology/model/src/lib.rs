@@ -20,7 +20,7 @@ pub use column::{Column, ColumnDefault, ColumnType};
 pub use keyspace::{
     Epoch, FreezeId, Keyspace, KeyspaceError, KeyspaceRecord, Shard, ShardId, ShardIndex, SlotRun,
 };
-pub use keyspace_id::{KeyRange, KeyspaceId, SLOT_BITS, SLOTS, Slot};
+pub use keyspace_id::{KeyRange, KeyspaceId, NotAKeyRange, SLOT_BITS, SLOTS, Slot};
 pub use map::{Map, MapError, Revision};
 pub use name::{Name, NameRule};
 pub use server::{MySqlVersion, Server, ServerId};

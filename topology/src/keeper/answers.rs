@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use podway_topology_api::{
-    Answer, Command, LogTime, Member, NodeId, Proposal, ProposeError, ProxyCommand, Registration, StoreError,
-    View,
+    Answer, Command, Credentials, LogTime, Member, NodeId, Proposal, ProposeError, ProxyCommand,
+    Registration, StoreError, View,
 };
 use serde::Serialize;
 
@@ -76,6 +76,17 @@ impl Keeper {
             Ok(Registration::new(&done, secret, state.time()).ok_or_else(|| {
                 StoreError::Garbled("a registration was answered with something else".to_owned())
             })?)
+        })
+    }
+
+    /// What lets a caller into the servers.
+    pub async fn credentials(&self) -> Result<Credentials, StoreError> {
+        let view = self.read(true).await?;
+        self.machine.look(|state| {
+            let secret = state.secret().cloned().ok_or_else(|| away("the cluster has no secret yet"))?;
+            let servers = view.servers.iter().map(|server| server.id);
+            let admins = servers.filter_map(|id| Some((id, state.admin(id)?.clone())));
+            Ok(Credentials { secret, admins: admins.collect() })
         })
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::stream;
 use podway_model::{Change, Revision};
 use podway_topology_api::{
-    Answer, Beat, BeatAnswer, MemberChange, Members, Proposal, ProposeError, ProxyInfo, Registration,
-    StoreError, TopologyStore, View, WatchEvent, WatchMessage, WatchStream, registering,
+    Answer, Beat, BeatAnswer, Credentials, MemberChange, Members, Proposal, ProposeError, ProxyInfo,
+    Registration, StoreError, TopologyStore, View, WatchEvent, WatchMessage, WatchStream, registering,
 };
 
 use super::leader::garbled;
@@ -44,6 +44,10 @@ impl TopologyStore for LocalStore {
 
     async fn register(&self, proxy: ProxyInfo) -> Result<Registration, ProposeError> {
         self.0.register(registering(proxy)).await
+    }
+
+    async fn credentials(&self) -> Result<Credentials, StoreError> {
+        self.0.credentials().await
     }
 
     async fn beat(&self, beat: Beat) -> Result<BeatAnswer, StoreError> {

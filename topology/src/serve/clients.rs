@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::{Stream, stream};
 use podway_topology_api::contract::topology_server::Topology;
 use podway_topology_api::contract::{
-    BeatReply, BeatRequest, ChangeMembersRequest, Event, MembersReply, MembersRequest, Progress,
-    ProposeReply, ProposeRequest, ReadReply, ReadRequest, RegisterReply, RegisterRequest, SnapshotPart,
-    WatchReply, WatchRequest, watch_reply,
+    BeatReply, BeatRequest, ChangeMembersRequest, CredentialsReply, CredentialsRequest, Event, MembersReply,
+    MembersRequest, Progress, ProposeReply, ProposeRequest, ReadReply, ReadRequest, RegisterReply,
+    RegisterRequest, SnapshotPart, WatchReply, WatchRequest, watch_reply,
 };
 use podway_topology_api::status::{to_status, with_hint};
 use podway_topology_api::{Command, Proposal, ProposeError, ProxyCommand, Refusal, Registration, StoreError};
@@ -121,6 +121,11 @@ impl Topology for ClientPort {
             Err(ProposeError::Store(error)) => Err(error),
         };
         Ok(Response::new(RegisterReply { registration: self.packed(registered)? }))
+    }
+
+    async fn credentials(&self, _request: Request<CredentialsRequest>) -> Answered<CredentialsReply> {
+        let credentials = self.packed(self.keeper.credentials().await)?;
+        Ok(Response::new(CredentialsReply { credentials }))
     }
 
     async fn report(&self, request: Request<BeatRequest>) -> Answered<BeatReply> {

@@ -16,13 +16,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::contract::{
-    BeatRequest, ChangeMembersRequest, MembersRequest, ProposeRequest, ReadRequest, RegisterRequest,
-    WatchReply, WatchRequest, watch_reply,
+    BeatRequest, ChangeMembersRequest, CredentialsRequest, MembersRequest, ProposeRequest, ReadRequest,
+    RegisterRequest, WatchReply, WatchRequest, watch_reply,
 };
 use crate::status::{describe, from_status, hint, is_worth_another_try};
 use crate::{
-    Answer, Beat, BeatAnswer, ClientTls, MemberChange, Members, Proposal, ProposeError, ProxyInfo, Refusal,
-    Registration, StoreError, Token, TopologyStore, View, WatchEvent, WatchMessage, WatchStream, registering,
+    Answer, Beat, BeatAnswer, ClientTls, Credentials, MemberChange, Members, Proposal, ProposeError,
+    ProxyInfo, Refusal, Registration, StoreError, Token, TopologyStore, View, WatchEvent, WatchMessage,
+    WatchStream, registering,
 };
 use ways::{Way, Ways};
 
@@ -186,6 +187,11 @@ impl TopologyStore for TopologyClient {
         let reply = self.ask(question, self.deadline, ATTEMPT, ask).await?;
         let registration: Result<Registration, Refusal> = parsed(&reply.registration)?;
         Ok(registration?)
+    }
+
+    async fn credentials(&self) -> Result<Credentials, StoreError> {
+        let ask = |mut way: Way, request| async move { way.client.credentials(request).await };
+        parsed(&self.ask(CredentialsRequest {}, self.deadline, ATTEMPT, ask).await?.credentials)
     }
 
     async fn beat(&self, beat: Beat) -> Result<BeatAnswer, StoreError> {
