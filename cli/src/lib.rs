@@ -1,11 +1,15 @@
 //! What the `podway` binary is made of, for the binary itself and for the tests. Nothing of it is on the data path.
 //!
 //! Reading order: [`local_mysql`] (servers on this machine) → [`provision`] (shards, accounts and table definitions on servers) →
-//! [`demo`] (`podway demo`) → [`serve`] (`podway proxy`).
+//! [`topology_access`] (the way to the topology) →
+//! [`serve`] (`podway proxy`) → [`demo`] (`podway demo`) → [`node`] (`podway topology`) → [`admin`] (every administrative command).
 
+pub mod admin;
 pub mod demo;
 pub mod local_mysql;
+pub mod node;
 pub mod provision;
 mod schema_grant;
 pub mod serve;
 mod stop_signal;
+pub mod topology_access;

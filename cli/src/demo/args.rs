@@ -72,6 +72,11 @@ impl Plan {
         })
     }
 
+    /// Where the topology keeps the map.
+    pub(super) fn topology_dir(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join("topology"))
+    }
+
     /// Where the data of a server lies.
     pub(super) fn data_dir(&self, server: u32) -> DataDir {
         let kept = self.folder.as_ref().map(|folder| folder.join(format!("server-{server}")));

@@ -1,22 +1,22 @@
-//! The demo's servers: started, filled with schemas, tables and the account, and drawn as a map. Rows of sharded tables are not its
-//! business. Read next: `load`.
+//! The demo's servers: started, filled with schemas, tables and the account, and told to the topology. Rows of sharded tables are not its
+//! business. Read next: `map`.
 
 use std::sync::Arc;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use podway_model::{
-    AccountName, HostPattern, Keyspace, Map, NameRule, Revision, ServerId, Shard, ShardIndex,
-};
+use podway_model::{Account, AccountName, ClusterSecret, HostPattern, NameRule, ServerId, Shard, ShardIndex};
+use podway_topology_api::ServerFacts as ToldFacts;
 
 use super::args::Plan;
 use super::error::DemoError;
 use super::layout::{Layout, Rows};
-use super::shop::{COUNTRIES, KEYSPACE, Lies, ShopTable, TABLES};
+use super::map::Teller;
+use super::shop::{COUNTRIES, Lies, ShopTable, TABLES};
 use crate::local_mysql::{LocalServer, MysqlSource, ServerError, ServerOptions};
 use crate::provision::{
-    AdminLogin, Declaration, create_schema, create_user, declare, ensure_account, quote_name, read_account,
-    read_facts, read_table,
+    AdminLogin, Declaration, ServerFacts, create_schema, create_user, declare, ensure_account, quote_name,
+    read_account, read_facts, read_table,
 };
 use crate::schema_grant::schema_grant;
 
@@ -37,36 +37,37 @@ impl Cluster {
         Ok(Cluster { servers: numbers.into_iter().map(ServerId).zip(servers).collect() })
     }
 
-    /// Makes schemas, tables, reference rows and the account, as far as they are missing, and draws the map.
-    pub(super) async fn prepare(&self, layout: &Layout) -> Result<Map, DemoError> {
+    /// Makes schemas, tables, reference rows and the account, as far as they are missing, and tells the topology of them.
+    pub(super) async fn prepare(
+        &self,
+        layout: &Layout,
+        teller: &Teller,
+        secret: &ClusterSecret,
+    ) -> Result<(), DemoError> {
         let shards = layout.shards();
         for (index, shard) in shards.iter().enumerate() {
             let mut conn = self.admin(shard.server).await?;
             prepare_shard(&mut conn, shard, ShardIndex(index as u16), layout.rows).await?;
         }
-        let mut map = Map::empty(NameRule::default());
-        (map.revision, map.schema_version) = (Revision(1), 1);
+        let mut names = NameRule::default();
         for (id, server) in &self.servers {
             let login = AdminLogin::of(server);
             let facts = read_facts(&mut login.connect().await?).await?;
-            map.names = facts.names();
-            map.put_server(facts.server(*id, &login));
+            names = facts.names();
+            teller.server(&server_name(*id), of_topology(&facts, &login), &login).await?;
         }
+        teller.keyspace(&shards, |shard| server_name(shard.server)).await?;
         let home = &shards[0];
         let mut conn = self.admin(home.server).await?;
-        let mut keyspace = Keyspace::evenly(map.names.name(KEYSPACE), shards.clone())?;
         for table in &TABLES {
             let definition = read_table(&mut conn, home.schema.as_str(), table.name).await?;
-            let declared = declare(map.names, &definition, &table.declaration())?;
-            keyspace.tables.insert(declared.name.clone(), Arc::new(declared));
+            teller.table(declare(names, &definition, &table.declaration())?).await?;
         }
-        map.put_keyspace(keyspace)?;
-        self.bring_account(layout, &mut map).await?;
-        Ok(map)
+        teller.account(self.bring_account(layout, secret).await?).await
     }
 
     /// Makes the user on the first server, and brings the account to all, with all privileges on the shop's schemas and on no other.
-    async fn bring_account(&self, layout: &Layout, map: &mut Map) -> Result<(), DemoError> {
+    async fn bring_account(&self, layout: &Layout, secret: &ClusterSecret) -> Result<Account, DemoError> {
         let name = AccountName { user: layout.user.as_str().into(), host: HostPattern::new("%") };
         let mut first = self.admin(self.servers[0].0).await?;
         create_user(&mut first, &name, &layout.password).await?;
@@ -75,11 +76,10 @@ impl Cluster {
             let here = layout.shards().into_iter().filter(|shard| shard.server == *id);
             let grants: Vec<String> =
                 here.map(|shard| schema_grant("ALL PRIVILEGES", shard.schema.as_str())).collect();
-            let password = layout.secret().backend_password(&name, server.uuid());
+            let password = secret.backend_password(&name, server.uuid());
             ensure_account(&mut self.admin(*id).await?, &account, &grants, &password).await?;
         }
-        map.accounts.push(Arc::new(account));
-        Ok(())
+        Ok(account)
     }
 
     /// How many servers there are.
@@ -106,6 +106,22 @@ impl Cluster {
         let found = self.servers.iter().find(|(server, _)| *server == id);
         let server = found.map(|(_, server)| server).ok_or(ServerError::Stopped)?;
         Ok(AdminLogin::of(server).connect().await?)
+    }
+}
+
+/// What a server is called in the topology.
+fn server_name(id: ServerId) -> String {
+    format!("server-{}", id.0)
+}
+
+/// What a server says of itself, as the topology keeps it.
+fn of_topology(facts: &ServerFacts, login: &AdminLogin) -> ToldFacts {
+    ToldFacts {
+        host: login.host.as_str().into(),
+        port: login.port,
+        uuid: facts.uuid.as_str().into(),
+        version: facts.version.as_str().into(),
+        names: facts.names(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use podway_model::{KeyspaceError, MapError};
 use podway_topology::PlacementError;
+use podway_topology_api::{ProposeError, StoreError};
 
 use super::layout::LayoutError;
 use crate::local_mysql::{FindError, ServerError};
@@ -27,12 +27,15 @@ pub enum DemoError {
     /// A server could not be prepared.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
-    /// The shards make no keyspace.
-    #[error(transparent)]
-    Keyspace(#[from] KeyspaceError),
-    /// The keyspace and the servers make no map.
-    #[error(transparent)]
-    Map(#[from] MapError),
+    /// The topology did not start.
+    #[error("the topology: {0}")]
+    Node(#[from] podway_topology::StartError),
+    /// The topology did not answer.
+    #[error("the topology: {0}")]
+    Store(#[from] StoreError),
+    /// The topology refused what the demo asked of it.
+    #[error("the topology refuses: {0}; if this data directory was used otherwise, name another --data-dir")]
+    Propose(#[from] ProposeError),
     /// The proxy did not start.
     #[error(transparent)]
     Proxy(#[from] podway_proxy::StartError),

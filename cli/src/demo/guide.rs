@@ -45,6 +45,8 @@ pub const STATEMENTS: [StatementToTry; 5] = [
 pub(super) struct Guide<'a> {
     /// Where the proxy listens.
     pub(super) address: SocketAddr,
+    /// Where the topology answers.
+    pub(super) topology: &'a str,
     /// Who may log in.
     pub(super) layout: &'a Layout,
     /// How many servers there are.
@@ -53,6 +55,8 @@ pub(super) struct Guide<'a> {
     pub(super) version: &'a str,
     /// The client to call.
     pub(super) client: &'a str,
+    /// How to call this program.
+    pub(super) podway: &'a str,
 }
 
 impl Guide<'_> {
@@ -72,7 +76,11 @@ impl Guide<'_> {
         for StatementToTry { shows, sql } in STATEMENTS {
             let _ = write!(text, "\n  -- {shows}\n  {}\n", indented(sql));
         }
-        text.push_str("\nCtrl-C ends it all.\n");
+        let _ = write!(
+            text,
+            "\nThe cluster at a glance, from another terminal:\n\n  {} status --topology {}\n\nCtrl-C ends it all.\n",
+            self.podway, self.topology
+        );
         text
     }
 }
@@ -89,10 +97,19 @@ mod tests {
     fn the_guide_holds_the_address_the_line_to_copy_and_every_statement() {
         let layout = Layout::new(1, true).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 6033));
-        let guide = Guide { address, layout: &layout, servers: 1, version: "9.7.4", client: "/cache/mysql" };
+        let guide = Guide {
+            address,
+            topology: "127.0.0.1:7400",
+            layout: &layout,
+            servers: 1,
+            version: "9.7.4",
+            client: "/cache/mysql",
+            podway: "/bin/podway",
+        };
         let text = guide.text();
         assert!(text.contains("listens on 127.0.0.1:6033, before 1 MySQL server (9.7.4)"));
         assert!(text.contains("\n  /cache/mysql -h127.0.0.1 -P6033 -udemo -pdemo shop\n"));
+        assert!(text.contains("\n  /bin/podway status --topology 127.0.0.1:7400\n"));
         assert!(STATEMENTS.iter().all(|statement| text.contains(&indented(statement.sql))));
     }
 }

@@ -1,12 +1,12 @@
-//! What a kept data directory remembers beside the servers' own folders: which shard lies where, the cluster's secret, the user, and
-//! whether the rows are in. For its owner's eyes only (mode 0600). Read next: `shop`.
+//! What a kept data directory remembers beside the servers' own folders: which shard lies where, the user, and whether the
+//! rows are in. The map and the cluster's secret are the topology's, in a folder of its own. For its owner's eyes only (mode 0600). Read next: `shop`.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use podway_model::{ClusterSecret, Epoch, NameRule, ServerId, Shard, ShardId};
+use podway_model::{Epoch, NameRule, ServerId, Shard, ShardId};
 use podway_topology::{PlacementError, propose};
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,7 @@ use super::shop::KEYSPACE;
 /// The file's name in the data directory.
 const FILE: &str = "podway-demo.toml";
 /// Changes with the file's meaning.
-const FORMAT: u32 = 1;
-/// Bytes of a cluster's secret.
-const SECRET_BYTES: usize = 32;
+const FORMAT: u32 = 2;
 
 /// Where the shards of a demo lie, and who may use them.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +28,6 @@ pub(super) struct Layout {
     pub(super) user: String,
     /// The user's password.
     pub(super) password: String,
-    secret: String,
     shards: Vec<PlacedShard>,
 }
 
@@ -109,7 +106,6 @@ impl Layout {
             rows: if wants_rows { Rows::Loading } else { Rows::Unwanted },
             user: "demo".to_owned(),
             password: "demo".to_owned(),
-            secret: hex(&rand::random::<[u8; SECRET_BYTES]>()),
             shards: propose(&ids, &servers)?.into_iter().map(placed).collect(),
         })
     }
@@ -129,8 +125,8 @@ impl Layout {
         if layout.format != FORMAT {
             return Err(broken(format!("format {} is another version's", layout.format)));
         }
-        if layout.shards.is_empty() || layout.secret.len() != 2 * SECRET_BYTES {
-            return Err(broken("its shards or its secret are missing".to_owned()));
+        if layout.shards.is_empty() {
+            return Err(broken("its shards are missing".to_owned()));
         }
         Ok(Some(layout))
     }
@@ -148,7 +144,7 @@ impl Layout {
                 fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
             })
             .and_then(|mut file| {
-                file.write_all(b"# Written by `podway demo`. Holds the cluster's secret.\n")?;
+                file.write_all(b"# Written by `podway demo`.\n")?;
                 file.write_all(text.as_bytes())?;
                 file.as_file().sync_all()?;
                 Ok(file)
@@ -179,11 +175,6 @@ impl Layout {
         let numbers: std::collections::BTreeSet<u32> = self.shards.iter().map(|shard| shard.server).collect();
         numbers.into_iter().collect()
     }
-
-    /// From what Podway's own passwords are derived.
-    pub(super) fn secret(&self) -> ClusterSecret {
-        ClusterSecret::new(self.secret.as_bytes())
-    }
 }
 
 fn nothing_in(folder: &Path) -> Result<(), LayoutError> {
@@ -193,10 +184,6 @@ fn nothing_in(folder: &Path) -> Result<(), LayoutError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(LayoutError::Io { path: folder.to_owned(), error }),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

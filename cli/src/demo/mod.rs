@@ -1,8 +1,8 @@
-//! `podway demo`: real MySQL servers on this machine, a small shop sharded over them, and a proxy before them, until Ctrl-C. It makes the
-//! map itself and hands it to the proxy through the same watch that the topology feeds. Nothing outlives it but a folder the user named.
+//! `podway demo`: real MySQL servers on this machine, a small shop sharded over them, and a proxy before them, until Ctrl-C. The map
+//! is kept by a topology node in the same process, so every administrative command works on a demo too. Nothing outlives it but a folder the user named.
 //!
 //! Reading order: [`args`](DemoArgs) (what was typed, what was decided) → `layout` (what a kept folder remembers) → `shop` (tables and
-//! rows) → `cluster` (servers, schemas, accounts, the map) → `load` (rows, through the proxy) → `guide` (what is printed) →
+//! rows) → `cluster` (servers, schemas, accounts) → `map` (the topology) → `load` (rows, through the proxy) → `guide` (what is printed) →
 //! `status` (the live line) → [`run`].
 
 mod args;
@@ -11,6 +11,7 @@ mod error;
 mod guide;
 mod layout;
 mod load;
+mod map;
 mod run;
 mod shop;
 mod status;

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use podway_model::{ClusterSecret, Map, NameRule};
 use podway_proxy::{Proxy, ProxyConfig, StartError};
-use podway_topology_api::{MapPublisher, MapWatch, map_channel};
+use podway_topology::{LocalStore, TopologyNode};
+use podway_topology_api::{Following, MapWatch, ProxyInfo, TopologyStore, follow, map_channel};
 
 use super::args::{DemoArgs, Plan};
 use super::cluster::Cluster;
@@ -14,9 +16,11 @@ use super::error::DemoError;
 use super::guide::Guide;
 use super::layout::Rows;
 use super::load::load;
+use super::map::{Teller, start_node};
 use super::shop::rows_through_the_proxy;
 use super::status;
 use crate::local_mysql::{FindOptions, MysqlSource, Tools};
+use crate::serve::{Lease, wait_for_a_map};
 use crate::stop_signal::StopSignal;
 
 /// How long statements may go on after Ctrl-C.
@@ -56,6 +60,14 @@ async fn find(options: FindOptions) -> Result<Found, DemoError> {
     looking.await.map_err(std::io::Error::other)?
 }
 
+/// An open demo.
+struct Open {
+    proxy: Proxy,
+    lease: Lease<LocalStore>,
+    /// Feeds the proxy's map until it is dropped.
+    _following: Following,
+}
+
 /// From running servers to the user's wish to stop.
 async fn serve(
     cluster: &Cluster,
@@ -63,21 +75,36 @@ async fn serve(
     plan: &mut Plan,
     stop: &mut StopSignal,
 ) -> Result<(), DemoError> {
-    // The publisher is kept so that the proxy's watch stays connected.
-    let (proxy, _publisher) = tokio::select! {
-        opened = open(cluster, plan) => opened?,
+    let node = start_node(plan.topology_dir()).await?;
+    let served = serve_with(cluster, found, plan, stop, &node).await;
+    node.stop().await;
+    served
+}
+
+async fn serve_with(
+    cluster: &Cluster,
+    found: &Found,
+    plan: &mut Plan,
+    stop: &mut StopSignal,
+    node: &TopologyNode,
+) -> Result<(), DemoError> {
+    let Open { proxy, mut lease, _following } = tokio::select! {
+        opened = open(cluster, plan, node) => opened?,
         () = stop.received() => return Ok(()),
     };
     let guide = Guide {
         address: proxy.local_addr(),
+        topology: node.client_address(),
         layout: &plan.layout,
         servers: cluster.len(),
         version: found.source.version(),
         client: &found.client,
+        podway: &own_path(),
     };
     say(&guide.text());
     tokio::select! {
         () = status::show(&proxy) => {}
+        () = lease.keep(Some(&proxy)) => {}
         () = stop.received() => {}
     }
     progress("stopping");
@@ -85,25 +112,40 @@ async fn serve(
         _ = proxy.stop() => {}
         () = stop.received() => {}
     }
+    lease.leave().await;
     Ok(())
 }
 
-/// Fills the servers, and opens a proxy before them.
-async fn open(cluster: &Cluster, plan: &mut Plan) -> Result<(Proxy, MapPublisher), DemoError> {
-    let (publisher, watch) = map_channel(cluster.prepare(&plan.layout).await?);
-    let proxy = start_proxy(plan, watch).await?;
+/// Fills the servers, tells the topology, and opens a proxy that follows it.
+async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result<Open, DemoError> {
+    let store = node.store();
+    let secret = store.credentials().await?.secret;
+    cluster.prepare(&plan.layout, &Teller::new(store.clone()), &secret).await?;
+    let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
+    let following = follow(store.clone(), publisher);
+    wait_for_a_map(&mut following.health()).await;
+    let proxy = start_proxy(plan, secret, watch).await?;
+    let info = ProxyInfo {
+        name: "demo".into(),
+        address: proxy.local_addr().to_string().into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let lease = Lease::take(store, info).await?;
     if plan.layout.rows == Rows::Loading {
         load_rows(proxy.local_addr(), plan).await?;
     }
-    Ok((proxy, publisher))
+    Ok(Open { proxy, lease, _following: following })
+}
+
+/// How to call this program again.
+fn own_path() -> String {
+    std::env::current_exe().map_or_else(|_| "podway".to_owned(), |path| path.display().to_string())
 }
 
 /// Starts the proxy where it is to listen, or on a port of the system's choice where that is taken and nobody asked for it.
-async fn start_proxy(plan: &Plan, watch: MapWatch) -> Result<Proxy, DemoError> {
-    let config = |listen| ProxyConfig {
-        shutdown_deadline: PATIENCE,
-        ..ProxyConfig::new(listen, plan.layout.secret())
-    };
+async fn start_proxy(plan: &Plan, secret: ClusterSecret, watch: MapWatch) -> Result<Proxy, DemoError> {
+    let config =
+        |listen| ProxyConfig { shutdown_deadline: PATIENCE, ..ProxyConfig::new(listen, secret.clone()) };
     match Proxy::start(config(plan.listen), watch.clone()).await {
         Err(StartError::Listen { .. }) if plan.may_listen_elsewhere => {
             Ok(Proxy::start(config(SocketAddr::new(plan.listen.ip(), 0)), watch).await?)

@@ -26,6 +26,22 @@ pub async fn create_user(conn: &mut Conn, name: &AccountName, password: &str) ->
     conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("creating user {name}")))
 }
 
+/// Gives an account another password of its own; Podway's, which is the second one, stays.
+pub async fn change_password(
+    conn: &mut Conn,
+    name: &AccountName,
+    password: &str,
+) -> Result<(), ProvisionError> {
+    let sql = format!("ALTER USER {} IDENTIFIED BY {}", quoted(name), text_literal(password));
+    conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("changing the password of {name}")))
+}
+
+/// Drops an account, if it is there.
+pub async fn drop_user(conn: &mut Conn, name: &AccountName) -> Result<(), ProvisionError> {
+    let sql = format!("DROP USER IF EXISTS {}", quoted(name));
+    conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("dropping user {name}")))
+}
+
 /// Brings an account to a server: makes it if it is not there, gives it the client's own string and Podway's password, and grants
 /// (each a text such as "ALL PRIVILEGES ON `shop`.*"). Run again it changes nothing that a client could see.
 ///

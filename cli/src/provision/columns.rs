@@ -23,6 +23,20 @@ pub struct TableDefinition {
     pub before_triggers: Vec<String>,
 }
 
+impl TableDefinition {
+    /// What differs from another server's table in a way that a statement could see.
+    pub fn difference(&self, other: &TableDefinition) -> Option<String> {
+        if self.primary_key != other.primary_key {
+            return Some("the primary key".to_owned());
+        }
+        if self.columns.len() != other.columns.len() {
+            return Some(format!("{} columns and {}", self.columns.len(), other.columns.len()));
+        }
+        let differing = self.columns.iter().zip(&other.columns).find(|(own, theirs)| own != theirs);
+        differing.map(|(column, _)| format!("column {}", column.name))
+    }
+}
+
 /// The names of a schema's tables and views.
 pub async fn table_names(conn: &mut Conn, schema: &str) -> Result<Vec<String>, ProvisionError> {
     let sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = ? ORDER BY table_name";

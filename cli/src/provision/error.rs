@@ -27,6 +27,14 @@ pub enum ProvisionError {
     /// The server has no such account, or one that Podway cannot verify.
     #[error("{0} is no account with caching_sha2_password or mysql_native_password")]
     NoAccount(AccountName),
+    /// Another server answers where a known one should.
+    #[error("it is {found}, not {known} as the topology has it: another server answers at its address")]
+    OtherServer {
+        /// The uuid that the topology has.
+        known: String,
+        /// The uuid that answered.
+        found: String,
+    },
     /// There is no such table.
     #[error("there is no table {schema}.{table}")]
     NoTable {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable;
-use podway_model::{Account, AccountName, ClusterSecret, Keyspace};
+use podway_model::{Account, AccountName, ClusterSecret, Shard};
 
 use super::error::ServeError;
 use super::plan::{ServerPlan, UsersPlan};
@@ -21,11 +21,13 @@ const REFUSED: [u16; 6] = [1045, 1698, 1130, 3159, 1251, 1524];
 const KNOWN: [u16; 2] = [3118, 1862];
 
 /// What adopting needs to know.
-pub(super) struct Adoption<'a> {
-    pub(super) users: &'a UsersPlan,
-    pub(super) secret: &'a ClusterSecret,
-    pub(super) plans: &'a [ServerPlan],
-    pub(super) keyspaces: &'a [Keyspace],
+pub(crate) struct Adoption<'a> {
+    pub(crate) users: &'a UsersPlan,
+    pub(crate) secret: &'a ClusterSecret,
+    /// The servers' logins, in the order of the servers.
+    pub(crate) plans: &'a [ServerPlan],
+    /// All shards of all keyspaces.
+    pub(crate) shards: Vec<Shard>,
 }
 
 /// The accounts of one server.
@@ -50,7 +52,7 @@ enum Standing {
 
 impl Adoption<'_> {
     /// Adopts the accounts that are wanted, and returns them as the map is to have them.
-    pub(super) async fn adopt(
+    pub(crate) async fn adopt(
         &self,
         servers: &mut [ReachedServer],
         notes: &mut Vec<String>,
@@ -181,8 +183,7 @@ impl Adoption<'_> {
     /// What the users are to be allowed on a server: on each schema of a shard there.
     fn grants(&self, server: &ReachedServer) -> Vec<String> {
         let Some(privileges) = &self.users.grant else { return Vec::new() };
-        let shards = self.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
-        let here = shards.filter(|shard| shard.server == server.server.id);
+        let here = self.shards.iter().filter(|shard| shard.server == server.server.id);
         let schemas: BTreeSet<&str> = here.map(|shard| shard.schema.as_str()).collect();
         schemas.into_iter().map(|schema| schema_grant(privileges, schema)).collect()
     }

@@ -7,12 +7,17 @@ use podway_proxy::{TlsFiles, TlsMode};
 
 use super::error::PlanError;
 use super::limits::Limits;
+use crate::topology_access::TopologyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
+  podway proxy --topology 10.0.0.1:7400,10.0.0.2:7400,10.0.0.3:7400 --listen 0.0.0.0:3306
   podway proxy --cluster cluster.toml
   podway proxy --cluster cluster.toml --listen 0.0.0.0:3306 --tls-cert server.pem --tls-key server-key.pem
   podway proxy --cluster cluster.toml --limit client.max_sessions=500 --limit shutdown_deadline=5s
+
+With --topology, the topology says which servers, keyspaces, tables and users there are (`podway server`,
+`podway keyspace` and so on change it), and the proxy hears of each change at once.
 
 The cluster file, for two servers and one database sharded over them:
 
@@ -47,16 +52,22 @@ The cluster file, for two servers and one database sharded over them:
 Without [keyspaces] and with one server, every database on it is served as it is.
 SIGHUP, or a changed file, makes a newer map. SIGTERM and SIGINT stop the proxy in order.";
 
-/// Runs a proxy before the MySQL servers that a cluster file names
+/// What a proxy is told.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, group = clap::ArgGroup::new("map").args(["cluster", "topology"]).required(true).multiple(true))]
 pub struct ProxyArgs {
-    /// The cluster file
+    /// A cluster file that says everything, in the place of a topology
     #[arg(long, value_name = "FILE")]
-    pub cluster: PathBuf,
+    pub cluster: Option<PathBuf>,
     /// Where clients connect; port 0: the system chooses
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6033")]
     pub listen: SocketAddr,
+    /// The proxy's name in the topology [default: the machine's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The address of clients that the topology is told, host:port [default: the one it listens on]
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Option<String>,
     /// The certificate chain to show to clients, in PEM [default: a self-signed one is made]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -69,6 +80,9 @@ pub struct ProxyArgs {
     /// Sets a limit by its name, over the cluster file's; can be given again
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub limits: Vec<Limits>,
+    /// Where the topology is
+    #[command(flatten)]
+    pub topology: TopologyArgs,
 }
 
 fn parse_limit(text: &str) -> Result<Limits, PlanError> {

@@ -57,7 +57,7 @@ impl Draughtsman {
             users: &plan.users,
             secret: &plan.secret,
             plans: &plan.servers,
-            keyspaces: &keyspaces,
+            shards: keyspaces.iter().flat_map(|keyspace| keyspace.shards.iter().cloned()).collect(),
         };
         map.accounts = adoption.adopt(&mut servers, notes).await?;
         keyspaces.into_iter().try_for_each(|keyspace| map.put_keyspace(keyspace))?;

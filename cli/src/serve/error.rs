@@ -4,8 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use podway_model::{KeyspaceError, MapError, Name};
+use podway_topology_api::{ProposeError, StoreError};
 
 use crate::provision::ProvisionError;
+use crate::topology_access::AccessError;
 
 /// What is wrong with what was typed.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,15 @@ pub enum ServeError {
         /// What changed.
         reason: String,
     },
+    /// The way to the topology cannot be.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The topology did not answer.
+    #[error(transparent)]
+    Topology(#[from] StoreError),
+    /// The topology did not register the proxy.
+    #[error("the topology does not register this proxy: {0}")]
+    Register(#[from] ProposeError),
     /// The proxy did not start.
     #[error(transparent)]
     Proxy(#[from] podway_proxy::StartError),

@@ -13,14 +13,17 @@ use super::limits::Limits;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClusterFile {
-    pub(super) secret_file: PathBuf,
+    /// From what Podway's own passwords are derived; a topology has that itself.
+    pub(super) secret_file: Option<PathBuf>,
     /// Where statements go that name no keyspace; the first by name, if none is given.
     pub(super) default_keyspace: Option<String>,
     pub(super) servers: BTreeMap<String, ServerEntry>,
     #[serde(default)]
     pub(super) keyspaces: BTreeMap<String, KeyspaceEntry>,
+    pub(super) users: Option<UsersEntry>,
+    /// The cluster's settings, which a topology keeps.
     #[serde(default)]
-    pub(super) users: UsersEntry,
+    pub(super) settings: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) limits: Limits,
 }
@@ -53,6 +56,9 @@ pub(super) struct ShardEntry {
     pub(super) server: String,
     /// The keyspace's name, if none is given.
     pub(super) schema: Option<String>,
+    /// Its key ranges; none or all shards name theirs. None: the slots are cut evenly.
+    #[serde(default)]
+    pub(super) ranges: Vec<String>,
     #[serde(default)]
     pub(super) home: bool,
 }
@@ -66,6 +72,9 @@ pub(super) struct TableEntry {
     pub(super) vindex: Option<Vindex>,
     #[serde(default)]
     pub(super) reference: bool,
+    /// Whole, on the home shard, as an undeclared table is.
+    #[serde(default)]
+    pub(super) home: bool,
 }
 
 /// `[users]`.

@@ -38,7 +38,7 @@ pub(super) async fn every_schema(server: &mut ReachedServer) -> Result<Vec<Keysp
         return Err(ServeError::unfit(&server.name, "it has no database to serve; create one first"));
     }
     let keyspace = |name: String| KeyspacePlan {
-        shards: vec![ShardPlan { server: 0, schema: name.clone() }],
+        shards: vec![ShardPlan { server: 0, schema: name.clone(), ranges: Vec::new() }],
         name,
         home: ShardIndex(0),
         tables: Vec::new(),
@@ -67,7 +67,7 @@ pub(super) async fn read_keyspace(
             }
         })
         .collect();
-    let slots = (0..SLOTS).map(|slot| ShardIndex((slot * shards.len() / SLOTS) as u16)).collect();
+    let slots = slots(plan)?;
     let mut keyspace = Keyspace::new(names.name(&plan.name), shards, plan.home, slots)?;
     let listed = list_tables(plan, servers).await?;
     for table in declared_tables(plan, servers, names).await? {
@@ -86,6 +86,29 @@ pub(super) async fn read_keyspace(
         note_strays(plan, &keyspace, &listed, notes);
     }
     Ok(keyspace)
+}
+
+/// Which shard owns which slot: as the file says, or cut evenly.
+fn slots(plan: &KeyspacePlan) -> Result<Vec<ShardIndex>, PlanError> {
+    let count = plan.shards.len();
+    if plan.shards.iter().all(|shard| shard.ranges.is_empty()) {
+        return Ok((0..SLOTS).map(|slot| ShardIndex((slot * count / SLOTS) as u16)).collect());
+    }
+    let refused = |reason: String| PlanError::part(format!("keyspaces.{}", plan.name), reason);
+    let mut owners: Vec<Option<ShardIndex>> = vec![None; SLOTS];
+    for (index, shard) in plan.shards.iter().enumerate() {
+        for range in &shard.ranges {
+            for owner in &mut owners[range.first.index()..=range.last.index()] {
+                if owner.replace(ShardIndex(index as u16)).is_some() {
+                    return Err(refused(format!("two shards have keys of range {range}")));
+                }
+            }
+        }
+    }
+    let owners: Option<Vec<ShardIndex>> = owners.into_iter().collect();
+    owners.ok_or_else(|| {
+        refused("no shard has some of the keys; give each shard its ranges, or none".to_owned())
+    })
 }
 
 /// The names of each shard's tables, by the shard's place. A schema that is not there is an error: an empty one would hide a typing error.
@@ -142,7 +165,7 @@ async fn declared_tables(
                 first = Some((definition, table));
                 continue;
             };
-            if let Some(what) = difference(known, &definition) {
+            if let Some(what) = known.difference(&definition) {
                 let other = &servers[plan.shards[0].server].name;
                 let reason = format!(
                     "table {}.{name} is not as on server {other} ({what}); make them the same",
@@ -154,18 +177,6 @@ async fn declared_tables(
         tables.extend(first.map(|(_, table)| table));
     }
     Ok(tables)
-}
-
-/// What of two definitions differs in a way that a statement could see.
-fn difference(left: &TableDefinition, right: &TableDefinition) -> Option<String> {
-    if left.primary_key != right.primary_key {
-        return Some("the primary key".to_owned());
-    }
-    if left.columns.len() != right.columns.len() {
-        return Some(format!("{} columns and {}", left.columns.len(), right.columns.len()));
-    }
-    let differing = left.columns.iter().zip(&right.columns).find(|(left, right)| left != right);
-    differing.map(|(column, _)| format!("column {}", column.name))
 }
 
 /// Tables on other shards than home that nobody declared: no statement reaches them.

@@ -1,21 +1,28 @@
-//! `podway proxy`: Podway before MySQL servers that are there already, without a topology: a cluster file says what lies where, and a
-//! changed file becomes a newer map. It reads definitions and adopts accounts; it never creates, changes or moves tables or rows.
+//! `podway proxy`: Podway before MySQL servers. Its map comes from the topology, or from a cluster file that says what lies where, whose change
+//! becomes a newer map. With a file it reads definitions and adopts accounts; it never creates, changes or moves tables or rows.
 //!
 //! Reading order: [`args`](ProxyArgs) → `limits` → `file` (the cluster file as typed) → `plan` (as decided) → `servers`, `keyspaces`,
-//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` (newer files) → [`run`].
+//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` (newer files) → `lease` and `from_topology` (without a file) → [`run`].
 
 mod accounts;
 mod args;
 mod draw;
 mod error;
 mod file;
+mod from_topology;
 mod keyspaces;
+mod lease;
 mod limits;
 mod plan;
 mod reread;
 mod run;
 mod servers;
 
+pub(crate) use accounts::Adoption;
 pub use args::ProxyArgs;
 pub use error::{PlanError, ServeError};
+pub(crate) use from_topology::wait_for_a_map;
+pub(crate) use lease::Lease;
+pub(crate) use plan::{FilePlan, FileServer, KeyspacePlan, ServerPlan, ShardPlan, UsersPlan, server_address};
 pub use run::run;
+pub(crate) use servers::ReachedServer;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use podway_model::{Account, ClusterSecret, HostPattern, ShardIndex, Vindex};
+use podway_model::{Account, ClusterSecret, HostPattern, KeyRange, ShardIndex, Vindex};
 
 use super::error::PlanError;
 use super::file::{AdoptEntry, ClusterFile, KeyspaceEntry, ServerEntry, TableEntry, UsersEntry};
@@ -18,7 +18,10 @@ const MYSQL_PORT: u16 = 3306;
 /// Bytes of a cluster's secret.
 const SECRET_BYTES: usize = 32;
 
-/// What a cluster file asks for.
+/// What a server's entry has to say of a password.
+const PASSWORD: &str = "say one of admin_password, admin_password_file and admin_password_env";
+
+/// What a cluster file asks of a proxy without a topology.
 pub(super) struct ClusterPlan {
     pub(super) secret: ClusterSecret,
     pub(super) servers: Vec<ServerPlan>,
@@ -29,41 +32,68 @@ pub(super) struct ClusterPlan {
 }
 
 /// A server.
-pub(super) struct ServerPlan {
-    /// Its name in the file.
-    pub(super) name: String,
-    pub(super) login: AdminLogin,
+#[derive(Debug)]
+pub(crate) struct ServerPlan {
+    /// Its name for people.
+    pub(crate) name: String,
+    pub(crate) login: AdminLogin,
 }
 
 /// A keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KeyspacePlan {
-    pub(super) name: String,
-    pub(super) shards: Vec<ShardPlan>,
-    pub(super) home: ShardIndex,
-    pub(super) tables: Vec<(String, Declaration)>,
+pub(crate) struct KeyspacePlan {
+    pub(crate) name: String,
+    pub(crate) shards: Vec<ShardPlan>,
+    pub(crate) home: ShardIndex,
+    pub(crate) tables: Vec<(String, Declaration)>,
 }
 
 /// A shard.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ShardPlan {
-    /// Its server's place in [`ClusterPlan::servers`].
-    pub(super) server: usize,
-    pub(super) schema: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShardPlan {
+    /// Its server's place among the file's.
+    pub(crate) server: usize,
+    pub(crate) schema: String,
+    /// Its key ranges; empty: as an even cut gives.
+    pub(crate) ranges: Vec<KeyRange>,
 }
 
 /// Whom to adopt, and what they are to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UsersPlan {
+pub(crate) struct UsersPlan {
     /// These; all that have a password, if none is named.
     named: Option<Vec<(String, Option<HostPattern>)>>,
     /// Privileges on the shards' schemas.
-    pub(super) grant: Option<String>,
+    pub(crate) grant: Option<String>,
 }
 
-impl ClusterPlan {
-    /// Reads the file and what it points to. The secret is made if its file is not there; `notes` say so.
-    pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<ClusterPlan, PlanError> {
+/// What a cluster file asks for, whoever is to do it: with a topology, the topology has the secret and the passwords.
+pub(crate) struct FilePlan {
+    pub(crate) servers: Vec<FileServer>,
+    /// The default one first.
+    pub(crate) keyspaces: Vec<KeyspacePlan>,
+    /// The one that the file names as the default.
+    pub(crate) default_keyspace: Option<String>,
+    /// `None`: the file does not speak of users.
+    pub(crate) users: Option<UsersPlan>,
+    pub(crate) limits: Limits,
+    pub(crate) settings: Vec<(String, String)>,
+    secret_file: Option<PathBuf>,
+}
+
+/// A server as the file has it.
+#[derive(Clone, Debug)]
+pub(crate) struct FileServer {
+    pub(crate) name: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Option<String>,
+}
+
+impl FilePlan {
+    /// Reads the file and the passwords that it points to.
+    pub(crate) fn read(path: &Path) -> Result<FilePlan, PlanError> {
         let text =
             fs::read_to_string(path).map_err(|error| PlanError::File { path: path.to_owned(), error })?;
         let file = ClusterFile::parse(path, &text)?;
@@ -71,17 +101,8 @@ impl ClusterPlan {
         let servers = file
             .servers
             .into_iter()
-            .map(|(name, entry)| Ok(ServerPlan { login: login(&name, entry, folder)?, name }))
-            .collect::<Result<Vec<ServerPlan>, PlanError>>()?;
-        if servers.is_empty() {
-            return Err(PlanError::part("servers", "there is none; name one as [servers.NAME]"));
-        }
-        if file.keyspaces.is_empty() && servers.len() > 1 {
-            return Err(PlanError::part(
-                "keyspaces",
-                "with several servers, say what lies where: [keyspaces.NAME]",
-            ));
-        }
+            .map(|(name, entry)| server(name, entry, folder))
+            .collect::<Result<Vec<FileServer>, PlanError>>()?;
         let mut keyspaces = file
             .keyspaces
             .into_iter()
@@ -95,15 +116,66 @@ impl ClusterPlan {
             })?;
             keyspaces[..=found].rotate_right(1);
         }
-        let users = users(file.users)?;
-        let secret = secret(&folder.join(file.secret_file), notes)?;
-        Ok(ClusterPlan { secret, servers, keyspaces, users, limits: file.limits })
+        Ok(FilePlan {
+            servers,
+            keyspaces,
+            default_keyspace: file.default_keyspace,
+            users: file.users.map(users_of).transpose()?,
+            limits: file.limits,
+            settings: file.settings.into_iter().collect(),
+            secret_file: file.secret_file.map(|file| folder.join(file)),
+        })
+    }
+}
+
+impl ClusterPlan {
+    /// Reads the file and what it points to, for a proxy without a topology. The secret is made if its file is not there; `notes` say so.
+    pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<ClusterPlan, PlanError> {
+        let plan = FilePlan::read(path)?;
+        let secret_file = plan.secret_file.ok_or_else(|| {
+            PlanError::part("secret_file", "say where the cluster's secret is, or is to be made")
+        })?;
+        if plan.servers.is_empty() {
+            return Err(PlanError::part("servers", "there is none; name one as [servers.NAME]"));
+        }
+        let servers = plan.servers.into_iter().map(FileServer::with_password);
+        let servers = servers.collect::<Result<Vec<ServerPlan>, PlanError>>()?;
+        if plan.keyspaces.is_empty() && servers.len() > 1 {
+            return Err(PlanError::part(
+                "keyspaces",
+                "with several servers, say what lies where: [keyspaces.NAME]",
+            ));
+        }
+        if !plan.settings.is_empty() {
+            let reason = "a topology keeps them (`podway apply`); a proxy with a cluster file has [limits]";
+            return Err(PlanError::part("settings", reason));
+        }
+        let users = match plan.users {
+            Some(users) => users,
+            None => users_of(UsersEntry::default())?,
+        };
+        let secret = secret(&secret_file, notes)?;
+        Ok(ClusterPlan { secret, servers, keyspaces: plan.keyspaces, users, limits: plan.limits })
+    }
+}
+
+impl FileServer {
+    fn with_password(self) -> Result<ServerPlan, PlanError> {
+        let FileServer { name, host, port, user, password } = self;
+        let password = password.ok_or_else(|| PlanError::part(format!("servers.{name}"), PASSWORD))?;
+        Ok(ServerPlan { name, login: AdminLogin { host, port, user, password } })
     }
 }
 
 impl UsersPlan {
+    /// These, each `user` or `user@host`; all, if none is named.
+    pub(crate) fn of(names: Vec<String>, grant: Option<String>) -> UsersPlan {
+        let named = (!names.is_empty()).then(|| names.into_iter().map(split_name).collect());
+        UsersPlan { named, grant }
+    }
+
     /// Whether an account is to be adopted, and if not, why that may surprise somebody.
-    pub(super) fn wants(&self, account: &Account) -> Result<bool, &'static str> {
+    pub(crate) fn wants(&self, account: &Account) -> Result<bool, &'static str> {
         let is_meant = match &self.named {
             Some(names) => names.iter().any(|(user, host)| {
                 *user == *account.name.user && host.as_ref().is_none_or(|host| *host == account.name.host)
@@ -126,29 +198,29 @@ impl UsersPlan {
     }
 }
 
-fn login(name: &str, entry: ServerEntry, folder: &Path) -> Result<AdminLogin, PlanError> {
+fn server(name: String, entry: ServerEntry, folder: &Path) -> Result<FileServer, PlanError> {
     let part = format!("servers.{name}");
-    let (host, port) = address(&entry.address)
+    let (host, port) = server_address(&entry.address)
         .ok_or_else(|| PlanError::part(&part, format!("{:?} is no address; host:port is", entry.address)))?;
     let password = match (entry.admin_password, entry.admin_password_file, entry.admin_password_env) {
-        (Some(password), None, None) => password,
+        (None, None, None) => None,
+        (Some(password), None, None) => Some(password),
         (None, Some(file), None) => {
             let path = folder.join(file);
             let text = fs::read_to_string(&path).map_err(|error| PlanError::File { path, error })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
-        (None, None, Some(variable)) => std::env::var(&variable)
-            .map_err(|_| PlanError::part(&part, format!("the environment has no {variable}")))?,
-        _ => {
-            let reason = "say one of admin_password, admin_password_file and admin_password_env";
-            return Err(PlanError::part(part, reason));
+        (None, None, Some(variable)) => {
+            let unset = |_| PlanError::part(&part, format!("the environment has no {variable}"));
+            Some(std::env::var(&variable).map_err(unset)?)
         }
+        _ => return Err(PlanError::part(part, PASSWORD)),
     };
-    Ok(AdminLogin { host, port, user: entry.admin_user, password })
+    Ok(FileServer { name, host, port, user: entry.admin_user, password })
 }
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn address(text: &str) -> Option<(String, u16)> {
+pub(crate) fn server_address(text: &str) -> Option<(String, u16)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(text) => text.split_once(']')?,
         None => text.split_at(text.find(':').unwrap_or(text.len())),
@@ -161,7 +233,7 @@ fn address(text: &str) -> Option<(String, u16)> {
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
-fn keyspace(name: String, entry: KeyspaceEntry, servers: &[ServerPlan]) -> Result<KeyspacePlan, PlanError> {
+fn keyspace(name: String, entry: KeyspaceEntry, servers: &[FileServer]) -> Result<KeyspacePlan, PlanError> {
     let part = format!("keyspaces.{name}");
     if ["mysql", "information_schema", "performance_schema", "sys", "_podway"]
         .contains(&name.to_lowercase().as_str())
@@ -181,7 +253,9 @@ fn keyspace(name: String, entry: KeyspaceEntry, servers: &[ServerPlan]) -> Resul
         let found = servers.iter().position(|server| server.name == shard.server);
         let server =
             found.ok_or_else(|| PlanError::part(&part, format!("there is no server {}", shard.server)))?;
-        Ok(ShardPlan { server, schema: shard.schema.unwrap_or_else(|| name.clone()) })
+        let ranges = shard.ranges.iter().map(|range| range.parse()).collect::<Result<Vec<KeyRange>, _>>();
+        let ranges = ranges.map_err(|error| PlanError::part(&part, error.to_string()))?;
+        Ok(ShardPlan { server, schema: shard.schema.unwrap_or_else(|| name.clone()), ranges })
     };
     let shards = entry.shards.into_iter().map(shard).collect::<Result<Vec<ShardPlan>, PlanError>>()?;
     let tables = entry
@@ -197,13 +271,14 @@ fn keyspace(name: String, entry: KeyspaceEntry, servers: &[ServerPlan]) -> Resul
 }
 
 fn declaration(entry: TableEntry) -> Result<Declaration, &'static str> {
-    match (entry.shard_by.is_empty(), entry.reference) {
-        (false, false) => {
+    match (entry.shard_by.is_empty(), entry.reference, entry.home) {
+        (false, false, false) => {
             Ok(Declaration::Sharded { columns: entry.shard_by, vindex: entry.vindex.unwrap_or(Vindex::Xxh3) })
         }
-        (true, true) if entry.vindex.is_none() => Ok(Declaration::Reference),
+        (true, true, false) if entry.vindex.is_none() => Ok(Declaration::Reference),
+        (true, false, true) if entry.vindex.is_none() => Ok(Declaration::Home),
         _ => Err(
-            "say shard_by = [\"column\"] (with a vindex, if you like), or reference = true; a table at home needs no entry",
+            "say shard_by = [\"column\"] (with a vindex, if you like), or reference = true; a table at home needs no entry, or home = true",
         ),
     }
 }
@@ -211,7 +286,8 @@ fn declaration(entry: TableEntry) -> Result<Declaration, &'static str> {
 fn no_schema_twice(keyspaces: &[KeyspacePlan]) -> Result<(), PlanError> {
     let mut seen = HashSet::new();
     for keyspace in keyspaces {
-        if let Some(shard) = keyspace.shards.iter().find(|shard| !seen.insert(*shard)) {
+        if let Some(shard) = keyspace.shards.iter().find(|shard| !seen.insert((shard.server, &shard.schema)))
+        {
             let reason = format!("schema {} of one server is named for two shards", shard.schema);
             return Err(PlanError::part(format!("keyspaces.{}", keyspace.name), reason));
         }
@@ -219,7 +295,7 @@ fn no_schema_twice(keyspaces: &[KeyspacePlan]) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn users(entry: UsersEntry) -> Result<UsersPlan, PlanError> {
+fn users_of(entry: UsersEntry) -> Result<UsersPlan, PlanError> {
     let named = match entry.adopt {
         AdoptEntry::Word(word) if word == "all" => None,
         AdoptEntry::Word(word) => {
@@ -230,11 +306,18 @@ fn users(entry: UsersEntry) -> Result<UsersPlan, PlanError> {
         }
         AdoptEntry::Names(names) => Some(names),
     };
-    let split = |name: String| match name.rsplit_once('@') {
+    Ok(UsersPlan {
+        named: named.map(|names| names.into_iter().map(split_name).collect()),
+        grant: entry.grant,
+    })
+}
+
+/// `user` or `user@host`.
+fn split_name(name: String) -> (String, Option<HostPattern>) {
+    match name.rsplit_once('@') {
         Some((user, host)) => (user.to_owned(), Some(HostPattern::new(host))),
         None => (name, None),
-    };
-    Ok(UsersPlan { named: named.map(|names| names.into_iter().map(split).collect()), grant: entry.grant })
+    }
 }
 
 /// Reads the cluster's secret, or makes one.

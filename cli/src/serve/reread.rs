@@ -53,8 +53,8 @@ impl Rereader {
         })
     }
 
-    /// Publishes newer maps, for ever.
-    pub(super) async fn follow(mut self) {
+    /// Publishes newer maps, for ever. One that is cancelled while it draws a map is called again: the next look draws it anew.
+    pub(super) async fn follow(&mut self) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

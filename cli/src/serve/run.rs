@@ -1,4 +1,4 @@
-//! A proxy from a cluster file, from its start to its end, as a straight line.
+//! A proxy from its start to its end, as a straight line; its map comes from a cluster file or from the topology.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,35 +9,59 @@ use podway_topology_api::map_channel;
 use super::args::ProxyArgs;
 use super::draw::Draughtsman;
 use super::error::ServeError;
+use super::from_topology::Member;
 use super::plan::ClusterPlan;
 use super::reread::Rereader;
 use crate::stop_signal::StopSignal;
 
+/// What keeps a running proxy's map fresh.
+enum Source {
+    /// A cluster file, looked at again and again.
+    File(Box<Rereader>),
+    /// The topology.
+    Topology(Member),
+}
+
 /// Serves until SIGINT or SIGTERM, then lets statements and transactions end within `shutdown_deadline`; a second signal does not wait.
 pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
     let mut stop = StopSignal::install()?;
-    let (proxy, rereader) = tokio::select! {
+    let (proxy, mut source) = tokio::select! {
         started = start(&args) => started?,
         () = stop.received() => return Ok(()),
     };
     say(&[format!("Podway listens on {}", proxy.local_addr())]);
     tokio::select! {
-        () = rereader.follow() => {}
+        () = source.follow(Some(&proxy)) => {}
         () = stop.received() => {}
     }
     tracing::info!("stopping: statements and transactions may end");
     tokio::select! {
+        // The lease is kept meanwhile: what still runs is the proxy's own.
+        () = source.follow(None) => {}
         cut_off = proxy.stop() => match cut_off {
             0 => tracing::info!("stopped"),
             cut_off => tracing::warn!("stopped at shutdown_deadline with {cut_off} sessions in the middle of something"),
         },
         () = stop.received() => tracing::warn!("stopped at once"),
     }
+    source.leave().await;
     Ok(())
 }
 
-async fn start(args: &ProxyArgs) -> Result<(Proxy, Rereader), ServeError> {
-    let path: &Path = &args.cluster;
+async fn start(args: &ProxyArgs) -> Result<(Proxy, Source), ServeError> {
+    match &args.cluster {
+        Some(path) => {
+            let (proxy, rereader) = start_from_file(args, path).await?;
+            Ok((proxy, Source::File(Box::new(rereader))))
+        }
+        None => {
+            let (proxy, member) = Member::start(args).await?;
+            Ok((proxy, Source::Topology(member)))
+        }
+    }
+}
+
+async fn start_from_file(args: &ProxyArgs, path: &Path) -> Result<(Proxy, Rereader), ServeError> {
     let mut notes = Vec::new();
     let plan = ClusterPlan::read(path, &mut notes)?;
     let mut draughtsman = Draughtsman::default();
@@ -50,6 +74,23 @@ async fn start(args: &ProxyArgs) -> Result<(Proxy, Rereader), ServeError> {
     std::iter::once(&plan.limits).chain(&args.limits).for_each(|limits| limits.apply(&mut config));
     let proxy = Proxy::start(config, watch).await?;
     Ok((proxy, Rereader::new(path, &plan, draughtsman, publisher)?))
+}
+
+impl Source {
+    /// Does what keeps the map fresh, for ever. Safe to cancel and to call again.
+    async fn follow(&mut self, proxy: Option<&Proxy>) {
+        match self {
+            Source::File(rereader) => rereader.follow().await,
+            Source::Topology(member) => member.keep(proxy).await,
+        }
+    }
+
+    /// After the proxy's last statement.
+    async fn leave(self) {
+        if let Source::Topology(member) = self {
+            member.leave().await;
+        }
+    }
 }
 
 /// For whoever started the proxy; somebody who has closed the pipe does not want to know.

@@ -8,13 +8,14 @@ use super::plan::ServerPlan;
 use crate::provision::{ServerFacts, read_facts};
 
 /// A server that was logged in to.
-pub(super) struct ReachedServer {
-    /// Its name in the cluster file.
-    pub(super) name: String,
-    pub(super) facts: ServerFacts,
+#[derive(Debug)]
+pub(crate) struct ReachedServer {
+    /// Its name for people.
+    pub(crate) name: String,
+    pub(crate) facts: ServerFacts,
     /// As the map has it.
-    pub(super) server: Server,
-    pub(super) conn: Conn,
+    pub(crate) server: Server,
+    pub(crate) conn: Conn,
 }
 
 /// The numbers that servers have had in this process's maps: one is never used again for another server.

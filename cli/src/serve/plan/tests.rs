@@ -63,7 +63,7 @@ fn a_full_file_is_decided() {
     assert_eq!(names, ["shop", "archive"], "the default one is first");
     let shop = &plan.keyspaces[0];
     assert_eq!(shop.home, ShardIndex(1));
-    assert_eq!(shop.shards[1], ShardPlan { server: 1, schema: "shop__2".to_owned() });
+    assert_eq!(shop.shards[1], ShardPlan { server: 1, schema: "shop__2".to_owned(), ranges: Vec::new() });
     assert_eq!(shop.shards[0].schema, "shop");
     let hash = Declaration::Sharded { columns: vec!["x".to_owned()], vindex: Vindex::Hash };
     let expected = [
@@ -109,7 +109,7 @@ fn what_cannot_be_is_refused_with_its_place_in_the_file() {
 
 #[test]
 fn all_means_whoever_can_log_in_with_a_password() {
-    let plan = users(UsersEntry::default()).unwrap();
+    let plan = users_of(UsersEntry::default()).unwrap();
     let cases = [
         (account("ann", "%", "$A$005$…", false), Ok(true)),
         (account("role", "%", "", true), Ok(false)),
@@ -123,7 +123,7 @@ fn all_means_whoever_can_log_in_with_a_password() {
 #[test]
 fn named_users_are_adopted_and_no_others() {
     let names = ["ben", "ann@10.%", "eve", "tim"].map(str::to_owned).to_vec();
-    let plan = users(UsersEntry { adopt: AdoptEntry::Names(names), grant: None }).unwrap();
+    let plan = users_of(UsersEntry { adopt: AdoptEntry::Names(names), grant: None }).unwrap();
     let found = [account("ben", "%", "$A$", true), account("ann", "10.%", "$A$", false)];
     assert!(found.iter().all(|account| plan.wants(account) == Ok(true)));
     assert_eq!(plan.wants(&account("ann", "%", "$A$", false)), Ok(false));

@@ -1,0 +1,92 @@
+//! Administrative commands: what a person or a script asks of the topology and, as each server's administrator, of the servers. Every change is a
+//! command of the topology, which has the last word; nothing here is on the path of a statement.
+//!
+//! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
+//! `shard`, `table`, `user`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
+
+mod clock;
+mod cluster_file;
+mod context;
+mod error;
+mod find;
+mod keyspace;
+mod log;
+mod members;
+mod print;
+mod proxies;
+mod secret_input;
+mod server;
+mod settings;
+mod shard;
+mod status;
+mod table;
+mod user;
+mod watch;
+
+pub use cluster_file::{ApplyArgs, DiffArgs, ExportArgs};
+pub use context::Common;
+pub use error::AdminError;
+pub use keyspace::{KeyspaceCommandLine, ShardArgs};
+pub use log::LogArgs;
+pub use members::MembersCommandLine;
+pub use proxies::ProxiesCommandLine;
+pub use server::{AdminArgs, ServerCommandLine};
+pub use settings::SettingsCommandLine;
+pub use shard::ShardCommandLine;
+pub use status::StatusArgs;
+pub use table::TableCommandLine;
+pub use user::{GrantArgs, PasswordArgs, UserCommandLine};
+pub use watch::WatchArgs;
+
+/// An administrative command as it was typed.
+#[derive(Debug)]
+pub enum AdminCommand {
+    /// `podway status`
+    Status(StatusArgs),
+    /// `podway keyspace`
+    Keyspace(KeyspaceCommandLine),
+    /// `podway server`
+    Server(ServerCommandLine),
+    /// `podway shard`
+    Shard(ShardCommandLine),
+    /// `podway table`
+    Table(TableCommandLine),
+    /// `podway user`
+    User(UserCommandLine),
+    /// `podway topology members|add|remove|replace`
+    Members(MembersCommandLine),
+    /// `podway proxy list`
+    Proxies(ProxiesCommandLine),
+    /// `podway settings`
+    Settings(SettingsCommandLine),
+    /// `podway log`
+    Log(LogArgs),
+    /// `podway watch`
+    Watch(WatchArgs),
+    /// `podway apply`
+    Apply(ApplyArgs),
+    /// `podway diff`
+    Diff(DiffArgs),
+    /// `podway export`
+    Export(ExportArgs),
+}
+
+/// Runs a command to its end.
+pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
+    match command {
+        AdminCommand::Status(args) => status::run(args).await,
+        AdminCommand::Keyspace(line) => keyspace::run(line).await,
+        AdminCommand::Server(line) => server::run(line).await,
+        AdminCommand::Shard(line) => shard::run(line).await,
+        AdminCommand::Table(line) => table::run(line).await,
+        AdminCommand::User(line) => user::run(line).await,
+        AdminCommand::Members(line) => members::run(line).await,
+        AdminCommand::Proxies(line) => proxies::run(line).await,
+        AdminCommand::Settings(line) => settings::run(line).await,
+        AdminCommand::Log(args) => log::run(args).await,
+        AdminCommand::Watch(args) => watch::run(args).await,
+        AdminCommand::Apply(args) => cluster_file::apply(args).await,
+        AdminCommand::Diff(args) => cluster_file::diff(args).await,
+        AdminCommand::Export(args) => cluster_file::export(args).await,
+    }
+}

@@ -1,0 +1,269 @@
+//! `podway server`: MySQL servers added after a comparison with those that are there, shown, and removed. Nothing is changed on them.
+
+use std::path::PathBuf;
+
+use podway_model::NameRule;
+use podway_topology_api::{
+    AdminAccount, Command, Done, Secret, ServerCommand, ServerFacts, ServerView, View,
+};
+use serde::Serialize;
+
+use super::context::{Common, Context, Servers};
+use super::error::AdminError;
+use super::find;
+use super::print::{self, Row, counted};
+use super::secret_input::SecretInput;
+use crate::provision::{AdminLogin, ServerTraits, read_traits};
+use crate::serve::server_address;
+
+const EXAMPLES: &str = "\
+Examples:
+  podway server add a 10.0.0.1:3306 --admin-user podway_admin --admin-password-file a.password
+  PASSWORD=… podway server add b 10.0.0.2 --admin-user podway_admin --admin-password-env PASSWORD
+  podway server list
+  podway server remove b
+
+The administrative account reads definitions and accounts and makes users: it needs SELECT on mysql.*, CREATE USER,
+APPLICATION_PASSWORD_ADMIN, and what it is to grant. The topology keeps its password as a secret.";
+
+/// Adds, shows and removes MySQL servers
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum ServerCommandLine {
+    /// Adds a MySQL server, after comparing it with the others
+    #[command(after_help = EXAMPLES)]
+    Add {
+        /// Its name for people
+        name: String,
+        /// Where it answers: host or host:port
+        address: String,
+        /// As whom to administer it
+        #[command(flatten)]
+        admin: AdminArgs,
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Removes a server that holds no shard; nothing is changed on it
+    Remove {
+        /// The server
+        name: String,
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Shows one server
+    Show {
+        /// The server
+        name: String,
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lists the servers
+    List {
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// As whom to administer a server.
+#[derive(Debug, clap::Args)]
+pub struct AdminArgs {
+    /// As whom Podway logs in to administer it
+    #[arg(long, value_name = "USER")]
+    admin_user: String,
+    /// The file with the password
+    #[arg(long, value_name = "FILE", group = "admin_password")]
+    admin_password_file: Option<PathBuf>,
+    /// The environment variable with the password
+    #[arg(long, value_name = "NAME", group = "admin_password")]
+    admin_password_env: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, group = "admin_password")]
+    admin_password_stdin: bool,
+}
+
+/// A server in a list.
+#[derive(Serialize)]
+struct ServerRow {
+    id: u32,
+    name: String,
+    address: String,
+    version: String,
+    admin: String,
+    uuid: String,
+    shards: usize,
+}
+
+impl Row for ServerRow {
+    const HEAD: &'static [&'static str] = &["server", "address", "version", "admin", "#shards", "uuid"];
+
+    fn cells(&self) -> Vec<String> {
+        let ServerRow { name, address, version, admin, uuid, shards, .. } = self;
+        vec![name.clone(), address.clone(), version.clone(), admin.clone(), shards.to_string(), uuid.clone()]
+    }
+}
+
+impl ServerRow {
+    fn of(server: &ServerView, view: &View) -> ServerRow {
+        let shards = view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
+        ServerRow {
+            id: server.id.0,
+            name: server.name.to_string(),
+            address: address(server),
+            version: server.version.to_string(),
+            admin: server.admin.to_string(),
+            uuid: server.uuid.to_string(),
+            shards: shards.filter(|shard| shard.server == server.id).count(),
+        }
+    }
+
+    fn properties(&self) -> [(&'static str, String); 7] {
+        [
+            ("server", self.name.clone()),
+            ("number", self.id.to_string()),
+            ("address", self.address.clone()),
+            ("version", self.version.clone()),
+            ("admin", self.admin.clone()),
+            ("uuid", self.uuid.clone()),
+            ("shards", self.shards.to_string()),
+        ]
+    }
+}
+
+/// `host:port`.
+pub(super) fn address(server: &ServerView) -> String {
+    join_address(&server.host, server.port)
+}
+
+/// `host:port`, with brackets where the host has colons.
+pub(super) fn join_address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Runs it.
+pub(super) async fn run(line: ServerCommandLine) -> Result<(), AdminError> {
+    match line {
+        ServerCommandLine::Add { name, address, admin, common } => {
+            let login = login(&address, &admin)?;
+            let context = Context::new(&common)?;
+            let added = add(&context, &name, &login).await?;
+            Ok(print::done(&added, context.is_json)?)
+        }
+        ServerCommandLine::Remove { name, common } => {
+            let context = Context::new(&common)?;
+            let command = ServerCommand::Remove { name: name.as_str().into() };
+            context.propose(Command::Server(command)).await?;
+            Ok(print::done(&format!("server {name} removed; nothing was changed on it"), context.is_json)?)
+        }
+        ServerCommandLine::Show { name, common } => {
+            let context = Context::new(&common)?;
+            let view = context.view().await?;
+            let row = ServerRow::of(find::server(&view, &name)?, &view);
+            Ok(print::one(&row, &row.properties(), context.is_json)?)
+        }
+        ServerCommandLine::List { common } => {
+            let context = Context::new(&common)?;
+            let view = context.view().await?;
+            let rows: Vec<ServerRow> =
+                view.servers.iter().map(|server| ServerRow::of(server, &view)).collect();
+            Ok(print::list(&rows, context.is_json)?)
+        }
+    }
+}
+
+fn login(address: &str, admin: &AdminArgs) -> Result<AdminLogin, AdminError> {
+    let (host, port) = server_address(address)
+        .ok_or_else(|| AdminError::Usage(format!("{address:?} is no address; host:port is")))?;
+    let password = SecretInput {
+        flag: "--admin-password",
+        file: admin.admin_password_file.as_deref(),
+        variable: admin.admin_password_env.as_deref(),
+        is_stdin: admin.admin_password_stdin,
+    };
+    Ok(AdminLogin { host, port, user: admin.admin_user.clone(), password: password.read()? })
+}
+
+/// Asks a server what it is, compares it with the others, and adds it. Returns what was done.
+pub(super) async fn add(context: &Context, name: &str, login: &AdminLogin) -> Result<String, AdminError> {
+    let mut conn = login.connect().await.map_err(AdminError::at(name))?;
+    let traits = read_traits(&mut conn).await.map_err(AdminError::at(name))?;
+    let refused = |reason: String| AdminError::refused(format!("server {name} is not added: {reason}"));
+    if let Some(reason) = traits.unfit() {
+        return Err(refused(reason));
+    }
+    let view = context.view().await?;
+    let servers = context.servers(&view).await?;
+    // The same server once more is the state's to answer.
+    let others: Vec<&ServerView> =
+        view.servers.iter().filter(|other| *other.uuid != *traits.facts.uuid).collect();
+    let other = match others.is_empty() {
+        true => None,
+        false => Some(any_traits(&servers, &others).await.ok_or_else(|| {
+            refused("no other server answers, so it cannot be compared with them".to_owned())
+        })?),
+    };
+    if let Some((other_name, other)) = &other {
+        let differences = traits.differences(other);
+        if !differences.is_empty() {
+            let listed: Vec<String> =
+                differences.iter().map(|difference| format!("  {difference}")).collect();
+            return Err(refused(format!(
+                "it is not set as server {other_name} is, and a statement would mean something else depending on where its rows are:\n{}\nmake them the same (SET PERSIST, or its option file) and add it again",
+                listed.join("\n")
+            )));
+        }
+    }
+    for note in traits.notes(other.as_ref().map(|(_, traits)| traits)) {
+        print::note(&format!("server {name}: {note}"));
+    }
+    let facts = facts(&traits, login);
+    let command = ServerCommand::Add { name: name.into(), facts, admin: admin_account(login) };
+    let address = join_address(&login.host, login.port);
+    let compared = other.map(|(other, _)| format!(", set as {other} is")).unwrap_or_default();
+    match context.propose(Command::Server(command)).await? {
+        Done::Server(id) => {
+            Ok(format!("server {name} at {address} is {id}: MySQL {}{compared}", traits.facts.version))
+        }
+        _ => Ok(format!("server {name} at {address} added")),
+    }
+}
+
+/// What a server that answers is set to. They were all compared when they were added.
+async fn any_traits(servers: &Servers, others: &[&ServerView]) -> Option<(String, ServerTraits)> {
+    for other in others {
+        let asked = async {
+            let (mut conn, name) = servers.connect(other.id).await?;
+            let traits = read_traits(&mut conn).await.map_err(AdminError::at(name))?;
+            Ok::<_, AdminError>((name.to_owned(), traits))
+        };
+        match asked.await {
+            Ok(found) => return Some(found),
+            Err(error) => print::note(&format!("{error}; another one is asked")),
+        }
+    }
+    None
+}
+
+/// What a server says of itself, as the topology keeps it.
+pub(super) fn facts(traits: &ServerTraits, login: &AdminLogin) -> ServerFacts {
+    ServerFacts {
+        host: login.host.as_str().into(),
+        port: login.port,
+        uuid: traits.facts.uuid.as_str().into(),
+        version: traits.facts.version.as_str().into(),
+        names: NameRule::from_lower_case_table_names(traits.facts.lower_case_table_names),
+    }
+}
+
+/// As whom a server is administered, as the topology keeps it.
+pub(super) fn admin_account(login: &AdminLogin) -> AdminAccount {
+    AdminAccount { user: login.user.as_str().into(), password: Secret::new(&login.password) }
+}
+
+/// "3 servers", for a line about all.
+pub(super) fn count(view: &View) -> String {
+    counted(view.servers.len(), "server")
+}

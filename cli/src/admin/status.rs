@@ -1,0 +1,257 @@
+//! `podway status`: the cluster at a glance, with what somebody should look at first. Reads only; each server is asked whether it answers.
+
+use std::time::Duration;
+
+use podway_topology_api::{MemberRole, Members, StoreError, TopologyStore, View};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::clock::shown;
+use super::context::{Common, Context, Servers};
+use super::error::AdminError;
+use super::members::NodeRow;
+use super::print::{self, Row, counted};
+use super::proxies::ProxyRow;
+use super::server;
+use super::shard::ShardRow;
+use crate::provision::{AdminLogin, read_facts};
+
+/// A server that takes longer to answer is called away.
+const SERVER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Shows the cluster at a glance
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  podway status\n  podway status --topology 10.0.0.1:7400,10.0.0.2:7400 --json | jq .alarms"
+)]
+pub struct StatusArgs {
+    /// The topology, and how to answer
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Everything that is shown.
+#[derive(Serialize)]
+struct Picture {
+    alarms: Vec<String>,
+    revision: u64,
+    at: String,
+    /// Whether this is what the leader knows; else what one node does.
+    is_certain: bool,
+    keyspaces: Vec<KeyspaceLine>,
+    users: usize,
+    shards: Vec<ShardRow>,
+    servers: Vec<ServerLine>,
+    proxies: Vec<ProxyRow>,
+    nodes: Vec<NodeRow>,
+    operations: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct KeyspaceLine {
+    name: String,
+    tables: usize,
+}
+
+/// A server with whether it answers.
+#[derive(Serialize)]
+struct ServerLine {
+    server: String,
+    address: String,
+    version: String,
+    shards: usize,
+    health: String,
+}
+
+impl Row for ServerLine {
+    const HEAD: &'static [&'static str] = &["server", "address", "version", "#shards", "health"];
+
+    fn cells(&self) -> Vec<String> {
+        let ServerLine { server, address, version, shards, health } = self;
+        vec![server.clone(), address.clone(), version.clone(), shards.to_string(), health.clone()]
+    }
+}
+
+/// Runs it.
+pub(super) async fn run(args: StatusArgs) -> Result<(), AdminError> {
+    let context = Context::new(&args.common)?;
+    let (view, why_uncertain) = match context.store.read(true).await {
+        Ok(view) => (view, None),
+        // Without a leader, one node's own knowledge is better than nothing, if it is called that.
+        Err(StoreError::Away { last, .. }) => {
+            (context.store.read(false).await.map_err(|error| context.failed(error))?, Some(last))
+        }
+        Err(error) => return Err(context.failed(error)),
+    };
+    let members = context.store.members().await.map_err(|error| context.failed(error))?;
+    let servers = match &why_uncertain {
+        None => Some(context.servers(&view).await?),
+        Some(_) => None,
+    };
+    let picture = picture(&view, &members, servers.as_ref(), why_uncertain).await;
+    if context.is_json { Ok(print::json(&picture)?) } else { Ok(print::out(&picture.text())?) }
+}
+
+async fn picture(
+    view: &View,
+    members: &Members,
+    servers: Option<&Servers>,
+    why_uncertain: Option<String>,
+) -> Picture {
+    let is_certain = why_uncertain.is_none();
+    let servers = health(view, servers).await;
+    let (proxies, nodes) = (ProxyRow::all(view), NodeRow::all(members));
+    let ended = |operation: &&podway_topology_api::Operation| operation.state.is_open();
+    let operations: Vec<String> = view
+        .operations
+        .iter()
+        .filter(ended)
+        .map(|operation| format!("{}: {}", operation.id, operation.state))
+        .collect();
+    let mut alarms = Vec::new();
+    alarms.extend(why_uncertain.map(|why| {
+        format!(
+            "the topology has no leader ({why}): this is what node {} knows, and nothing can be changed",
+            members.told_by
+        )
+    }));
+    alarms.extend(node_alarms(members, &nodes));
+    let away = servers
+        .iter()
+        .filter(|server| server.health.starts_with("AWAY") || server.health.starts_with("ANOTHER"));
+    alarms.extend(
+        away.map(|server| format!("server {} at {}: {}", server.server, server.address, server.health)),
+    );
+    alarms.extend(map_alarms(view, &proxies));
+    Picture {
+        alarms,
+        revision: view.revision.0,
+        at: shown(view.time),
+        is_certain,
+        keyspaces: view
+            .keyspaces
+            .iter()
+            .map(|keyspace| KeyspaceLine { name: keyspace.name.to_string(), tables: keyspace.tables.len() })
+            .collect(),
+        users: view.accounts.len(),
+        shards: ShardRow::all(view),
+        servers,
+        proxies,
+        nodes,
+        operations,
+    }
+}
+
+fn node_alarms(members: &Members, nodes: &[NodeRow]) -> Vec<String> {
+    let mut alarms: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.reachable == Some(false))
+        .map(|node| format!("topology node {} is not reached by the leader", node.node))
+        .collect();
+    let voters = members.nodes.iter().filter(|node| node.role != MemberRole::Learner);
+    let (all, lost) = voters.fold((0_usize, 0_usize), |(all, lost), node| {
+        (all + 1, lost + usize::from(node.reachable == Some(false)))
+    });
+    if lost > 0 && members.leader.is_some() {
+        let spare = (all - 1) / 2;
+        alarms.push(format!(
+            "{lost} of {all} topology nodes lost: {} may fail before changes stop",
+            counted(spare.saturating_sub(lost), "more")
+        ));
+    }
+    if all > 1 && all % 2 == 0 {
+        alarms.push(format!("{all} topology nodes survive no more losses than {}", all - 1));
+    }
+    alarms
+}
+
+fn map_alarms(view: &View, proxies: &[ProxyRow]) -> Vec<String> {
+    let mut alarms = Vec::new();
+    for proxy in proxies {
+        let name = format!("proxy {} ({})", proxy.incarnation, proxy.name);
+        match proxy.lease {
+            "ended" => alarms.push(format!("{name} is not heard any more; it may have threads on servers")),
+            "held" if proxy.is_behind => alarms.push(format!("{name} has not taken over the newest map")),
+            _ => {}
+        }
+    }
+    for keyspace in &view.keyspaces {
+        let frozen = keyspace.shards.iter().filter(|shard| shard.freeze.is_some());
+        alarms.extend(frozen.map(|shard| format!("{} of {} is frozen", shard.id, keyspace.name)));
+    }
+    alarms
+}
+
+/// Asks all servers at once whether they answer, and as whom.
+async fn health(view: &View, servers: Option<&Servers>) -> Vec<ServerLine> {
+    let mut asking = JoinSet::new();
+    for (place, server) in view.servers.iter().enumerate() {
+        if let Some(Ok(login)) = servers.map(|servers| servers.login(server)) {
+            let uuid = server.uuid.to_string();
+            asking.spawn(async move { (place, ask(login, &uuid).await) });
+        }
+    }
+    let mut answers = vec!["not asked".to_owned(); view.servers.len()];
+    while let Some(asked) = asking.join_next().await {
+        if let Ok((place, answer)) = asked {
+            answers[place] = answer;
+        }
+    }
+    let shards = || view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
+    let lines = view.servers.iter().zip(answers).map(|(server, health)| ServerLine {
+        server: server.name.to_string(),
+        address: server::address(server),
+        version: server.version.to_string(),
+        shards: shards().filter(|shard| shard.server == server.id).count(),
+        health,
+    });
+    lines.collect()
+}
+
+async fn ask(login: AdminLogin, uuid: &str) -> String {
+    let asked = async {
+        let mut conn = login.connect().await?;
+        read_facts(&mut conn).await
+    };
+    match timeout(SERVER_WITHIN, asked).await {
+        Ok(Ok(facts)) if facts.uuid == uuid => "up".to_owned(),
+        Ok(Ok(facts)) => format!("ANOTHER server answers: {}", facts.uuid),
+        Ok(Err(error)) => format!("AWAY: {error}"),
+        Err(_) => format!("AWAY: no answer within {SERVER_WITHIN:?}"),
+    }
+}
+
+impl Picture {
+    fn text(&self) -> String {
+        let mut text = match &self.alarms[..] {
+            [] => "All is well".to_owned(),
+            alarms => {
+                let lines: Vec<String> = alarms.iter().map(|alarm| format!("  ! {alarm}")).collect();
+                format!("{}:\n{}", counted(alarms.len(), "alarm"), lines.join("\n"))
+            }
+        };
+        text += &format!("\nmap {} at {}\n", self.revision, self.at);
+        let keyspaces: Vec<String> = self
+            .keyspaces
+            .iter()
+            .map(|keyspace| format!("{} ({})", keyspace.name, counted(keyspace.tables, "declared table")))
+            .collect();
+        let keyspaces = if keyspaces.is_empty() { "none yet".to_owned() } else { keyspaces.join(", ") };
+        text += &format!("keyspaces: {keyspaces}; {}\n", counted(self.users, "user"));
+        section(&mut text, "Shards", &self.shards);
+        section(&mut text, "Servers", &self.servers);
+        section(&mut text, "Proxies", &self.proxies);
+        section(&mut text, "Topology", &self.nodes);
+        if !self.operations.is_empty() {
+            text += &format!("\nUnder way\n  {}\n", self.operations.join("\n  "));
+        }
+        text
+    }
+}
+
+fn section<R: Row>(text: &mut String, name: &str, rows: &[R]) {
+    let body = if rows.is_empty() { "(none)".to_owned() } else { print::table(rows) };
+    let lines: Vec<String> = body.lines().map(|line| format!("  {line}")).collect();
+    *text += &format!("\n{name}\n{}\n", lines.join("\n"));
+}

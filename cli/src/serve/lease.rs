@@ -1,0 +1,145 @@
+//! A proxy's place in the topology: registered as an incarnation, kept by heartbeats, taken anew as another incarnation when it was lost. It
+//! never touches the map or a session.
+
+use std::time::Duration;
+
+use podway_model::{FreezeId, Revision};
+use podway_proxy::Proxy;
+use podway_topology_api::{
+    Beat, BeatAnswer, Command, Incarnation, ProposeError, Proposer, ProxyCommand, ProxyInfo, Registration,
+    StoreError, TopologyStore,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+/// Heartbeats in the time of one lease: two may get lost.
+const BEATS_PER_LEASE: u32 = 4;
+/// The pause between heartbeats is at least this. A change of what the proxy can say is noticed within it.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+/// The pause before a failed registration is tried again.
+const REGISTER_AGAIN: Duration = Duration::from_secs(1);
+/// How long leaving may take: the lease ends by itself otherwise.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A registered proxy.
+pub(crate) struct Lease<S> {
+    store: S,
+    info: ProxyInfo,
+    registration: Registration,
+    said: Said,
+    is_heard: bool,
+}
+
+impl<S: TopologyStore> Lease<S> {
+    /// Registers; tries again for as long as the topology is away.
+    pub(crate) async fn take(store: S, info: ProxyInfo) -> Result<Lease<S>, ProposeError> {
+        let registration = register(&store, &info).await?;
+        Ok(Lease { store, info, registration, said: Said::default(), is_heard: true })
+    }
+
+    /// What the topology said.
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Reports for ever: in time, whenever a newer map was applied, and soon after what a freeze waits for has ended. Without a proxy, which is then
+    /// stopping, what it said last is said again: it only becomes truer. Safe to cancel and to call again.
+    pub(crate) async fn keep(&mut self, proxy: Option<&Proxy>) {
+        let mut ticks = interval(LEAST_PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reported: Option<(Instant, Said)> = None;
+        loop {
+            ticks.tick().await;
+            if let Some(proxy) = proxy {
+                self.said = Said::of(proxy);
+            }
+            let is_due =
+                reported.as_ref().is_none_or(|(at, said)| *said != self.said || at.elapsed() >= self.pause());
+            if is_due {
+                let answer = self.store.beat(self.said.beat(self.registration.incarnation)).await;
+                self.take_answer(answer).await;
+                reported = Some((Instant::now(), self.said.clone()));
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.registration.lease_ms) / BEATS_PER_LEASE
+    }
+
+    /// Tells the topology that nothing of this proxy runs any more.
+    pub(crate) async fn leave(self) {
+        let proposer = Proposer::new(self.store, &self.info.name);
+        let incarnation = self.registration.incarnation;
+        let leaving = proposer.propose(Command::Proxy(ProxyCommand::Deregister { incarnation }));
+        match timeout(LEAVE_WITHIN, leaving).await {
+            Ok(Ok(_)) => tracing::info!("{incarnation} left the topology"),
+            Ok(Err(error)) => tracing::warn!("{incarnation} could not leave the topology: {error}"),
+            Err(_) => {
+                tracing::warn!("{incarnation} could not leave the topology in time; its lease will end")
+            }
+        }
+    }
+
+    async fn take_answer(&mut self, answer: Result<BeatAnswer, StoreError>) {
+        let was_heard = std::mem::replace(&mut self.is_heard, answer.is_ok());
+        match answer {
+            Ok(answer) if answer.has_lease => {
+                if !was_heard {
+                    tracing::info!("the topology hears this proxy again");
+                }
+            }
+            Ok(_) => {
+                let lost = self.registration.incarnation;
+                match register(&self.store, &self.info).await {
+                    Ok(registration) => {
+                        tracing::warn!(
+                            "{lost} was shut out; this proxy goes on as {}",
+                            registration.incarnation
+                        );
+                        self.registration = registration;
+                    }
+                    Err(error) => {
+                        tracing::error!("{lost} was shut out, and the topology takes it in no more: {error}")
+                    }
+                }
+            }
+            Err(error) if was_heard => tracing::warn!("the topology does not hear this proxy: {error}"),
+            Err(error) => tracing::debug!("the topology does not hear this proxy: {error}"),
+        }
+    }
+}
+
+/// Registers, however long the topology is away; a refusal, or a caller who is not let in, is final.
+async fn register<S: TopologyStore>(store: &S, info: &ProxyInfo) -> Result<Registration, ProposeError> {
+    let mut told = None;
+    loop {
+        match store.register(info.clone()).await {
+            Err(ProposeError::Store(error @ StoreError::Away { .. })) => {
+                let since: Instant = *told.get_or_insert_with(Instant::now);
+                tracing::warn!(waited = ?since.elapsed(), "waiting for the topology: {error}");
+                sleep(REGISTER_AGAIN).await;
+            }
+            answered => return answered,
+        }
+    }
+}
+
+/// What a proxy says of itself with a heartbeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Said {
+    applied: Revision,
+    settled: Revision,
+    drained: Vec<FreezeId>,
+}
+
+impl Said {
+    fn of(proxy: &Proxy) -> Said {
+        Said { applied: proxy.applied(), settled: proxy.settled(), drained: proxy.drained() }
+    }
+
+    /// Its hybrid clock is not there yet: nothing stamps transactions so far.
+    fn beat(&self, incarnation: Incarnation) -> Beat {
+        let Said { applied, settled, drained } = self.clone();
+        Beat { incarnation, applied, settled, clock: 0, drained }
+    }
+}
