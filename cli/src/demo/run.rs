@@ -131,6 +131,7 @@ async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result
         version: env!("CARGO_PKG_VERSION").into(),
     };
     let lease = Lease::take(store, info).await?;
+    proxy.set_incarnation(lease.registration().incarnation);
     if plan.layout.rows == Rows::Loading {
         load_rows(proxy.local_addr(), plan).await?;
     }

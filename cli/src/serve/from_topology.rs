@@ -34,9 +34,11 @@ impl Member {
         config.tls = args.tls();
         args.limits.iter().for_each(|limits| limits.apply(&mut config));
         let proxy = Proxy::start(config, watch).await?;
+        proxy.set_incarnation(lease.registration().incarnation);
         if args.advertise.is_none() && proxy.local_addr() != args.listen {
             // The system chose the port: the topology is told the right one under a new incarnation, which costs nothing.
             lease = again(lease, client, info(args, proxy.local_addr())).await?;
+            proxy.set_incarnation(lease.registration().incarnation);
         }
         let incarnation = lease.registration().incarnation;
         tracing::info!("{incarnation} of the topology at {}", args.topology.addresses());

@@ -50,6 +50,8 @@ impl<S: TopologyStore> Lease<S> {
         loop {
             ticks.tick().await;
             if let Some(proxy) = proxy {
+                // It may have become another one since.
+                proxy.set_incarnation(self.registration.incarnation);
                 self.said = Said::of(proxy);
             }
             let is_due =
