@@ -154,10 +154,10 @@ fn node_alarms(members: &Members, nodes: &[NodeRow]) -> Vec<String> {
         (all + 1, lost + usize::from(node.reachable == Some(false)))
     });
     if lost > 0 && members.leader.is_some() {
-        let spare = (all - 1) / 2;
+        let spare = ((all - 1) / 2).saturating_sub(lost);
+        let spare = if spare == 0 { "no".to_owned() } else { spare.to_string() };
         alarms.push(format!(
-            "{lost} of {all} topology nodes lost: {} may fail before changes stop",
-            counted(spare.saturating_sub(lost), "more")
+            "{lost} of {all} topology nodes lost: {spare} more may fail, or nothing can be changed"
         ));
     }
     if all > 1 && all % 2 == 0 {

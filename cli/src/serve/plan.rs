@@ -160,10 +160,16 @@ impl ClusterPlan {
 }
 
 impl FileServer {
+    /// How to log in, if the file has a password.
+    pub(crate) fn login(&self) -> Option<AdminLogin> {
+        let FileServer { host, port, user, password, .. } = self.clone();
+        password.map(|password| AdminLogin { host, port, user, password })
+    }
+
     fn with_password(self) -> Result<ServerPlan, PlanError> {
-        let FileServer { name, host, port, user, password } = self;
-        let password = password.ok_or_else(|| PlanError::part(format!("servers.{name}"), PASSWORD))?;
-        Ok(ServerPlan { name, login: AdminLogin { host, port, user, password } })
+        let login =
+            self.login().ok_or_else(|| PlanError::part(format!("servers.{}", self.name), PASSWORD))?;
+        Ok(ServerPlan { name: self.name, login })
     }
 }
 

@@ -33,6 +33,16 @@ pub struct Ended {
     pub said: String,
 }
 
+/// A command that ran to its end.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: Option<i32>,
+    pub printed: String,
+    /// What it wrote to stderr.
+    pub said: String,
+}
+
 impl Podway {
     /// Starts it with these arguments.
     pub fn start(args: &[&str]) -> Podway {
@@ -51,22 +61,36 @@ impl Podway {
         Podway { child, lines, said: Some(said), printed: String::new() }
     }
 
-    /// Waits until it says where it listens.
+    /// Waits until it says where clients connect.
     pub fn address(&mut self) -> SocketAddr {
+        let rest = self.line("Podway listens on ");
+        let address = rest.split([',', ' ']).next().unwrap_or_default();
+        address.parse().unwrap_or_else(|_| panic!("no address in {rest}"))
+    }
+
+    /// Waits for a line that begins so, and returns the rest of it.
+    pub fn line(&mut self, prefix: &str) -> String {
         let deadline = Instant::now() + START;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
                 let said = self.end(Signal::SIGTERM).said;
-                panic!("no address; printed: {}; said: {said}", self.printed);
+                panic!("no line with {prefix:?}; printed: {}; said: {said}", self.printed);
             };
             self.printed.push_str(&line);
             self.printed.push('\n');
-            if let Some(rest) = line.strip_prefix("Podway listens on ") {
-                let address = rest.split([',', ' ']).next().unwrap_or_default();
-                return address.parse().unwrap_or_else(|_| panic!("no address in {line}"));
+            if let Some(rest) = line.strip_prefix(prefix) {
+                return rest.to_owned();
             }
         }
+    }
+
+    /// Runs a command to its end.
+    pub fn run(args: &[&str]) -> Ran {
+        let mut podway = Podway::start(args);
+        let Ended { status, said } = podway.wait();
+        let printed: Vec<String> = podway.lines.iter().collect();
+        Ran { code: status.code(), printed: printed.join("\n"), said }
     }
 
     /// The processes that it started. None where there is no `/proc`.

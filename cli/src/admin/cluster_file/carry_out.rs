@@ -13,12 +13,22 @@ use crate::admin::{find, server, user};
 use crate::provision::{AdminLogin, read_accounts, read_traits};
 use crate::serve::{FilePlan, UsersPlan};
 
-/// The accounts that the file means and the servers have. Those that may not be adopted without harm are left out where that is plain.
+/// The accounts that the file means and the servers have, those servers included that are yet to be added. Those that may not be adopted without harm are left out where that is plain.
 pub(super) async fn candidates(servers: &Servers, plan: &FilePlan) -> Result<Vec<AccountName>, AdminError> {
     let Some(users) = &plan.users else { return Ok(Vec::new()) };
     let mut names: Vec<AccountName> = Vec::new();
+    let mut logins: Vec<(String, AdminLogin)> = Vec::new();
     for known in servers.all() {
-        let (mut conn, name) = servers.connect(known.id).await?;
+        logins.push((known.name.to_string(), servers.login(known)?));
+    }
+    for server in &plan.servers {
+        let is_known = servers.all().iter().any(|known| known.name.eq_ignore_ascii_case(&server.name));
+        if let (false, Some(login)) = (is_known, server.login()) {
+            logins.push((server.name.clone(), login));
+        }
+    }
+    for (name, login) in &logins {
+        let mut conn = login.connect().await.map_err(AdminError::at(name))?;
         for account in read_accounts(&mut conn).await.map_err(AdminError::at(name))? {
             if users.wants(&account) == Ok(true) && !names.contains(&account.name) {
                 names.push(account.name);
