@@ -58,14 +58,14 @@ async fn shop(cluster: &Cluster) {
     cluster.add_servers();
     cluster.done("keyspace create shop --shard a --shard b/shop__2 --create-schemas");
     for (index, schema) in ["shop", "shop__2"].into_iter().enumerate() {
-        let mut admin = cluster.admin(index).await.unwrap();
-        admin.query_drop(format!("USE {schema}")).await.unwrap();
-        admin.query_drop(CUSTOMERS).await.unwrap();
+        let mut admin = cluster.admin(index).await.expect("a login");
+        admin.query_drop(format!("USE {schema}")).await.expect("a schema");
+        admin.query_drop(CUSTOMERS).await.expect("a table");
     }
 }
 
 fn create_app(cluster: &Cluster) {
-    let password = cluster.file("app.password", "app's own\n").unwrap();
+    let password = cluster.file("app.password", "app's own\n").expect("a file");
     let ran = cluster.run_all(&[
         "user",
         "create",
