@@ -277,7 +277,7 @@ impl Shared {
         let longest = self.map.load().span("freeze.drain").unwrap_or(self.config.client.drain_deadline);
         for frozen in self.frozen(&known).iter().filter(|frozen| frozen.heard.elapsed() > longest) {
             for handle in self.laggards(frozen) {
-                let Some((thread, query_only)) = handle.evict() else { continue };
+                let Some((thread, query_only)) = handle.evict(frozen.server) else { continue };
                 tracing::info!(
                     session = handle.id,
                     freeze = frozen.freeze.0,
@@ -312,8 +312,7 @@ impl Shared {
     /// The sessions with a statement or a transaction from before the freeze that is on the shard's server, or whose server is not known yet.
     fn laggards(&self, frozen: &Frozen) -> Vec<Arc<SessionHandle>> {
         let lags = |handle: &Arc<SessionHandle>| {
-            handle.under().is_some_and(|under| under < frozen.since)
-                && handle.server().is_none_or(|at| at == frozen.server)
+            handle.under().is_some_and(|under| under < frozen.since) && handle.may_touch(frozen.server)
         };
         self.registry.all().into_iter().filter(lags).collect()
     }

@@ -207,12 +207,14 @@ impl SessionHandle {
         }
     }
 
-    /// Marks that what it has under way is to end, and gives the thread to be ended by the caller: what runs there alone (KILL QUERY) where
-    /// true, else the thread with its transaction.
-    pub fn evict(&self) -> Option<(Arc<ServerThread>, bool)> {
+    /// Marks that what it has under way on this server is to end, and gives the thread to be ended by the caller: what runs there alone (KILL
+    /// QUERY) where true, else the thread with its transaction.
+    pub fn evict(&self, server: ServerId) -> Option<(Arc<ServerThread>, bool)> {
         let mut info = self.info.lock();
-        let is_running = info.running.is_some();
-        let thread = info.running.clone().or_else(|| info.holds.clone())?;
+        let there = |thread: &&Arc<ServerThread>| thread.endpoint.id() == server;
+        let running = info.running.as_ref().filter(there).cloned();
+        let is_running = running.is_some();
+        let thread = running.or_else(|| info.holds.as_ref().filter(there).cloned())?;
         info.condemned |= is_running;
         self.evicted.store(true, Ordering::Release);
         Some((thread, is_running))
@@ -245,10 +247,11 @@ impl SessionHandle {
         self.info.lock().holds = Some(thread.clone());
     }
 
-    /// The server that its statement or transaction is on, as soon as that is known.
-    pub fn server(&self) -> Option<ServerId> {
+    /// Whether its statement or transaction is on this server, or may come to be: where it is, is known from when it is sent.
+    pub fn may_touch(&self, server: ServerId) -> bool {
         let info = self.info.lock();
-        info.running.as_ref().or(info.holds.as_ref()).map(|thread| thread.endpoint.id())
+        let mut threads = info.running.iter().chain(&info.holds).peekable();
+        threads.peek().is_none() || threads.any(|thread| thread.endpoint.id() == server)
     }
 
     /// Its account.
