@@ -9,7 +9,6 @@ pub mod demo;
 pub mod local_mysql;
 pub mod node;
 pub mod provision;
-mod schema_grant;
 pub mod serve;
 mod stop_signal;
 pub mod topology_access;

@@ -78,8 +78,6 @@ codes! {
     TRANSACTION_RUNNING = 1568, b"25001";
     /// ER_MALFORMED_PACKET
     MALFORMED_PACKET = 1835, b"HY000";
-    /// ER_SECURE_TRANSPORT_REQUIRED
-    TLS_REQUIRED = 3159, b"HY000";
 }
 
 /// What the client is told.

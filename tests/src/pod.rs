@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use mysql_async::{Conn, OptsBuilder};
-use podway::local_mysql::{LocalServer, ServerOptions};
-use podway::provision::{AdminLogin, create_user, ensure_account, quote_name, read_account, read_facts};
+use podway::local_mysql::{LocalServer, MysqlSource, ServerOptions};
+use podway::provision::{AdminLogin, create_user, ensure_account, read_account, read_facts, schema_grant};
 use podway_model::{ClusterSecret, Map, NameRule, Revision, Server, ServerId};
 use podway_proxy::ProxyConfig;
 use podway_topology_api::{MapPublisher, MapWatch, map_channel};
@@ -25,6 +25,8 @@ pub struct PodOptions {
     pub servers: usize,
     /// Further options of mysqld's.
     pub server_args: Vec<String>,
+    /// The MySQL that its servers run, if not the one of [`mysql_source`].
+    pub source: Option<MysqlSource>,
     /// Whether there is a proxy before them.
     pub has_proxy: bool,
     /// What the proxy is told besides the defaults.
@@ -35,6 +37,7 @@ pub struct PodOptions {
 #[derive(Debug)]
 pub struct Pod {
     servers: Mutex<Vec<Arc<LocalServer>>>,
+    source: Option<MysqlSource>,
     server_args: Vec<String>,
     users: Mutex<Vec<User>>,
     secret: ClusterSecret,
@@ -47,7 +50,7 @@ pub struct Pod {
 
 impl Default for PodOptions {
     fn default() -> PodOptions {
-        PodOptions { servers: 4, server_args: Vec::new(), has_proxy: true, configure: |_| {} }
+        PodOptions { servers: 4, server_args: Vec::new(), source: None, has_proxy: true, configure: |_| {} }
     }
 }
 
@@ -72,6 +75,7 @@ impl Pod {
         let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
         let mut pod = Pod {
             servers: Mutex::default(),
+            source: options.source,
             server_args: options.server_args,
             users: Mutex::default(),
             secret,
@@ -91,8 +95,11 @@ impl Pod {
     /// Starts further servers, at once, with all the pod's users, and puts them into the map; returns their numbers.
     pub async fn add_servers(&self, count: usize) -> anyhow::Result<Vec<ServerId>> {
         let options = ServerOptions { extra_args: self.server_args.clone(), ..ServerOptions::default() };
-        let source = tokio::task::spawn_blocking(mysql_source).await?;
-        let started = LocalServer::start_all_async(source, vec![options; count]).await?;
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => tokio::task::spawn_blocking(mysql_source).await?.clone(),
+        };
+        let started = LocalServer::start_all_async(&source, vec![options; count]).await?;
         let mut added = Vec::new();
         for server in started {
             let mut servers = self.servers.lock().await;
@@ -251,7 +258,7 @@ fn grant_texts(grant: &Grant, map: &Map, id: ServerId) -> Vec<String> {
         map.keyspace_spelled(keyspace).map(|keyspace| keyspace.shards.as_slice()).unwrap_or_default();
     let schemas: BTreeSet<&str> =
         shards.iter().filter(|shard| shard.server == id).map(|shard| shard.schema.as_str()).collect();
-    schemas.into_iter().map(|schema| format!("{} ON {}.*", grant.privileges, quote_name(schema))).collect()
+    schemas.into_iter().map(|schema| schema_grant(&grant.privileges, schema)).collect()
 }
 
 /// A secret of this pod's own.

@@ -90,7 +90,7 @@ async fn users_with_an_empty_or_a_native_password_are_opened_by_podways_alone() 
 }
 
 #[tokio::test]
-async fn grants_on_a_keyspace_name_the_physical_schemas() {
+async fn grants_on_a_keyspace_name_the_physical_schemas_and_no_others() {
     let pod = pod().await;
     let grant = Grant { privileges: "SELECT".into(), keyspace: Some("granted".into()) };
     let reader = User { grants: vec![grant], ..User::new("reader", Password::Sha2("r".into())) };
@@ -101,8 +101,15 @@ async fn grants_on_a_keyspace_name_the_physical_schemas() {
     let grants: Vec<String> = conn.query("SHOW GRANTS FOR reader").await.unwrap();
     assert_eq!(
         grants,
-        ["GRANT USAGE ON *.* TO `reader`@`%`", "GRANT SELECT ON `granted__2`.* TO `reader`@`%`"]
+        [r"GRANT USAGE ON *.* TO `reader`@`%`", r"GRANT SELECT ON `granted\_\_2`.* TO `reader`@`%`"]
     );
+    // Unescaped, each `_` would stand for any letter.
+    conn.query_drop("CREATE DATABASE grantedxy2").await.unwrap();
+    let options = pod.direct_options(ServerId(1)).unwrap().user(Some("reader")).pass(Some("r"));
+    for (schema, is_granted) in [("granted__2", true), ("grantedxy2", false)] {
+        let entered = Conn::new(options.clone().db_name(Some(schema))).await;
+        assert_eq!(entered.is_ok(), is_granted, "{schema}: {:?}", entered.err());
+    }
 }
 
 #[tokio::test]

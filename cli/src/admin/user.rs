@@ -15,8 +15,8 @@ use super::secret_input::SecretInput;
 use super::server::count;
 use crate::provision::{
     ProvisionError, change_password, create_user, drop_user, ensure_account, read_account, read_facts,
+    schema_grant,
 };
-use crate::schema_grant::schema_grant;
 use crate::serve::{Adoption, ReachedServer, ServerPlan, UsersPlan};
 
 const EXAMPLES: &str = "\

@@ -16,9 +16,8 @@ use super::shop::{COUNTRIES, Lies, ShopTable, TABLES};
 use crate::local_mysql::{LocalServer, MysqlSource, ServerError, ServerOptions};
 use crate::provision::{
     AdminLogin, Declaration, ServerFacts, create_schema, create_user, declare, ensure_account, quote_name,
-    read_account, read_facts, read_table,
+    read_account, read_facts, read_table, schema_grant,
 };
-use crate::schema_grant::schema_grant;
 
 /// The running servers.
 pub(super) struct Cluster {

@@ -20,6 +20,28 @@ pub enum OwnPassword {
     Dropped,
 }
 
+/// What an account's REQUIRE clause asks of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequiredTransport {
+    /// Nothing: REQUIRE NONE.
+    Any,
+    /// TLS: REQUIRE SSL.
+    Tls,
+    /// TLS and what a certificate of the client's says: REQUIRE X509, SUBJECT, ISSUER or CIPHER. Podway cannot check these.
+    ClientCertificate,
+}
+
+impl RequiredTransport {
+    /// Of `mysql.user.ssl_type`.
+    pub fn of(ssl_type: &str) -> RequiredTransport {
+        match ssl_type {
+            "" => RequiredTransport::Any,
+            "ANY" => RequiredTransport::Tls,
+            _ => RequiredTransport::ClientCertificate,
+        }
+    }
+}
+
 /// Makes a user with a password, if there is no such account; for servers of one's own.
 pub async fn create_user(conn: &mut Conn, name: &AccountName, password: &str) -> Result<(), ProvisionError> {
     let sql = format!("CREATE USER IF NOT EXISTS {} IDENTIFIED BY {}", quoted(name), text_literal(password));
@@ -85,7 +107,7 @@ pub async fn ensure_account(
     Ok(own)
 }
 
-/// The server's accounts that Podway can verify, MySQL's own internal ones left out.
+/// The server's accounts that Podway can verify, by password and without a client certificate, MySQL's own internal ones left out.
 pub async fn read_accounts(conn: &mut Conn) -> Result<Vec<Account>, ProvisionError> {
     Ok(read(conn, None).await?.into_iter().filter_map(Stored::into_account).collect())
 }
@@ -101,19 +123,22 @@ struct Stored {
     name: AccountName,
     plugin: String,
     authentication_string: Box<[u8]>,
-    requires_tls: bool,
+    transport: RequiredTransport,
     locked: bool,
 }
 
 impl Stored {
     fn into_account(self) -> Option<Account> {
+        if self.transport == RequiredTransport::ClientCertificate {
+            return None;
+        }
         let known = [AuthPlugin::CachingSha2Password, AuthPlugin::MysqlNativePassword];
         let plugin = known.into_iter().find(|plugin| plugin_name(*plugin) == self.plugin)?;
         Some(Account {
             name: self.name,
             plugin,
             authentication_string: self.authentication_string,
-            requires_tls: self.requires_tls,
+            requires_tls: self.transport == RequiredTransport::Tls,
             locked: self.locked,
         })
     }
@@ -126,17 +151,17 @@ async fn find(conn: &mut Conn, name: &AccountName) -> Result<Option<Stored>, Pro
 /// Reads this account, or all but MySQL's own.
 async fn read(conn: &mut Conn, name: Option<&AccountName>) -> Result<Vec<Stored>, ProvisionError> {
     // The string is bytes, which no connection character set may touch: hence HEX.
-    let sql = "SELECT user, host, plugin, HEX(authentication_string), ssl_type + 0 <> 1, account_locked = 'Y' FROM mysql.user \
+    let sql = "SELECT user, host, plugin, HEX(authentication_string), ssl_type, account_locked = 'Y' FROM mysql.user \
                WHERE user NOT IN ('mysql.infoschema', 'mysql.session', 'mysql.sys') AND (? OR (user = ? AND host = ?)) \
                ORDER BY user, host";
     let (user, host) = name.map_or(("", ""), |name| (&*name.user, name.host.as_str()));
-    let stored = |row: (String, String, String, Option<String>, bool, bool)| {
-        let (user, host, plugin, digits, requires_tls, locked) = row;
+    let stored = |row: (String, String, String, Option<String>, String, bool)| {
+        let (user, host, plugin, digits, ssl_type, locked) = row;
         Stored {
             name: AccountName { user: user.into(), host: HostPattern::new(&host) },
             plugin,
             authentication_string: unhex(&digits.unwrap_or_default()),
-            requires_tls,
+            transport: RequiredTransport::of(&ssl_type),
             locked,
         }
     };

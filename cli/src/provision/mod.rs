@@ -1,7 +1,7 @@
 //! Makes servers ready for Podway and reads from them what the map must know: schemas, accounts, tables. It runs before and beside
 //! the proxy, never on the path of a statement, and never changes rows.
 //!
-//! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`compare`](ServerTraits) → [`account`](ensure_account) → [`columns`](TableDefinition) →
+//! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) → [`columns`](TableDefinition) →
 //! [`declare`].
 
 mod account;
@@ -9,15 +9,18 @@ mod columns;
 mod compare;
 mod declare;
 mod error;
+mod grant;
 mod login;
 mod schema;
 
 pub use account::{
-    OwnPassword, change_password, create_user, drop_user, ensure_account, read_account, read_accounts,
+    OwnPassword, RequiredTransport, change_password, create_user, drop_user, ensure_account, read_account,
+    read_accounts,
 };
 pub use columns::{TableDefinition, read_table, table_names};
 pub use compare::{Difference, ServerTraits, read_traits};
 pub use declare::{Declaration, declare};
 pub use error::ProvisionError;
+pub use grant::schema_grant;
 pub use login::{AdminLogin, ServerFacts, read_facts};
 pub use schema::{create_schema, quote_name};

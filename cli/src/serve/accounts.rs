@@ -11,8 +11,9 @@ use podway_model::{Account, AccountName, ClusterSecret, Shard};
 use super::error::ServeError;
 use super::plan::{ServerPlan, UsersPlan};
 use super::servers::ReachedServer;
-use crate::provision::{AdminLogin, OwnPassword, ProvisionError, ensure_account, read_accounts};
-use crate::schema_grant::schema_grant;
+use crate::provision::{
+    AdminLogin, OwnPassword, ProvisionError, RequiredTransport, ensure_account, read_accounts, schema_grant,
+};
 
 /// Errors by which a server says no to a login: wrong password (1045, 1698), not from this host (1130), only with TLS (3159), by another
 /// plugin (1251, 1524).
@@ -34,8 +35,14 @@ pub(crate) struct Adoption<'a> {
 struct Listed {
     /// Those that Podway can verify.
     accounts: Vec<Account>,
-    /// All of them, with whether there is a second password.
-    taken: HashMap<(String, String), bool>,
+    /// All of them.
+    taken: HashMap<(String, String), Taken>,
+}
+
+/// What else matters of an account that a server has.
+struct Taken {
+    has_second_password: bool,
+    transport: RequiredTransport,
 }
 
 /// What an account is on one server.
@@ -147,14 +154,27 @@ impl Adoption<'_> {
         uuid: &str,
     ) -> Result<Standing, ServeError> {
         let key = (name.user.to_string(), name.host.as_str().to_owned());
-        let Some(&has_second) = listed.taken.get(&key) else { return Ok(Standing::Missing) };
+        let Some(taken) = listed.taken.get(&key) else { return Ok(Standing::Missing) };
+        match taken.transport {
+            RequiredTransport::Any => {}
+            RequiredTransport::Tls => {
+                return Ok(Standing::Blocked(
+                    "it requires TLS (REQUIRE SSL), and Podway's own connections to servers are not encrypted",
+                ));
+            }
+            RequiredTransport::ClientCertificate => {
+                return Ok(Standing::Blocked(
+                    "it requires a client certificate (REQUIRE X509, SUBJECT, ISSUER or CIPHER), which ends at Podway",
+                ));
+            }
+        }
         let Some(own) = listed.accounts.iter().find(|own| own.name == *name) else {
             return Ok(Standing::Blocked("it proves itself by a plugin that Podway does not know"));
         };
         if own.authentication_string.is_empty() {
             return Ok(Standing::Blocked("it has no password"));
         }
-        if !has_second {
+        if !taken.has_second_password {
             return Ok(Standing::Adoptable(own.clone()));
         }
         if self.gets_in(name, index, &self.secret.backend_password(name, uuid)).await? {
@@ -206,9 +226,14 @@ fn answer(error: &ProvisionError) -> Option<bool> {
 }
 
 async fn list(server: &mut ReachedServer) -> Result<Listed, ProvisionError> {
-    let sql = "SELECT user, host, JSON_EXTRACT(user_attributes, '$.additional_password') IS NOT NULL FROM mysql.user";
+    let sql = "SELECT user, host, JSON_EXTRACT(user_attributes, '$.additional_password') IS NOT NULL, ssl_type \
+               FROM mysql.user";
     let doing = |error| ProvisionError::Statement { doing: "reading mysql.user".to_owned(), error };
-    let rows: Vec<(String, String, bool)> = server.conn.query(sql).await.map_err(doing)?;
-    let taken = rows.into_iter().map(|(user, host, has_second)| ((user, host), has_second)).collect();
+    let rows: Vec<(String, String, bool, String)> = server.conn.query(sql).await.map_err(doing)?;
+    let taken = rows.into_iter().map(|(user, host, has_second_password, ssl_type)| {
+        let transport = RequiredTransport::of(&ssl_type);
+        ((user, host), Taken { has_second_password, transport })
+    });
+    let taken = taken.collect();
     Ok(Listed { accounts: read_accounts(&mut server.conn).await?, taken })
 }

@@ -50,7 +50,7 @@ The cluster file, for two servers and one database sharded over them:
   client.max_sessions = 5000
 
 Without [keyspaces] and with one server, every database on it is served as it is.
-SIGHUP, or a changed file, makes a newer map. SIGTERM and SIGINT stop the proxy in order.";
+SIGHUP, or a changed file, makes a newer map and shows newer certificates to clients that arrive. SIGTERM and SIGINT stop the proxy in order.";
 
 /// What a proxy is told.
 #[derive(Clone, Debug, clap::Args)]

@@ -2,13 +2,16 @@
 //! becomes a newer map. With a file it reads definitions and adopts accounts; it never creates, changes or moves tables or rows.
 //!
 //! Reading order: [`args`](ProxyArgs) → `limits` → `file` (the cluster file as typed) → `plan` (as decided) → `servers`, `keyspaces`,
-//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` (newer files) → `lease` and `from_topology` (without a file) → [`run`].
+//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `file_watch`, `reread` and `certificates` (newer files) → `lease` and
+//! `from_topology` (without a file) → [`run`].
 
 mod accounts;
 mod args;
+mod certificates;
 mod draw;
 mod error;
 mod file;
+mod file_watch;
 mod from_topology;
 mod keyspaces;
 mod lease;

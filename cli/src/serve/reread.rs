@@ -1,73 +1,51 @@
-//! Newer cluster files: on SIGHUP, or when the file changed, it is read again and becomes a newer map. One that cannot be taken over
+//! Newer cluster files: a file that changed is read again and becomes a newer map. One that cannot be taken over
 //! leaves everything as it was. Read next: `run`.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use podway_model::{AccountName, ClusterSecret, HostPattern};
 use podway_topology_api::MapPublisher;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::draw::Draughtsman;
 use super::error::{PlanError, ServeError};
+use super::file_watch::FileWatch;
 use super::limits::Limits;
 use super::plan::ClusterPlan;
-
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows a cluster file.
 pub(super) struct Rereader {
     path: PathBuf,
-    hangup: Signal,
-    seen: Option<Stamp>,
+    watch: FileWatch,
     draughtsman: Draughtsman,
     publisher: MapPublisher,
     secret: ClusterSecret,
     limits: Limits,
 }
 
-/// What changes when a file does.
-type Stamp = (SystemTime, u64, u64);
-
 impl Rereader {
-    /// Starts to listen for SIGHUP, which no longer ends the process. `plan` is what the proxy started with, `draughtsman` drew its map.
+    /// `plan` is what the proxy started with, of the file that `watch` watches; `draughtsman` drew its map.
     pub(super) fn new(
         path: &Path,
+        watch: FileWatch,
         plan: &ClusterPlan,
         draughtsman: Draughtsman,
         publisher: MapPublisher,
-    ) -> io::Result<Rereader> {
-        Ok(Rereader {
-            seen: stamp(path),
+    ) -> Rereader {
+        Rereader {
             path: path.to_owned(),
-            hangup: signal(SignalKind::hangup())?,
+            watch,
             draughtsman,
             publisher,
             secret: plan.secret.clone(),
             limits: plan.limits.clone(),
-        })
+        }
     }
 
-    /// Publishes newer maps, for ever. One that is cancelled while it draws a map is called again: the next look draws it anew.
+    /// Publishes newer maps, for ever. Safe to cancel once nobody waits for newer maps any more.
     pub(super) async fn follow(&mut self) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = self.hangup.recv() => {}
-                _ = looks.tick() => {
-                    if stamp(&self.path) == self.seen {
-                        continue;
-                    }
-                }
-            }
-            // Taken before the file is read: a change during the reading is seen at the next look.
-            self.seen = stamp(&self.path);
+            self.watch.due().await;
             match self.reread().await {
                 Ok(notes) => notes.iter().for_each(|note| tracing::info!("{note}")),
                 Err(error) => tracing::error!("the cluster file is not taken over: {error}"),
@@ -90,11 +68,6 @@ impl Rereader {
         notes.push(format!("published map {}", revision.0));
         Ok(notes)
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 fn is_same_secret(left: &ClusterSecret, right: &ClusterSecret) -> bool {

@@ -7,8 +7,10 @@ use podway_proxy::{Proxy, ProxyConfig};
 use podway_topology_api::map_channel;
 
 use super::args::ProxyArgs;
+use super::certificates::CertificateFollower;
 use super::draw::Draughtsman;
 use super::error::ServeError;
+use super::file_watch::FileWatch;
 use super::from_topology::Member;
 use super::plan::ClusterPlan;
 use super::reread::Rereader;
@@ -25,6 +27,7 @@ enum Source {
 /// Serves until SIGINT or SIGTERM, then lets statements and transactions end within `shutdown_deadline`; a second signal does not wait.
 pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
     let mut stop = StopSignal::install()?;
+    let certificates = CertificateFollower::new(&args.tls())?;
     let (proxy, mut source) = tokio::select! {
         started = start(&args) => started?,
         () = stop.received() => return Ok(()),
@@ -32,6 +35,7 @@ pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
     say(&[format!("Podway listens on {}", proxy.local_addr())]);
     tokio::select! {
         () = source.follow(Some(&proxy)) => {}
+        () = follow(certificates, &proxy) => {}
         () = stop.received() => {}
     }
     tracing::info!("stopping: statements and transactions may end");
@@ -48,7 +52,17 @@ pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// Where there are no certificate files, for ever too.
+async fn follow(certificates: Option<CertificateFollower>, proxy: &Proxy) {
+    match certificates {
+        Some(certificates) => certificates.follow(proxy).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn start(args: &ProxyArgs) -> Result<(Proxy, Source), ServeError> {
+    // Before anything is done on the servers.
+    args.tls().check()?;
     match &args.cluster {
         Some(path) => {
             let (proxy, rereader) = start_from_file(args, path).await?;
@@ -62,6 +76,7 @@ async fn start(args: &ProxyArgs) -> Result<(Proxy, Source), ServeError> {
 }
 
 async fn start_from_file(args: &ProxyArgs, path: &Path) -> Result<(Proxy, Rereader), ServeError> {
+    let changes = FileWatch::new(&[path])?;
     let mut notes = Vec::new();
     let plan = ClusterPlan::read(path, &mut notes)?;
     let mut draughtsman = Draughtsman::default();
@@ -73,7 +88,7 @@ async fn start_from_file(args: &ProxyArgs, path: &Path) -> Result<(Proxy, Reread
     config.tls = args.tls();
     std::iter::once(&plan.limits).chain(&args.limits).for_each(|limits| limits.apply(&mut config));
     let proxy = Proxy::start(config, watch).await?;
-    Ok((proxy, Rereader::new(path, &plan, draughtsman, publisher)?))
+    Ok((proxy, Rereader::new(path, changes, &plan, draughtsman, publisher)))
 }
 
 impl Source {

@@ -1,69 +1,12 @@
 //! `podway proxy`: before servers that were there, with accounts that were theirs, and with a file that changes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use nix::sys::signal::Signal;
-use podway::local_mysql::{FindOptions, LocalServer, MysqlSource, ServerOptions};
-use podway::provision::AdminLogin;
 
-use crate::podway::{Podway, connect, errno};
-
-/// Two servers with an application's schema on each, and a cluster file.
-struct Before {
-    servers: Vec<LocalServer>,
-    folder: tempfile::TempDir,
-}
-
-const TABLES: [&str; 4] = [
-    "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(40))",
-    "CREATE TABLE countries (code CHAR(2) PRIMARY KEY, name VARCHAR(40))",
-    "CREATE TABLE weights (id FLOAT PRIMARY KEY)",
-    "CREATE TABLE later (id BIGINT PRIMARY KEY)",
-];
-
-impl Before {
-    async fn start(servers: usize) -> anyhow::Result<Before> {
-        let find = || MysqlSource::find(&FindOptions::from_env(), &|what| eprintln!("{what}"));
-        let source = tokio::task::spawn_blocking(find).await??;
-        let servers = LocalServer::start_all_async(&source, vec![ServerOptions::default(); servers]).await?;
-        let before = Before { servers, folder: tempfile::tempdir()? };
-        for (index, schema) in ["shop", "shop__2"].into_iter().take(before.servers.len()).enumerate() {
-            let mut admin = before.admin(index).await?;
-            admin.query_drop(format!("CREATE DATABASE {schema}")).await?;
-            admin.query_drop(format!("USE {schema}")).await?;
-            for table in TABLES {
-                admin.query_drop(table).await?;
-            }
-            admin.query_drop("INSERT INTO countries VALUES ('NO', 'Norway')").await?;
-            admin.query_drop("CREATE USER app IDENTIFIED BY 'app''s own'").await?;
-            admin.query_drop(format!("GRANT ALL ON {schema}.* TO app")).await?;
-        }
-        Ok(before)
-    }
-
-    async fn admin(&self, index: usize) -> anyhow::Result<Conn> {
-        Ok(AdminLogin::of(&self.servers[index]).connect().await?)
-    }
-
-    /// Writes a cluster file of all servers, with this after them.
-    fn write(&self, rest: &str) -> anyhow::Result<PathBuf> {
-        let mut text = "secret_file = \"cluster.secret\"\n".to_owned();
-        for (server, name) in self.servers.iter().zip(["a", "b"]) {
-            let (address, password) = (server.address(), server.root_password());
-            fs::write(self.folder.path().join(name), password)?;
-            text += &format!(
-                "[servers.{name}]\naddress = \"{address}\"\nadmin_user = \"root\"\nadmin_password_file = \"{name}\"\n"
-            );
-        }
-        let path = self.folder.path().join("cluster.toml");
-        fs::write(&path, text + rest)?;
-        Ok(path)
-    }
-}
+use crate::before::{Before, proxy};
+use crate::podway::{connect, errno};
 
 const SHOP: &str = r#"
 [keyspaces.shop]
@@ -73,24 +16,11 @@ customers = { shard_by = ["id"] }
 countries = { reference = true }
 "#;
 
-fn proxy(cluster: &Path) -> Podway {
-    let cluster = cluster.to_str().expect("a path in UTF-8");
-    Podway::start(&[
-        "proxy",
-        "--cluster",
-        cluster,
-        "--listen",
-        "127.0.0.1:0",
-        "--limit",
-        "shutdown_deadline=5s",
-    ])
-}
-
 #[tokio::test]
 async fn existing_servers_are_served_with_their_own_accounts() {
     let before = Before::start(2).await.unwrap();
     let path = before.write(SHOP).unwrap();
-    let mut podway = proxy(&path);
+    let mut podway = proxy(&path, &[]);
     let address = podway.address();
     let mut conn = connect(address, "app", "app's own", "shop").await.unwrap_or_else(|error| {
         panic!("{error}; printed {}", podway.printed);
@@ -128,7 +58,7 @@ async fn existing_servers_are_served_with_their_own_accounts() {
     assert!(ended.status.success(), "{}: {}", ended.status, ended.said);
 
     // A second start finds the accounts ready.
-    let mut again = proxy(&path);
+    let mut again = proxy(&path, &[]);
     let mut conn = connect(again.address(), "app", "app's own", "shop").await.unwrap();
     assert!(again.printed.contains("user 'app'@'%': ready on a, ready on b"), "{}", again.printed);
     let name: Option<String> = conn.query_first("SELECT name FROM customers WHERE id = 7").await.unwrap();
@@ -144,12 +74,12 @@ async fn what_cannot_be_served_is_refused_by_name() {
         (SHOP.replace("shop__2", "shop__3"), "server b: it has no schema shop__3"),
     ];
     for (rest, expected) in cases {
-        let refused = proxy(&before.write(&rest).unwrap()).wait();
+        let refused = proxy(&before.write(&rest).unwrap(), &[]).wait();
         assert!(!refused.status.success() && refused.said.contains(expected), "{expected}: {}", refused.said);
     }
     let mut admin = before.admin(1).await.unwrap();
     admin.query_drop("ALTER TABLE shop__2.customers ADD COLUMN more INT").await.unwrap();
-    let refused = proxy(&before.write(SHOP).unwrap()).wait();
+    let refused = proxy(&before.write(SHOP).unwrap(), &[]).wait();
     let expected = "server b: table shop__2.customers is not as on server a (2 columns and 3)";
     assert!(refused.said.contains(expected), "{}", refused.said);
 }
@@ -157,7 +87,7 @@ async fn what_cannot_be_served_is_refused_by_name() {
 #[tokio::test]
 async fn one_server_is_served_as_it_is() {
     let before = Before::start(1).await.unwrap();
-    let mut podway = proxy(&before.write("[users]\nadopt = [\"app\", \"nobody\"]\n").unwrap());
+    let mut podway = proxy(&before.write("[users]\nadopt = [\"app\", \"nobody\"]\n").unwrap(), &[]);
     let mut conn = connect(podway.address(), "app", "app's own", "shop").await.unwrap();
     assert!(podway.printed.contains("user nobody: not adopted"), "{}", podway.printed);
     conn.query_drop("INSERT INTO customers VALUES (1, 'a'), (2, 'b')").await.unwrap();
@@ -179,10 +109,12 @@ async fn accounts_that_would_come_to_harm_are_left_alone() {
         "ALTER USER rotating IDENTIFIED BY 'new' RETAIN CURRENT PASSWORD",
         "CREATE USER far@'192.0.2.%' IDENTIFIED BY 'away'",
         "CREATE ROLE clerk",
+        "CREATE USER safe IDENTIFIED BY 'under TLS' REQUIRE SSL",
+        "CREATE USER carded IDENTIFIED BY 'with a card' REQUIRE X509",
     ] {
         admin.query_drop(sql).await.unwrap();
     }
-    let mut podway = proxy(&before.write("").unwrap());
+    let mut podway = proxy(&before.write("").unwrap(), &[]);
     let address = podway.address();
     let cases = [
         ("user 'app'@'%': adopted on a", true),
@@ -190,10 +122,19 @@ async fn accounts_that_would_come_to_harm_are_left_alone() {
         ("user 'rotating'@'%': not adopted: on server a it has a second password", true),
         ("user 'far'@'192.0.2.%': not served: nobody gets in as it from here on a", true),
         ("clerk", false),
+        ("user 'safe'@'%': not adopted: on server a it requires TLS (REQUIRE SSL)", true),
+        ("carded", false),
     ];
     for (line, is_there) in cases {
         assert_eq!(podway.printed.contains(line), is_there, "{line}: {}", podway.printed);
     }
+    let changed: Option<u64> = admin
+        .query_first(
+            "SELECT COUNT(*) FROM mysql.user WHERE user IN ('safe', 'carded') AND user_attributes IS NOT NULL",
+        )
+        .await
+        .unwrap();
+    assert_eq!(changed, Some(0), "an account that is not adopted has no second password");
     let direct = before.servers[0].address().parse().unwrap();
     for (user, password) in [("bare", ""), ("rotating", "old"), ("rotating", "new"), ("app", "app's own")] {
         let database = if user == "app" { "shop" } else { "information_schema" };

@@ -10,8 +10,8 @@ use podway_wire::{CapabilityFlags, write_packet};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
+use super::tls::Tls;
 use crate::client::ClientStream;
 use crate::error::{ErrorCode, error_packet};
 use crate::session::{Arrival, LoginError, SessionHandle, Shared, log_in};
@@ -20,7 +20,7 @@ use crate::session::{Arrival, LoginError, SessionHandle, Shared, log_in};
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Accepts clients until aborted.
-pub(super) async fn accept_for_ever(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+pub(super) async fn accept_for_ever(listener: TcpListener, tls: Arc<Tls>, shared: Arc<Shared>) {
     let logins = Arc::new(Semaphore::new(shared.config.client.max_unauthenticated));
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -42,7 +42,7 @@ pub(super) async fn accept_for_ever(listener: TcpListener, tls: Option<TlsAccept
         shared.metrics.sessions.fetch_add(1, Relaxed);
         let leave = Leave { shared: shared.clone(), id: handle.id };
         let client = ClientStream::new(stream, shared.config.client.write_deadline);
-        let arrival = Arrival { client, peer, handle: handle.clone(), tls: tls.clone() };
+        let arrival = Arrival { client, peer, handle: handle.clone(), tls: tls.acceptor() };
         let shared = shared.clone();
         let task = tokio::spawn(async move {
             let _leave = leave;

@@ -19,11 +19,13 @@ use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
 use crate::session::Shared;
 use crate::topology_watch::CurrentMap;
+use tls::Tls;
 
 /// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it in order.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    tls: Arc<Tls>,
     tasks: Vec<JoinHandle<()>>,
     listening: JoinHandle<()>,
 }
@@ -50,11 +52,11 @@ pub enum StartError {
 impl Proxy {
     /// Starts a proxy that follows this map, inside a tokio runtime.
     pub async fn start(config: ProxyConfig, watch: MapWatch) -> Result<Proxy, StartError> {
+        let tls = Arc::new(Tls::new(config.tls.clone())?);
         let listen = config.listen;
         let failed = |error| StartError::Listen { address: listen, error };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let tls = tls::acceptor(&config.tls)?;
         let rsa = RsaKey::generate().map_err(|error| StartError::Rsa(error.to_string()))?;
         let metrics = Arc::new(Metrics::default());
         let shared = Arc::new(Shared::new(config, CurrentMap::new(&watch), metrics, Arc::new(rsa)));
@@ -68,14 +70,20 @@ impl Proxy {
         };
         let tasks =
             vec![tokio::spawn(follow), tokio::spawn(trim), tokio::spawn(watchdog::watch(shared.clone()))];
-        let listening = tokio::spawn(listener::accept_for_ever(listener, tls, shared.clone()));
+        let listening = tokio::spawn(listener::accept_for_ever(listener, tls.clone(), shared.clone()));
         tracing::info!(%address, "listening");
-        Ok(Proxy { address, shared, tasks, listening })
+        Ok(Proxy { address, shared, tls, tasks, listening })
     }
 
     /// Where clients connect.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads the files of the certificate and its key again, for clients that arrive from now on. If they cannot be used, those from before stay.
+    /// Without files it does nothing.
+    pub fn reload_tls(&self) -> Result<(), StartError> {
+        self.tls.reload()
     }
 
     /// The counters now.

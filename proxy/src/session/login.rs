@@ -219,7 +219,11 @@ async fn prove(
                         .verifiers
                         .insert(account.name.clone(), (account.authentication_string.clone(), verifier));
                 }
-                return admit(account, client.is_tls(), claim.user, &host);
+                if account.requires_tls && !client.is_tls() {
+                    // MySQL says no more than this either.
+                    return Err(denied(shared, &auth, claim.user, &host));
+                }
+                return admit(account, claim.user, &host);
             }
             AuthStep::Reject => return Err(denied(shared, &auth, claim.user, &host)),
             AuthStep::Unsupported => {
@@ -245,7 +249,7 @@ fn stored(shared: &Shared, account: &Account) -> StoredAccount {
     }
 }
 
-fn admit(account: Arc<Account>, is_tls: bool, user: &[u8], host: &str) -> Result<Arc<Account>, LoginError> {
+fn admit(account: Arc<Account>, user: &[u8], host: &str) -> Result<Arc<Account>, LoginError> {
     let user = String::from_utf8_lossy(user);
     if account.locked {
         let message = format!("Access denied for user '{user}'@'{host}'. Account is locked.");
@@ -253,10 +257,6 @@ fn admit(account: Arc<Account>, is_tls: bool, user: &[u8], host: &str) -> Result
             ErrorCode { number: 3118, state: *b"HY000" },
             &message,
         )));
-    }
-    if account.requires_tls && !is_tls {
-        let message = format!("Access denied for user '{user}'@'{host}': the account requires TLS");
-        return Err(LoginError::Refused(error_packet(ErrorCode::ACCESS_DENIED, &message)));
     }
     Ok(account)
 }

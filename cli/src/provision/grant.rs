@@ -1,9 +1,9 @@
 //! Privileges on one physical schema, as GRANT takes them. Whom they are granted to is the caller's to say.
 
-use crate::provision::quote_name;
+use super::schema::quote_name;
 
 /// For example "SELECT ON `shop\_\_2`.*": GRANT reads `_` and `%` of a schema's name as wildcards unless they are escaped.
-pub(crate) fn schema_grant(privileges: &str, schema: &str) -> String {
+pub fn schema_grant(privileges: &str, schema: &str) -> String {
     let literal = schema.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
     format!("{privileges} ON {}.*", quote_name(&literal))
 }
