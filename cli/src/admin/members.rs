@@ -144,8 +144,7 @@ async fn change(common: &Common, change: MemberChange, done: &str) -> Result<(),
     let context = Context::new(common)?;
     if let MemberChange::Remove { id } | MemberChange::Replace { old: id, .. } = &change {
         let members = context.store.members().await.map_err(|error| context.failed(error))?;
-        // A node that waits to join knows of nobody; the leader will say.
-        if members.leader.is_some() && !members.nodes.iter().any(|node| node.id == *id) {
+        if !members.nodes.iter().any(|node| node.id == *id) {
             let known: Vec<String> = members.nodes.iter().map(|node| node.id.to_string()).collect();
             return Err(AdminError::refused(format!(
                 "there is no node {id}; there are: {}",

@@ -124,13 +124,13 @@ async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result
     let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
     let following = follow(store.clone(), publisher);
     wait_for_a_map(&mut following.health()).await;
-    let proxy = start_proxy(plan, secret, watch).await?;
+    let proxy = start_proxy(plan, secret, watch.clone()).await?;
     let info = ProxyInfo {
         name: "demo".into(),
         address: proxy.local_addr().to_string().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let lease = Lease::take(store, info).await?;
+    let lease = Lease::take(store, info, watch).await?;
     proxy.set_incarnation(lease.registration().incarnation);
     if plan.layout.rows == Rows::Loading {
         load_rows(proxy.local_addr(), plan).await?;

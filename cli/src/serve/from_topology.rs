@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use podway_model::{Map, NameRule};
 use podway_proxy::{Proxy, ProxyConfig};
 use podway_topology_api::{
-    Following, ProxyInfo, TopologyClient, TopologyContact, TopologyHealth, follow, map_channel,
+    Following, MapWatch, ProxyInfo, TopologyClient, TopologyContact, TopologyHealth, follow, map_channel,
 };
 use tokio::sync::watch;
 
@@ -28,16 +28,16 @@ impl Member {
         let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
         let following = follow(client.clone(), publisher);
         let mut health = following.health();
-        let mut lease = Lease::take(client.clone(), info(args, args.listen)).await?;
+        let mut lease = Lease::take(client.clone(), info(args, args.listen), watch.clone()).await?;
         wait_for_a_map(&mut health).await;
         let mut config = ProxyConfig::new(args.listen, lease.registration().secret.clone());
         config.tls = args.tls();
         args.limits.iter().for_each(|limits| limits.apply(&mut config));
-        let proxy = Proxy::start(config, watch).await?;
+        let proxy = Proxy::start(config, watch.clone()).await?;
         proxy.set_incarnation(lease.registration().incarnation);
         if args.advertise.is_none() && proxy.local_addr() != args.listen {
             // The system chose the port: the topology is told the right one under a new incarnation, which costs nothing.
-            lease = again(lease, client, info(args, proxy.local_addr())).await?;
+            lease = again(lease, client, info(args, proxy.local_addr()), watch).await?;
             proxy.set_incarnation(lease.registration().incarnation);
         }
         let incarnation = lease.registration().incarnation;
@@ -63,9 +63,10 @@ async fn again(
     lease: Lease<TopologyClient>,
     client: TopologyClient,
     info: ProxyInfo,
+    watch: MapWatch,
 ) -> Result<Lease<TopologyClient>, ServeError> {
     lease.leave().await;
-    Ok(Lease::take(client, info).await?)
+    Ok(Lease::take(client, info, watch).await?)
 }
 
 fn info(args: &ProxyArgs, address: SocketAddr) -> ProxyInfo {

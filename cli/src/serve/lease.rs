@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use podway_model::{FreezeId, Revision};
+use podway_model::{FreezeId, Revision, parse_span};
 use podway_proxy::Proxy;
 use podway_topology_api::{
-    Beat, BeatAnswer, Command, Incarnation, ProposeError, Proposer, ProxyCommand, ProxyInfo, Registration,
-    StoreError, TopologyStore,
+    Beat, BeatAnswer, Command, Incarnation, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo,
+    Registration, StoreError, TopologyStore,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+/// The setting that says how long a lease is.
+const LEASE_SETTING: &str = "proxy.lease";
 /// Heartbeats in the time of one lease: two may get lost.
 const BEATS_PER_LEASE: u32 = 4;
 /// The pause between heartbeats is at least this. A change of what the proxy can say is noticed within it.
@@ -25,15 +27,17 @@ pub(crate) struct Lease<S> {
     store: S,
     info: ProxyInfo,
     registration: Registration,
+    /// Says how long leases are now, should that have been changed.
+    watch: MapWatch,
     said: Said,
     is_heard: bool,
 }
 
 impl<S: TopologyStore> Lease<S> {
     /// Registers; tries again for as long as the topology is away.
-    pub(crate) async fn take(store: S, info: ProxyInfo) -> Result<Lease<S>, ProposeError> {
+    pub(crate) async fn take(store: S, info: ProxyInfo, watch: MapWatch) -> Result<Lease<S>, ProposeError> {
         let registration = register(&store, &info).await?;
-        Ok(Lease { store, info, registration, said: Said::default(), is_heard: true })
+        Ok(Lease { store, info, registration, watch, said: Said::default(), is_heard: true })
     }
 
     /// What the topology said.
@@ -65,7 +69,10 @@ impl<S: TopologyStore> Lease<S> {
     }
 
     fn pause(&self) -> Duration {
-        Duration::from_millis(self.registration.lease_ms) / BEATS_PER_LEASE
+        let map = self.watch.current();
+        let registered = Duration::from_millis(self.registration.lease_ms);
+        let set = map.setting(LEASE_SETTING).and_then(parse_span).unwrap_or(registered);
+        set.min(registered) / BEATS_PER_LEASE
     }
 
     /// Tells the topology that nothing of this proxy runs any more.

@@ -21,7 +21,7 @@ enum Source {
     /// A cluster file, looked at again and again.
     File(Box<Rereader>),
     /// The topology.
-    Topology(Member),
+    Topology(Box<Member>),
 }
 
 /// Serves until SIGINT or SIGTERM, then lets statements and transactions end within `shutdown_deadline`; a second signal does not wait.
@@ -70,7 +70,7 @@ async fn start(args: &ProxyArgs) -> Result<(Proxy, Source), ServeError> {
         }
         None => {
             let (proxy, member) = Member::start(args).await?;
-            Ok((proxy, Source::Topology(member)))
+            Ok((proxy, Source::Topology(Box::new(member))))
         }
     }
 }

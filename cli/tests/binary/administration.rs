@@ -270,6 +270,43 @@ async fn a_proxy_serves_without_its_topology_and_catches_up() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_was_shut_out_goes_on_as_another_incarnation() {
+    let cluster = Cluster::start(&[&[], &[]]).await.unwrap();
+    shop(&cluster).await;
+    create_app(&cluster);
+    cluster.done("settings set proxy.lease 3s");
+    let mut proxy = cluster.proxy();
+    let address = proxy.address();
+    let held = || {
+        let list = cluster.json("proxy list");
+        let held = list.as_array().unwrap().iter().filter(|proxy| proxy["lease"] == "held").cloned();
+        held.map(|proxy| proxy["incarnation"].as_u64().unwrap()).collect::<Vec<u64>>()
+    };
+    let first = held();
+    assert_eq!(first.len(), 1, "{}", cluster.done("proxy list"));
+    proxy.signal(Signal::SIGSTOP);
+    eventually(
+        "the lease ends",
+        async || if held().is_empty() { Ok(()) } else { Err(cluster.done("proxy list")) },
+    )
+    .await;
+    let alarms = cluster.json("status")["alarms"].to_string();
+    assert!(alarms.contains("is not heard any more"), "{alarms}");
+    proxy.signal(Signal::SIGCONT);
+    let second = eventually("another lease", async || match held() {
+        held if held.is_empty() => Err(cluster.done("proxy list")),
+        held => Ok(held),
+    })
+    .await;
+    assert!(second[0] > first[0], "{first:?} {second:?}");
+    let mut conn = connect(address, "app", "app's own", "shop").await.unwrap();
+    let rows: Option<u64> = conn.query_first("SELECT 1").await.unwrap();
+    assert_eq!(rows, Some(1));
+    let said = proxy.end(Signal::SIGTERM).said;
+    assert!(said.contains("was shut out; this proxy goes on as"), "{said}");
+}
+
+#[tokio::test]
 async fn completions_and_help_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = Podway::run(&["completion", shell]);

@@ -50,6 +50,11 @@ async fn a_demo_is_what_it_says_and_leaves_nothing() {
     wait_until_gone(&children);
 }
 
+/// Where a demo says that its topology is.
+fn topology_of(podway: &mut Podway) -> String {
+    podway.line(&format!("  {} status --topology ", env!("CARGO_BIN_EXE_podway")))
+}
+
 #[tokio::test]
 async fn a_kept_demo_comes_back_with_its_data() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,6 +68,11 @@ async fn a_kept_demo_comes_back_with_its_data() {
         conn.exec_drop(insert, (id,)).await.unwrap();
     }
     conn.disconnect().await.unwrap();
+    let topology = topology_of(&mut podway);
+    let status = Podway::run(&["status", "--topology", &topology]);
+    assert!(status.code == Some(0) && status.printed.contains("All is well"), "{status:?}");
+    let set = Podway::run(&["settings", "set", "proxy.lease", "13s", "--topology", &topology]);
+    assert_eq!(set.code, Some(0), "{set:?}");
     let children = podway.children();
     let ended = podway.end(Signal::SIGINT);
     assert!(ended.status.success(), "{}: {}", ended.status, ended.said);
@@ -75,6 +85,9 @@ async fn a_kept_demo_comes_back_with_its_data() {
             conn.exec_first("SELECT name FROM customers WHERE id = ?", (id,)).await.unwrap();
         assert!(name.is_some(), "customer {id}");
     }
+    let topology = topology_of(&mut again);
+    let settings = Podway::run(&["settings", "list", "--topology", &topology]);
+    assert!(settings.printed.contains("13s"), "what was set is kept: {settings:?}");
     let mut second = Podway::start(&["demo", "--port", "0", "--data-dir", kept]);
     let refused = second.wait();
     assert!(!refused.status.success() && refused.said.contains("in use"), "{}", refused.said);

@@ -67,10 +67,14 @@ impl Keeper {
         self.ask_leader(Asked::Beat(beat)).await
     }
 
-    /// How the nodes stand, as the leader knows; as this node knows, where there is none.
+    /// How the nodes stand, as the leader knows; as this node knows, where there is none. A node that waits to join knows of nobody: another
+    /// one is to be asked.
     pub async fn members(&self) -> Result<Members, StoreError> {
         match self.ask_leader(Asked::Members).await {
-            Err(StoreError::Away { .. }) => Ok(self.members_here()),
+            Err(error @ StoreError::Away { .. }) => {
+                let here = self.members_here();
+                if here.nodes.is_empty() { Err(error) } else { Ok(here) }
+            }
             told => told,
         }
     }
