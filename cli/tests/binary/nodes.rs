@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 
 use crate::cluster::eventually;
@@ -249,4 +250,68 @@ async fn a_node_lets_nobody_in_without_its_token() {
     assert!(open.code == Some(1) && open.said.contains("--insecure"), "{open:?}");
     let proxy = Podway::run(&["proxy", "--topology", &address, "--listen", "127.0.0.1:0"]);
     assert!(proxy.code == Some(1) && proxy.said.contains("does not let this caller in"), "{proxy:?}");
+}
+
+/// Writes an authority's certificate, and one of 127.0.0.1 that it signed with its key: `NAME-ca`, `NAME-cert`, `NAME-key`.
+fn certify(folder: &Path, name: &str) -> anyhow::Result<()> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])?.signed_by(&key, &authority)?;
+    for (part, text) in [("ca", authority.pem()), ("cert", certificate.pem()), ("key", key.serialize_pem())] {
+        std::fs::write(folder.join(format!("{name}-{part}")), text)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn three_nodes_and_their_clients_prove_who_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["clients", "peers", "other"] {
+        certify(folder.path(), name).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("tokens"), "0123456789abcdef0123\n").unwrap();
+    let ports: [u16; 6] = ports();
+    let together: Vec<String> =
+        (0..3).map(|index| format!("{}=127.0.0.1:{}", index + 1, ports[index])).collect();
+    let node = |index: usize| {
+        let flags = [
+            ("--id", (index + 1).to_string()),
+            ("--data-dir", path(&format!("node-{index}"))),
+            ("--listen", format!("127.0.0.1:{}", ports[index + 3])),
+            ("--tls-cert", path("clients-cert")),
+            ("--tls-key", path("clients-key")),
+            ("--tokens-file", path("tokens")),
+            ("--peer-listen", format!("127.0.0.1:{}", ports[index])),
+            ("--peer-cert", path("peers-cert")),
+            ("--peer-key", path("peers-key")),
+            ("--peer-ca", path("peers-ca")),
+            ("--together", together.join(",")),
+        ];
+        let words = flags.iter().flat_map(|(flag, value)| [*flag, value.as_str()]);
+        Podway::start(&std::iter::once("topology").chain(words).collect::<Vec<_>>())
+    };
+    let mut nodes: Vec<Podway> = (0..3).map(node).collect();
+    nodes.iter_mut().for_each(|node| drop(node.line("The topology is ready")));
+    let addresses = [3, 4, 5].map(|index| format!("127.0.0.1:{}", ports[index])).join(",");
+    let status = |ca: Option<&str>, token: Option<&str>| {
+        let mut args = vec!["status".to_owned(), "--topology".to_owned(), addresses.clone()];
+        args.extend(ca.into_iter().flat_map(|ca| ["--topology-ca".to_owned(), path(ca)]));
+        args.extend(token.into_iter().flat_map(|token| ["--topology-token-file".to_owned(), path(token)]));
+        Podway::run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let good = status(Some("clients-ca"), Some("tokens"));
+    assert!(good.code == Some(0) && good.printed.contains("All is well"), "{good:?}");
+    for (ca, token) in
+        [(None, Some("tokens")), (Some("other-ca"), Some("tokens")), (Some("clients-ca"), None)]
+    {
+        let refused = status(ca, token);
+        assert_eq!(refused.code, Some(1), "{ca:?} {token:?}: {refused:?}");
+    }
+    for node in &mut nodes {
+        let ended = node.end(Signal::SIGTERM);
+        assert!(ended.status.success(), "{}", ended.said);
+    }
 }
