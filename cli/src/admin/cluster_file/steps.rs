@@ -333,3 +333,106 @@ pub(super) fn home_place(keyspace: &KeyspaceView) -> usize {
     let is_home = |id: ShardId| id == keyspace.home;
     keyspace.shards.iter().position(|shard| is_home(shard.id)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podway_model::{ClusterSecret, Epoch, Name, ServerId, Slot};
+    use podway_topology_api::{AdminAccount, Secret, ShardView};
+
+    const FILE: &str = r#"
+        [servers.a]
+        address = "10.0.0.1"
+        admin_user = "admin"
+        [keyspaces.shop]
+        shards = [{ server = "a" }]
+    "#;
+
+    fn plan(text: &str) -> FilePlan {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cluster.toml");
+        std::fs::write(&path, text).unwrap();
+        FilePlan::read(&path).unwrap()
+    }
+
+    /// A topology as the file says.
+    fn known() -> (View, Credentials) {
+        let (first, last) = (Slot::new(0).unwrap(), Slot::new(podway_model::SLOTS - 1).unwrap());
+        let server = ServerView {
+            id: ServerId(1),
+            name: "a".into(),
+            host: "10.0.0.1".into(),
+            port: 3306,
+            uuid: "u".into(),
+            version: "8.4.3".into(),
+            admin: "admin".into(),
+        };
+        let shard = ShardView {
+            id: ShardId(1),
+            server: ServerId(1),
+            schema: Name::caseless("shop"),
+            epoch: Epoch(1),
+            ranges: vec![KeyRange { first, last }],
+            freeze: None,
+        };
+        let keyspace = KeyspaceView {
+            name: Name::caseless("shop"),
+            home: ShardId(1),
+            shards: vec![shard],
+            tables: Vec::new(),
+        };
+        let admin = AdminAccount { user: "admin".into(), password: Secret::new("letmein") };
+        let credentials =
+            Credentials { secret: ClusterSecret::new(b"secret"), admins: vec![(ServerId(1), admin)] };
+        let default_keyspace = Some(Name::caseless("shop"));
+        let view =
+            View { servers: vec![server], keyspaces: vec![keyspace], default_keyspace, ..View::default() };
+        (view, credentials)
+    }
+
+    fn check(text: &str, expected: Result<&[&str], &str>) {
+        let (view, credentials) = known();
+        let decided = steps(&view, &credentials, &plan(text), &[], true);
+        match (decided, expected) {
+            (Ok(steps), Ok(expected)) => {
+                let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+                assert_eq!(steps, expected, "{text}");
+            }
+            (Err(conflicts), Err(expected)) => {
+                assert!(conflicts.iter().any(|conflict| conflict.contains(expected)), "{conflicts:?}");
+            }
+            (decided, expected) => panic!("{text}: {decided:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_differs_is_done_and_what_would_move_rows_is_a_conflict() {
+        let b = "[servers.b]\naddress = \"10.0.0.2\"\nadmin_user = \"admin\"\nadmin_password = \"x\"\n";
+        check(FILE, Ok(&[]));
+        check(
+            &FILE.replace("10.0.0.1", "10.0.0.9"),
+            Ok(&["~ server a: another address (admin@10.0.0.9:3306)"]),
+        );
+        let tables = format!("{FILE}\ntables.t = {{ shard_by = [\"id\"], vindex = \"hash\" }}");
+        check(&tables, Ok(&["+ table shop.t sharded by (id) through hash"]));
+        let further = FILE.replace("{ server = \"a\" }", "{ server = \"a\" }, { server = \"b\" }");
+        let spread = ["+ server b at 10.0.0.2:3306", "~ keyspace shop: further shards on b/shop"];
+        check(&format!("{further}\n{b}"), Ok(&spread));
+        let other = FILE.replace("keyspaces.shop", "keyspaces.store");
+        check(&other, Ok(&["+ keyspace store on a/store", "- keyspace shop"]));
+        check(&format!("{FILE}\n[settings]\n\"x\" = \"1s\""), Ok(&["~ setting x = 1s"]));
+
+        check(
+            &FILE.replace("{ server = \"a\" }", "{ server = \"a\", schema = \"s2\" }"),
+            Err("rows would have to move"),
+        );
+        check(
+            &FILE.replace("{ server = \"a\" }", "{ server = \"a\", ranges = [\"-80\"] }"),
+            Err("has the keys -, and"),
+        );
+        check(
+            &format!("{FILE}\n{}", b.replace("admin_password = \"x\"\n", "")),
+            Err("server b is new and needs a password"),
+        );
+    }
+}
