@@ -130,10 +130,13 @@ async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result
         address: proxy.local_addr().to_string().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let lease = Lease::take(store, info, watch).await?;
+    let mut lease = Lease::take(store, info, watch).await?;
     proxy.set_incarnation(lease.registration().incarnation);
     if plan.layout.rows == Rows::Loading {
-        load_rows(proxy.local_addr(), plan).await?;
+        tokio::select! {
+            loaded = load_rows(proxy.local_addr(), plan) => loaded?,
+            () = lease.keep(Some(&proxy)) => {}
+        }
     }
     Ok(Open { proxy, lease, _following: following })
 }
