@@ -7,6 +7,7 @@ use std::time::Duration;
 use podway_topology_api::{Identity, NodeId, Pem, Token};
 
 use crate::feed::EVENTS_KEPT;
+use crate::move_probe::Moves;
 
 /// Nodes of one cluster; more would only make each change slower.
 pub const MAX_NODES: usize = 7;
@@ -123,6 +124,8 @@ pub struct Tuning {
     pub lease_tick: Duration,
     /// Which of its addresses it uses towards other nodes; `None`: the system chooses.
     pub connect_from: Option<IpAddr>,
+    /// How shards are moved, by whichever node leads.
+    pub moves: Moves,
 }
 
 impl Default for Tuning {
@@ -136,6 +139,7 @@ impl Default for Tuning {
             events_kept: EVENTS_KEPT,
             lease_tick: Duration::from_millis(250),
             connect_from: None,
+            moves: Moves::default(),
         }
     }
 }
@@ -174,7 +178,7 @@ pub enum ConfigError {
     },
     /// Times that cannot work together.
     #[error("the election timeouts must rise, and be above the heartbeat: {0:?}")]
-    Tuning(Tuning),
+    Tuning(Box<Tuning>),
 }
 
 impl NodeConfig {
@@ -196,7 +200,7 @@ impl NodeConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let Tuning { heartbeat, election_min, election_max, .. } = self.tuning;
         if heartbeat >= election_min || election_min >= election_max {
-            return Err(ConfigError::Tuning(self.tuning.clone()));
+            return Err(ConfigError::Tuning(Box::new(self.tuning.clone())));
         }
         self.check_clients()?;
         if let Some(peers) = &self.peers {

@@ -2,12 +2,14 @@
 //! the data path.
 //!
 //! Reading order: [`placement`](propose) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
-//! can be asked → `serve`, its ports → `founding` → [`node`](TopologyNode).
+//! can be asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode).
 
 mod config;
 mod feed;
 mod founding;
 mod keeper;
+mod move_probe;
+mod mover;
 mod node;
 mod placement;
 mod raft;
@@ -20,6 +22,7 @@ pub use config::{
 };
 pub use founding::FoundingError;
 pub use keeper::LocalStore;
+pub use move_probe::{Moment, MoveProbe, Moves};
 pub use node::{StartError, TopologyNode};
 pub use placement::{PlacementError, propose};
 pub use raft::disk::DiskError;

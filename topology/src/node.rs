@@ -18,6 +18,8 @@ use crate::config::{ClientListener, ConfigError, NodeConfig, Start, Storage, Tun
 use crate::feed::Feed;
 use crate::founding::{FoundingError, found, settle};
 use crate::keeper::{Keeper, LocalStore, Parts};
+use crate::move_probe::Moves;
+use crate::mover::drive;
 use crate::raft::disk::{Disk, DiskError, Owner};
 use crate::raft::log::RaftLog;
 use crate::raft::machine::{Machine, MachineHandle};
@@ -124,6 +126,7 @@ impl TopologyNode {
             Raft::new(config.id, Arc::new(raft_config), Network::new(peers.clone()), log, handle).await;
         let raft = raft.map_err(|error| failed(&error))?;
         let client_address = client_port.told;
+        let moves = config.tuning.moves.clone();
         let parts = Parts {
             raft,
             machine,
@@ -148,11 +151,11 @@ impl TopologyNode {
         let clients = serve_clients(&keeper, client_port.listener, &config.clients)?;
         let failure = Arc::default();
         let mut node = TopologyNode { keeper, disk, clients, peers, failure, tasks: Vec::new() };
-        node.begin(own, config.start).await?;
+        node.begin(own, config.start, moves).await?;
         Ok(node)
     }
 
-    async fn begin(&mut self, own: Member, start: Start) -> Result<(), StartError> {
+    async fn begin(&mut self, own: Member, start: Start, moves: Moves) -> Result<(), StartError> {
         let (keeper, disk) = (self.keeper.clone(), self.disk.clone());
         if start == Start::Alone {
             found(&keeper, &disk, &own, &start).await?;
@@ -167,6 +170,7 @@ impl TopologyNode {
         }
         self.tasks.push(tokio::spawn(keeper.clone().keep_leases()));
         self.tasks.push(tokio::spawn(keeper.clone().give_way_when_deaf()));
+        self.tasks.push(tokio::spawn(drive(keeper.clone(), moves)));
         self.tasks.push(tokio::spawn(settle(keeper, own)));
         Ok(())
     }

@@ -121,6 +121,9 @@ pub struct ShardMove {
     /// The freeze, from [`MoveStep::Freeze`] to the flip.
     #[serde(default)]
     pub freeze: Option<FreezeId>,
+    /// Since when the shard is frozen, or was last.
+    #[serde(default)]
+    pub frozen_at: Option<LogTime>,
 }
 
 /// What is being done to move a shard, in this order.

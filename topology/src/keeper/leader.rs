@@ -145,7 +145,7 @@ impl Keeper {
     }
 
     /// This node's clock, for an entry that it proposes as the leader; never before that of the one before.
-    pub(super) fn stamp(&self) -> LogTime {
+    pub fn stamp(&self) -> LogTime {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(clock.as_millis()).unwrap_or(u64::MAX);
         let last = self.last_stamp.fetch_max(now, Ordering::Relaxed);

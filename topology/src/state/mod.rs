@@ -25,10 +25,10 @@ mod views;
 
 use std::sync::Arc;
 
-use podway_model::{Change, ClusterSecret, Map, NameRule, ServerId, Table};
+use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, ServerId, Table};
 use podway_topology_api::{
-    AdminAccount, Answer, Command, Done, LogTime, OperationId, Proposal, ProxyCommand, Refusal, Secret,
-    SequenceCommand, ServerCommand, TableCommand, View,
+    AdminAccount, Answer, Command, Done, Incarnation, LogTime, Operation, OperationId, Proposal,
+    ProxyCommand, Refusal, Secret, SequenceCommand, ServerCommand, TableCommand, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,36 @@ impl State {
     /// What an operation that goes on is to run on its targets.
     pub fn statement(&self, operation: OperationId) -> Option<&Secret> {
         self.operations.statement(operation)
+    }
+
+    /// The moves that go on, oldest first.
+    pub fn moves(&self) -> Vec<Operation> {
+        self.operations.moves()
+    }
+
+    /// How long a shard may be frozen, in milliseconds.
+    pub fn freeze_limit_ms(&self) -> u64 {
+        settings::span_ms(settings::FREEZE_LIMIT, &self.map)
+    }
+
+    /// Who has a lease and has not acknowledged a freeze.
+    pub fn undrained(&self, freeze: FreezeId) -> Vec<Incarnation> {
+        self.proxies.undrained(freeze)
+    }
+
+    /// The proxies that have a lease.
+    pub fn live_proxies(&self) -> Vec<Incarnation> {
+        self.proxies.live()
+    }
+
+    /// The proxies whose lease ended and that are not shut out.
+    pub fn ended_proxies(&self) -> Vec<Incarnation> {
+        self.proxies.ended()
+    }
+
+    /// What a server is called.
+    pub fn server_name(&self, server: ServerId) -> Box<str> {
+        self.servers.name(server)
     }
 
     fn execute(&mut self, command: &Command, now: &Now<'_>) -> Outcome {

@@ -59,6 +59,7 @@ pub(super) fn begin(
         to_schema: schema.as_str().into(),
         step: MoveStep::Prepare,
         freeze: None,
+        frozen_at: None,
     })
 }
 
@@ -72,6 +73,7 @@ pub(super) fn step_done(operation: &mut Operation, step: MoveStep, around: &mut 
         MoveStep::Prepare => {
             let (freeze, change) = around.shards.freeze(&find_shard(shard, around.map)?)?;
             one.freeze = Some(freeze);
+            one.frozen_at = Some(around.now.at);
             changes.push(change);
         }
         MoveStep::Freeze => one.freeze.map_or(Ok(()), |freeze| around.proxies.check_drained(freeze))?,

@@ -61,6 +61,11 @@ impl Operations {
         self.known.get(&id)?.statement.as_ref()
     }
 
+    /// The moves that go on, oldest first.
+    pub(super) fn moves(&self) -> Vec<Operation> {
+        self.open().filter(|operation| moving(operation).is_some()).cloned().collect()
+    }
+
     pub(super) fn view(&self) -> Vec<Operation> {
         self.known.values().map(|record| record.operation.clone()).collect()
     }

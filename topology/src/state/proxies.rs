@@ -160,7 +160,22 @@ impl Proxies {
 
     /// Refuses as long as a proxy with a lease may have something under way on what is frozen.
     pub(super) fn check_drained(&self, freeze: FreezeId) -> Result<(), Refusal> {
-        self.check_none("to drain", |proxy| proxy.is_live() && !proxy.drained.contains(&freeze))
+        self.check_none("to drain", |proxy| proxy.has_to_drain(freeze))
+    }
+
+    /// Who has a lease and has not acknowledged a freeze.
+    pub(super) fn undrained(&self, freeze: FreezeId) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.has_to_drain(freeze))
+    }
+
+    /// Who has a lease.
+    pub(super) fn live(&self) -> Vec<Incarnation> {
+        self.which(Proxy::is_live)
+    }
+
+    /// Whose lease ended, and who is not shut out.
+    pub(super) fn ended(&self) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.lease == Lease::Ended)
     }
 
     /// Refuses as long as a proxy whose lease ended may have threads on servers.
@@ -186,12 +201,16 @@ impl Proxies {
     }
 
     fn check_none(&self, what: &str, is_one: impl Fn(&Proxy) -> bool) -> Result<(), Refusal> {
-        let found = self.known.iter().filter(|(_, proxy)| is_one(proxy));
-        let proxies: Vec<Incarnation> = found.map(|(incarnation, _)| *incarnation).collect();
+        let proxies = self.which(is_one);
         match proxies.is_empty() {
             true => Ok(()),
             false => Err(Refusal::NotYet { proxies, what: what.into() }),
         }
+    }
+
+    fn which(&self, is_one: impl Fn(&Proxy) -> bool) -> Vec<Incarnation> {
+        let found = self.known.iter().filter(|(_, proxy)| is_one(proxy));
+        found.map(|(incarnation, _)| *incarnation).collect()
     }
 
     /// An incarnation that is not known: it left, or never was.
@@ -211,6 +230,10 @@ impl Proxies {
 impl Proxy {
     fn is_live(&self) -> bool {
         matches!(self.lease, Lease::Until(_))
+    }
+
+    fn has_to_drain(&self, freeze: FreezeId) -> bool {
+        self.is_live() && !self.drained.contains(&freeze)
     }
 
     /// What it has applied and its clock only rise: heartbeats may come in another order than they left in.

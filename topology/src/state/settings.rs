@@ -8,6 +8,8 @@ use super::outcome::{Effect, Outcome};
 
 /// How long a proxy may be silent.
 pub(super) const PROXY_LEASE: &str = "proxy.lease";
+/// How long a shard may be frozen.
+pub(super) const FREEZE_LIMIT: &str = "freeze.limit";
 
 /// A setting that there is.
 struct Known {
@@ -30,7 +32,7 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 
 /// Every setting there is, by name.
-const KNOWN: [Known; 5] = [
+const KNOWN: [Known; 6] = [
     Known {
         name: "freeze.drain",
         kind: Kind::Span { shortest_ms: 10, longest_ms: 600 * SECOND },
@@ -42,6 +44,12 @@ const KNOWN: [Known; 5] = [
         kind: Kind::Span { shortest_ms: 10, longest_ms: 600 * SECOND },
         default: "10s",
         doc: "how long a new statement for a frozen shard waits; then it is answered with an error that can be retried",
+    },
+    Known {
+        name: FREEZE_LIMIT,
+        kind: Kind::Span { shortest_ms: 100, longest_ms: 24 * HOUR },
+        default: "1m",
+        doc: "how long a shard may be frozen while it moves, its rows being copied meanwhile; then the move is cancelled by itself",
     },
     Known {
         name: PROXY_LEASE,
