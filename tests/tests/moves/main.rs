@@ -1,0 +1,10 @@
+//! Shards that move, carried out by the topology's leader on real servers: everything arrives, nothing is lost, whatever stops the leader, and what cannot be moved
+//! is said. Each test has a topology and a keyspace of its own; the servers are shared, but where a test stops a whole server's moves.
+
+mod arrival;
+mod blocked;
+mod cancelled;
+mod fenced;
+mod ground;
+mod restarts;
+mod shut_out;
