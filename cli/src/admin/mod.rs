@@ -2,7 +2,7 @@
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard`, `table`, `user`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
+//! `shard` (with `moving`), `table`, `user`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
 
 mod clock;
 mod cluster_file;
@@ -12,6 +12,7 @@ mod find;
 mod keyspace;
 mod log;
 mod members;
+mod moving;
 mod print;
 mod proxies;
 mod secret_input;
@@ -29,6 +30,7 @@ pub use error::AdminError;
 pub use keyspace::{KeyspaceCommandLine, ShardArgs};
 pub use log::LogArgs;
 pub use members::MembersCommandLine;
+pub use moving::{CancelArgs, MoveArgs};
 pub use proxies::ProxiesCommandLine;
 pub use server::{AdminArgs, ServerCommandLine};
 pub use settings::SettingsCommandLine;

@@ -1,4 +1,4 @@
-//! `podway shard`: where the shards lie. Reads only.
+//! `podway shard`: where the shards lie; moving them is `moving`.
 
 use podway_topology_api::{KeyspaceView, ShardView, View};
 use serde::Serialize;
@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::context::{Common, Context};
 use super::error::AdminError;
 use super::find;
+use super::moving::{self, CancelArgs, MoveArgs};
 use super::print::{self, Row};
 
-/// Shows where the shards lie
+/// Shows where the shards lie, and moves them
 #[derive(Debug, clap::Subcommand)]
 pub enum ShardCommandLine {
     /// Lists the shards, of all keyspaces or of one
@@ -28,6 +29,10 @@ pub enum ShardCommandLine {
         #[command(flatten)]
         common: Common,
     },
+    /// Moves a shard with all its rows to another server
+    Move(MoveArgs),
+    /// Gives a shard's move up, before the shard has its new owner
+    Cancel(CancelArgs),
 }
 
 /// A shard in a list.
@@ -100,6 +105,8 @@ impl ShardRow {
 /// Runs it.
 pub(super) async fn run(line: ShardCommandLine) -> Result<(), AdminError> {
     match line {
+        ShardCommandLine::Move(args) => moving::run(args).await,
+        ShardCommandLine::Cancel(args) => moving::cancel(args).await,
         ShardCommandLine::List { keyspace, common } => {
             let context = Context::new(&common)?;
             let view = context.view().await?;

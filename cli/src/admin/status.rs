@@ -11,6 +11,7 @@ use super::clock::shown;
 use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::members::NodeRow;
+use super::moving;
 use super::print::{self, Row, counted};
 use super::proxies::ProxyRow;
 use super::server;
@@ -106,12 +107,8 @@ async fn picture(
     let servers = health(view, servers).await;
     let (proxies, nodes) = (ProxyRow::all(view), NodeRow::all(members));
     let ended = |operation: &&podway_topology_api::Operation| operation.state.is_open();
-    let operations: Vec<String> = view
-        .operations
-        .iter()
-        .filter(ended)
-        .map(|operation| format!("{}: {}", operation.id, operation.state))
-        .collect();
+    let operations: Vec<String> =
+        view.operations.iter().filter(ended).map(|operation| moving::described(operation, view)).collect();
     let mut alarms = Vec::new();
     alarms.extend(why_uncertain.map(|why| {
         format!(

@@ -1,13 +1,14 @@
 //! The `podway` binary from outside, as people run it: started, used by a stock client, told to stop.
 //!
 //! Reading order: [`podway`] (a running binary) → [`demo`] → [`before`] (what a proxy finds) → [`proxy`] → [`tls`] → [`cluster`] (servers and
-//! a topology) → [`administration`] → [`declarative`] → [`nodes`].
+//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`moves`].
 
 mod administration;
 mod before;
 mod cluster;
 mod declarative;
 mod demo;
+mod moves;
 mod nodes;
 mod podway;
 mod proxy;
