@@ -134,3 +134,23 @@ async fn what_cannot_be_moved_is_refused_by_name_before_anything_is_held() {
     ground.finish(id).await;
     ground.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_does_not_arrive_as_it_was_is_noticed_and_its_table_named() {
+    let ground = Ground::shop(Pod::shared().await, "moves_unequal", 2, Moves::default()).await;
+    let schema = ground.keyspace.physical(MOVING);
+    let customer = ground.customer(MOVING).await;
+    let mut source = ground.server(SOURCE).await;
+    source.query_drop(format!("CREATE TABLE `{schema}`.prices (p JSON)")).await.unwrap();
+    // The text of this decimal is 1.10, and what is made of that text prints as 1.1.
+    let sql = format!("INSERT INTO `{schema}`.prices VALUES (JSON_OBJECT('p', CAST(1.10 AS DECIMAL(5, 2))))");
+    source.query_drop(sql).await.unwrap();
+    let id = ground.begin(MOVING, 3, "moves_unequal_target").await;
+    let ended = ground.end(id).await;
+    assert_eq!(ended.state, OperationState::Cancelled);
+    let trouble = ended.trouble.unwrap();
+    assert!(trouble.contains("prices differs on source and target: some of its rows"), "{trouble}");
+    let mut conn = ground.connect().await;
+    conn.query_drop(format!("UPDATE customers SET balance = 1 WHERE id = {customer}")).await.unwrap();
+    ground.close().await;
+}

@@ -97,7 +97,10 @@ impl Fingerprint {
         }
         if self.rows != other.rows {
             let count = |one: &Fingerprint| one.rows.as_ref().map_or(0, |rows| rows.0);
-            return Some(format!("{} rows and {} rows, or others", count(self), count(other)));
+            return Some(match count(self) == count(other) {
+                true => "some of its rows".to_owned(),
+                false => format!("{} and {} rows", count(self), count(other)),
+            });
         }
         None
     }
