@@ -5,26 +5,15 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway_model::ShardIndex;
 use podway_tests::Pod;
-use podway_topology::{Moment, MoveProbe, Moves};
+use podway_topology::{Moment, Moves};
 use podway_topology_api::{MoveStep, map_channel};
-use tokio::sync::{mpsc, oneshot};
 
-use crate::ground::{Ground, ledger};
+use crate::ground::{Ground, ledger, wait_at};
 
 /// Moves a shard while a proxy writes there by an old map, after everything was copied; gives back what was acknowledged to its client, and what is there afterwards.
 async fn write_by_an_old_map(name: &str, has_fence: bool) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let probe = MoveProbe::new(move |step, moment| {
-        let arrived = arrived.clone();
-        Box::pin(async move {
-            if (step, moment) == (MoveStep::CatchUp, Moment::Done) {
-                let (go_on, gone) = oneshot::channel::<()>();
-                let _ = arrived.send(go_on);
-                let _ = gone.await;
-            }
-        })
-    });
-    let ground = Ground::shop(Pod::shared().await, name, 2, Moves { has_fence, probe }).await;
+    let (moves, mut arrivals) = wait_at(MoveStep::CatchUp, Moment::Done);
+    let ground = Ground::shop(Pod::shared().await, name, 2, Moves { has_fence, ..moves }).await;
     let moving = ShardIndex(1);
     let customer = ground.customer(moving).await;
     let (publisher, watch) = map_channel((*ground.keyspace.pod.map()).clone());

@@ -19,7 +19,7 @@ use podway_topology_api::{
     follow, map_channel,
 };
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// What the tests wait for at most.
@@ -280,6 +280,22 @@ pub fn stop_at(step: MoveStep, moment: Moment) -> (Moves, mpsc::UnboundedReceive
             if (at, when) == (step, moment) {
                 let _ = sender.send(());
                 std::future::pending::<()>().await;
+            }
+        })
+    });
+    (Moves { probe, ..Moves::default() }, receiver)
+}
+
+/// A driver that waits when it comes to a step's moment, until what is received here is sent to or dropped.
+pub fn wait_at(step: MoveStep, moment: Moment) -> (Moves, mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let probe = MoveProbe::new(move |at, when| {
+        let sender = sender.clone();
+        Box::pin(async move {
+            if (at, when) == (step, moment) {
+                let (go_on, gone) = oneshot::channel();
+                let _ = sender.send(go_on);
+                let _ = gone.await;
             }
         })
     });

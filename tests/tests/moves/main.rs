@@ -4,6 +4,7 @@
 mod arrival;
 mod blocked;
 mod cancelled;
+mod crashes;
 mod fenced;
 mod ground;
 mod restarts;
