@@ -72,6 +72,10 @@ async fn a_shard_moves_by_one_command_under_an_application_that_notices_nothing(
     let written = cluster.admin(1).await.unwrap().query_drop("DELETE FROM shop__2.counters").await;
     assert!(written.unwrap_err().to_string().contains("3989"), "the old owner's schema stays fenced");
 
+    refusals(&cluster);
+}
+
+fn refusals(cluster: &Cluster) {
     for (words, part) in [
         ("shard move 2 --to c", "1"),
         ("shard move 2 --to nowhere", "there is no server nowhere"),
