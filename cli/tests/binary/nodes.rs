@@ -12,11 +12,12 @@ use serde_json::Value;
 use crate::cluster::eventually;
 use crate::podway::{Podway, Ran};
 
-/// Ports that nobody listens on just now.
+/// Ports that nobody listens on just now, below those that systems give to connections: a node finds its own free when it comes back.
 fn ports<const N: usize>() -> [u16; N] {
-    let listeners: Vec<TcpListener> =
-        (0..N).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    std::array::from_fn(|index| listeners[index].local_addr().expect("an address").port())
+    let free =
+        || (0..).find_map(|_| TcpListener::bind(("127.0.0.1", rand::random_range(20_000..32_000))).ok());
+    let listeners: [TcpListener; N] = std::array::from_fn(|_| free().expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// Three nodes.
@@ -73,7 +74,8 @@ impl Nodes {
     }
 
     fn restart(&mut self, id: usize, how: &str) {
-        let node = self.node(id, how);
+        let mut node = self.node(id, how);
+        node.line(&format!("Podway's topology node {id} listens on "));
         self.running[id - 1] = Some(node);
     }
 
