@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use mysql_async::{Conn, OptsBuilder};
 use podway::local_mysql::{LocalServer, MysqlSource, ServerOptions};
-use podway::provision::{AdminLogin, create_user, ensure_account, read_account, read_facts, schema_grant};
+use podway::provision::{create_user, ensure_account, read_account, read_facts, schema_grant};
 use podway_model::{ClusterSecret, Map, NameRule, Revision, Server, ServerId};
 use podway_proxy::ProxyConfig;
 use podway_topology_api::{MapPublisher, MapWatch, map_channel};
@@ -104,7 +104,7 @@ impl Pod {
         for server in started {
             let mut servers = self.servers.lock().await;
             let id = ServerId(u32::try_from(servers.len())?);
-            let login = AdminLogin::of(&server);
+            let login = server.admin();
             servers.push(Arc::new(server));
             drop(servers);
             let facts = read_facts(&mut login.connect().await?).await?;
@@ -198,7 +198,7 @@ impl Pod {
 
     /// A connection to a server, beside the proxy, as its administrator.
     pub async fn admin(&self, id: ServerId) -> anyhow::Result<Conn> {
-        Ok(AdminLogin::of(&*self.server(id).await).connect().await?)
+        Ok(self.server(id).await.admin().connect().await?)
     }
 
     /// Where the proxy accepts clients. Panics in a pod without one.

@@ -2,7 +2,7 @@
 //! the data path.
 //!
 //! Reading order: [`placement`](propose) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
-//! can be asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode).
+//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode).
 
 mod config;
 mod feed;
@@ -12,6 +12,7 @@ mod move_probe;
 mod mover;
 mod node;
 mod placement;
+pub mod provision;
 mod raft;
 mod serve;
 pub mod state;

@@ -50,7 +50,7 @@ impl Cluster {
         }
         let mut names = NameRule::default();
         for (id, server) in &self.servers {
-            let login = AdminLogin::of(server);
+            let login = server.admin();
             let facts = read_facts(&mut login.connect().await?).await?;
             names = facts.names();
             teller.server(&server_name(*id), of_topology(&facts, &login), &login).await?;
@@ -104,7 +104,7 @@ impl Cluster {
     async fn admin(&self, id: ServerId) -> Result<Conn, DemoError> {
         let found = self.servers.iter().find(|(server, _)| *server == id);
         let server = found.map(|(_, server)| server).ok_or(ServerError::Stopped)?;
-        Ok(AdminLogin::of(server).connect().await?)
+        Ok(server.admin().connect().await?)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
+use podway_topology::provision::AdminLogin;
 
 use super::cache::{Owned, lock_within, remove_dir};
 use super::find::MysqlSource;
@@ -214,6 +215,16 @@ impl LocalServer {
     /// The password of `root`, who may do all; others on this machine do not know it.
     pub fn root_password(&self) -> &str {
         &self.root_password
+    }
+
+    /// How its root logs in.
+    pub fn admin(&self) -> AdminLogin {
+        AdminLogin {
+            host: "127.0.0.1".to_owned(),
+            port: self.port(),
+            user: "root".to_owned(),
+            password: self.root_password().to_owned(),
+        }
     }
 
     /// Its data directory.

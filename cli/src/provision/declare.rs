@@ -2,8 +2,7 @@
 
 use podway_model::{Name, NameRule, Sharding, Table, TableKind, Vindex};
 
-use super::columns::TableDefinition;
-use super::error::ProvisionError;
+use podway_topology::provision::{ProvisionError, TableDefinition};
 
 /// Where a table's rows are to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +63,7 @@ fn sharding(
     let columns = key.iter().map(position).collect::<Result<Vec<usize>, ProvisionError>>()?;
     let sharding = Sharding { columns, vindex };
     podway_router::check_declaration(&definition.columns, &sharding)
-        .map_err(|error| ProvisionError::Key { table: table(), error })?;
+        .map_err(|error| ProvisionError::Key { table: table(), reason: error.to_string() })?;
     for column in sharding.columns.iter().map(|&position| &definition.columns[position]) {
         if definition.set_on_update.contains(&column.name) {
             return Err(refused(format!(

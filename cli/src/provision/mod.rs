@@ -1,26 +1,7 @@
-//! Makes servers ready for Podway and reads from them what the map must know: schemas, accounts, tables. It runs before and beside
-//! the proxy, never on the path of a statement, and never changes rows.
-//!
-//! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) → [`columns`](TableDefinition) →
-//! [`declare`].
+//! How a table that servers have comes to be one that the map has, by the router's rules; and what the topology's own work on servers is made of, which the
+//! command line uses too: logins, schemas, accounts, definitions.
 
-mod account;
-mod columns;
-mod compare;
 mod declare;
-mod error;
-mod grant;
-mod login;
-mod schema;
 
-pub use account::{
-    OwnPassword, RequiredTransport, change_password, create_user, drop_user, ensure_account, read_account,
-    read_accounts,
-};
-pub use columns::{TableDefinition, read_table, table_names};
-pub use compare::{Difference, ServerTraits, read_traits};
 pub use declare::{Declaration, declare};
-pub use error::ProvisionError;
-pub use grant::schema_grant;
-pub use login::{AdminLogin, ServerFacts, read_facts};
-pub use schema::{create_schema, quote_name};
+pub use podway_topology::provision::*;

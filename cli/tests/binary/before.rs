@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway::local_mysql::{FindOptions, LocalServer, MysqlSource, ServerOptions};
-use podway::provision::AdminLogin;
 
 use crate::podway::Podway;
 
@@ -50,7 +49,7 @@ impl Before {
     }
 
     pub async fn admin(&self, index: usize) -> anyhow::Result<Conn> {
-        Ok(AdminLogin::of(&self.servers[index]).connect().await?)
+        Ok(self.servers[index].admin().connect().await?)
     }
 
     /// Writes a cluster file of all servers, with this after them.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 use podway::local_mysql::{FindOptions, LocalServer, MysqlSource, ServerOptions};
-use podway::provision::AdminLogin;
 use serde_json::Value;
 
 use crate::podway::{Podway, Ran};
@@ -48,7 +47,7 @@ impl Cluster {
 
     /// A connection to a server as its administrator.
     pub async fn admin(&self, index: usize) -> anyhow::Result<Conn> {
-        Ok(AdminLogin::of(&self.servers[index]).connect().await?)
+        Ok(self.servers[index].admin().connect().await?)
     }
 
     /// A file in the folder.

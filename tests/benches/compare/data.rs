@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway::local_mysql::{LocalServer, ServerOptions};
-use podway::provision::{AdminLogin, Declaration, create_schema, declare, quote_name, read_table};
+use podway::provision::{Declaration, create_schema, declare, quote_name, read_table};
 use podway_model::{Epoch, Keyspace, NameRule, ServerId, Shard, ShardId, Table};
 use podway_router::{KeyValue, Pinned, PredicateId, keyspace_id_for_predicate};
 use podway_tests::mysql_source;
@@ -47,7 +47,7 @@ impl Servers {
             ServerOptions { extra_args: vec![MAX_CONNECTIONS.to_owned()], ..ServerOptions::default() };
         let servers = Servers { all: LocalServer::start_all_async(source, vec![options; SERVERS]).await? };
         for server in &servers.all {
-            let mut admin = AdminLogin::of(server).connect().await?;
+            let mut admin = server.admin().connect().await?;
             let (user, password) = (USER.0, USER.1.replace('\'', "''"));
             admin.query_drop(format!("CREATE USER {user} IDENTIFIED BY '{password}'")).await?;
             admin.query_drop(format!("GRANT ALL ON *.* TO {user}")).await?;
@@ -82,7 +82,7 @@ async fn fill(servers: &[LocalServer], keyspace: &str, schema: &str) -> anyhow::
     };
     let map = Keyspace::evenly(names.name(keyspace), (0..servers.len()).map(shard).collect())?;
     for (n, server) in servers.iter().enumerate() {
-        let mut conn = AdminLogin::of(server).connect().await?;
+        let mut conn = server.admin().connect().await?;
         create_schema(&mut conn, schema).await?;
         conn.query_drop(format!("USE {}", quote_name(schema))).await?;
         for (name, key, sql) in TABLES {

@@ -1,7 +1,6 @@
 //! What can go wrong while servers are prepared or read.
 
 use podway_model::AccountName;
-use podway_router::DeclarationError;
 
 /// Why a server could not be prepared or read, or a table not declared.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +59,12 @@ pub enum ProvisionError {
         reason: String,
     },
     /// The sharding key is not one that can be routed by.
-    #[error("table {table}: {error}")]
+    #[error("table {table}: {reason}")]
     Key {
         /// The table.
         table: String,
         /// What is wrong with the key.
-        error: DeclarationError,
+        reason: String,
     },
 }
 

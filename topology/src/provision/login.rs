@@ -5,7 +5,6 @@ use mysql_async::{Conn, OptsBuilder};
 use podway_model::{NameRule, Server, ServerId};
 
 use super::error::ProvisionError;
-use crate::local_mysql::LocalServer;
 
 /// Where a server answers, and as whom to log in to prepare it.
 #[derive(Clone)]
@@ -32,16 +31,6 @@ pub struct ServerFacts {
 }
 
 impl AdminLogin {
-    /// The root of a server that this process started.
-    pub fn of(server: &LocalServer) -> AdminLogin {
-        AdminLogin {
-            host: "127.0.0.1".to_owned(),
-            port: server.port(),
-            user: "root".to_owned(),
-            password: server.root_password().to_owned(),
-        }
-    }
-
     /// Logs in.
     pub async fn connect(&self) -> Result<Conn, ProvisionError> {
         let options = OptsBuilder::default()
