@@ -18,4 +18,5 @@ mod txn;
 pub use config::{BackendLimits, ClientLimits, ProxyConfig, TlsFiles, TlsMode};
 pub use error::{ErrorCode, ProxyError};
 pub use metrics::{LatencySnapshot, MetricsSnapshot};
-pub use server::{Proxy, StartError};
+pub use server::{Proxy, ProxyObserver, StartError};
+pub use session::{Measured, MeasuredKind};

@@ -30,6 +30,8 @@ pub struct Metrics {
     /// Statements that a shard refused as no longer its own, and that were tried again.
     pub rerouted: AtomicU64,
     latency: Box<[AtomicU64]>,
+    /// All latencies together, in nanoseconds: over 500 years of them fit.
+    took_nanos: AtomicU64,
 }
 
 /// What the counters read.
@@ -61,7 +63,10 @@ pub struct MetricsSnapshot {
 
 /// How long statements took, as counts per bucket; the difference of two is the time between them.
 #[derive(Clone, Debug)]
-pub struct LatencySnapshot(Vec<u64>);
+pub struct LatencySnapshot {
+    counts: Vec<u64>,
+    took: Duration,
+}
 
 impl Default for Metrics {
     fn default() -> Metrics {
@@ -77,6 +82,7 @@ impl Default for Metrics {
             held: zero(),
             rerouted: zero(),
             latency: (0..STEPS * DOUBLINGS).map(|_| zero()).collect(),
+            took_nanos: zero(),
         }
     }
 }
@@ -89,6 +95,7 @@ impl Metrics {
             self.errors.fetch_add(1, Relaxed);
         }
         self.latency[bucket(took)].fetch_add(1, Relaxed);
+        self.took_nanos.fetch_add(took.as_nanos() as u64, Relaxed);
     }
 
     /// The counters now, without the plan cache's.
@@ -111,26 +118,44 @@ impl Metrics {
 
     /// The latencies until now.
     pub fn latency(&self) -> LatencySnapshot {
-        LatencySnapshot(self.latency.iter().map(|count| count.load(Relaxed)).collect())
+        LatencySnapshot {
+            counts: self.latency.iter().map(|count| count.load(Relaxed)).collect(),
+            took: Duration::from_nanos(self.took_nanos.load(Relaxed)),
+        }
     }
 }
 
 impl LatencySnapshot {
     /// What came after `earlier`.
     pub fn since(&self, earlier: &LatencySnapshot) -> LatencySnapshot {
-        LatencySnapshot(self.0.iter().zip(&earlier.0).map(|(now, then)| now.saturating_sub(*then)).collect())
+        let counts = self.counts.iter().zip(&earlier.counts);
+        LatencySnapshot {
+            counts: counts.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            took: self.took.saturating_sub(earlier.took),
+        }
     }
 
     /// How many statements these are.
     pub fn count(&self) -> u64 {
-        self.0.iter().sum()
+        self.counts.iter().sum()
+    }
+
+    /// How long they took together.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// How many ended within each doubling of a microsecond, by its upper bound. The last bound also holds what took longer.
+    pub fn doublings(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let sum = |(n, counts): (usize, &[u64])| (upper_bound((n + 1) * STEPS - 1), counts.iter().sum());
+        self.counts.chunks(STEPS).enumerate().map(sum)
     }
 
     /// The time within which this share of the statements ended; zero where there were none.
     pub fn quantile(&self, share: f64) -> Duration {
         let rank = (self.count() as f64 * share).ceil() as u64;
         let mut seen = 0;
-        let reached = self.0.iter().position(|count| {
+        let reached = self.counts.iter().position(|count| {
             seen += count;
             seen >= rank.max(1)
         });
@@ -169,6 +194,12 @@ mod tests {
             assert!((1.0..1.13).contains(&ratio), "{share}: {ratio}");
         }
         assert_eq!(metrics.snapshot().errors, 100);
+        assert_eq!(latency.took(), Duration::from_micros(500_500));
+        let within = |bound: Duration| -> u64 {
+            latency.doublings().filter(|(upper, _)| *upper <= bound).map(|(_, count)| count).sum()
+        };
+        assert_eq!(within(Duration::from_secs(1)), 1000);
+        assert_eq!(within(Duration::from_micros(511)), 510, "what takes 511 µs is in the next one");
     }
 
     #[test]

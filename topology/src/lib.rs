@@ -2,7 +2,7 @@
 //! the data path.
 //!
 //! Reading order: [`placement`](propose) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
-//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode).
+//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode) → [`observer`](NodeObserver), what monitoring reads.
 
 mod config;
 mod feed;
@@ -11,6 +11,7 @@ mod keeper;
 mod move_probe;
 mod mover;
 mod node;
+mod observer;
 mod placement;
 pub mod provision;
 mod raft;
@@ -25,6 +26,7 @@ pub use founding::FoundingError;
 pub use keeper::LocalStore;
 pub use move_probe::{Moment, MoveProbe, Moves};
 pub use node::{StartError, TopologyNode};
+pub use observer::{NodeObserver, NodeStanding};
 pub use placement::{PlacementError, propose};
 pub use raft::disk::DiskError;
 pub use serve::PortError;

@@ -20,6 +20,7 @@ use crate::founding::{FoundingError, found, settle};
 use crate::keeper::{Keeper, LocalStore, Parts};
 use crate::move_probe::Moves;
 use crate::mover::drive;
+use crate::observer::NodeObserver;
 use crate::raft::disk::{Disk, DiskError, Owner};
 use crate::raft::log::RaftLog;
 use crate::raft::machine::{Machine, MachineHandle};
@@ -198,6 +199,11 @@ impl TopologyNode {
     /// Whether it leads its cluster, as far as it knows.
     pub fn is_leader(&self) -> bool {
         self.keeper.is_leader()
+    }
+
+    /// What monitoring reads, beside whoever owns the node.
+    pub fn observer(&self) -> NodeObserver {
+        NodeObserver::new(self.keeper.clone())
     }
 
     /// The topology, for whoever runs in the same process.

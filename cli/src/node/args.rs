@@ -66,6 +66,9 @@ pub struct NodeArgs {
     /// With an empty disk: wait to be added to a cluster (`podway topology add`)
     #[arg(long)]
     pub join: bool,
+    /// Where health and metrics are told over HTTP, to anyone who connects; port 0: the system chooses
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Listen beyond this machine without TLS, or let anyone in: for networks that nobody else is on
     #[arg(long)]
     pub insecure: bool,

@@ -7,6 +7,7 @@ use podway_topology::TopologyNode;
 
 use super::args::NodeArgs;
 use super::error::NodeError;
+use crate::observe::{NodePages, ObservePort};
 use crate::stop_signal::StopSignal;
 
 /// How long a node waits for a leader before it says that it still does.
@@ -19,6 +20,13 @@ pub async fn run(args: NodeArgs) -> Result<(), NodeError> {
     say(&format!("Podway's topology node {} listens on {}", node.id(), node.client_address()));
     if let Some(peers) = node.peer_address() {
         say(&format!("Other nodes reach it at {peers}"));
+    }
+    let observed = match args.metrics_listen {
+        Some(listen) => Some(ObservePort::open(listen, NodePages(node.observer())).await?),
+        None => None,
+    };
+    if let Some(port) = &observed {
+        say(&format!("Health and metrics are at http://{}", port.address()));
     }
     tokio::select! {
         () = tell_when_ready(&node) => stop.received().await,

@@ -77,6 +77,9 @@ pub struct ProxyArgs {
     /// Offer no TLS
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
     pub tls_off: bool,
+    /// Where health and metrics are told over HTTP, to anyone who connects; port 0: the system chooses
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Sets a limit by its name, over the cluster file's; can be given again
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub limits: Vec<Limits>,

@@ -53,6 +53,11 @@ impl Member {
         }
     }
 
+    /// How the topology is.
+    pub(super) fn health(&self) -> watch::Receiver<TopologyHealth> {
+        self.health.clone()
+    }
+
     /// Tells the topology that this proxy is gone.
     pub(super) async fn leave(self) {
         self.lease.leave().await;

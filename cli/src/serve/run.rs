@@ -1,7 +1,10 @@
 //! A proxy from its start to its end, as a straight line; its map comes from a cluster file or from the topology.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use podway_proxy::{Proxy, ProxyConfig};
 use podway_topology_api::map_channel;
@@ -14,6 +17,7 @@ use super::file_watch::FileWatch;
 use super::from_topology::Member;
 use super::plan::ClusterPlan;
 use super::reread::Rereader;
+use crate::observe::{ObservePort, ProxyPages};
 use crate::stop_signal::StopSignal;
 
 /// What keeps a running proxy's map fresh.
@@ -33,11 +37,17 @@ pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
         () = stop.received() => return Ok(()),
     };
     say(&[format!("Podway listens on {}", proxy.local_addr())]);
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let _observed = match args.metrics_listen {
+        Some(listen) => Some(observe(listen, &proxy, &source, is_stopping.clone()).await?),
+        None => None,
+    };
     tokio::select! {
         () = source.follow(Some(&proxy)) => {}
         () = follow(certificates, &proxy) => {}
         () = stop.received() => {}
     }
+    is_stopping.store(true, Ordering::Release);
     tracing::info!("stopping: statements and transactions may end");
     tokio::select! {
         // The lease is kept meanwhile: what still runs is the proxy's own.
@@ -50,6 +60,22 @@ pub async fn run(args: ProxyArgs) -> Result<(), ServeError> {
     }
     source.leave().await;
     Ok(())
+}
+
+async fn observe(
+    listen: SocketAddr,
+    proxy: &Proxy,
+    source: &Source,
+    is_stopping: Arc<AtomicBool>,
+) -> Result<ObservePort, ServeError> {
+    let topology = match source {
+        Source::File(_) => None,
+        Source::Topology(member) => Some(member.health()),
+    };
+    let port =
+        ObservePort::open(listen, ProxyPages { proxy: proxy.observer(), topology, is_stopping }).await?;
+    say(&[format!("Health and metrics are at http://{}", port.address())]);
+    Ok(port)
 }
 
 /// Where there are no certificate files, for ever too.

@@ -1,7 +1,7 @@
 //! The `podway` binary from outside, as people run it: started, used by a stock client, told to stop.
 //!
 //! Reading order: [`podway`] (a running binary) → [`demo`] → [`before`] (what a proxy finds) → [`proxy`] → [`tls`] → [`cluster`] (servers and
-//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`moves`].
+//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`moves`] → [`observed`] (health and metrics).
 
 mod administration;
 mod before;
@@ -10,6 +10,7 @@ mod declarative;
 mod demo;
 mod moves;
 mod nodes;
+mod observed;
 mod podway;
 mod proxy;
 mod tls;

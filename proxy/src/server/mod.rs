@@ -1,6 +1,7 @@
 //! The proxy as a whole: it listens, lets clients in within bounds, keeps deadlines, and stops in order.
 
 mod listener;
+mod observer;
 mod tls;
 mod watchdog;
 
@@ -19,6 +20,7 @@ use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
 use crate::session::Shared;
 use crate::topology_watch::CurrentMap;
+pub use observer::ProxyObserver;
 use tls::Tls;
 
 /// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it in order.
@@ -90,6 +92,11 @@ impl Proxy {
     pub fn metrics(&self) -> MetricsSnapshot {
         let plans = self.shared.plans.stats();
         MetricsSnapshot { plan_hits: plans.hits, plan_misses: plans.misses, ..self.shared.metrics.snapshot() }
+    }
+
+    /// What monitoring reads, beside whoever owns the proxy.
+    pub fn observer(&self) -> ProxyObserver {
+        ProxyObserver::new(self.shared.clone())
     }
 
     /// The latencies until now.

@@ -1,6 +1,6 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
-//! Reading order: `shared` (what all sessions share) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
+//! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
 //! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `transaction` → `set` → `show` → `show_podway` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
@@ -10,6 +10,7 @@ mod defaults;
 mod kill;
 mod literals;
 mod login;
+mod measured;
 mod moving;
 mod prepared;
 mod refusal;
@@ -25,5 +26,6 @@ mod text;
 mod transaction;
 
 pub use login::{Arrival, LoginError, log_in};
+pub use measured::{Measured, MeasuredKind};
 pub use registry::SessionHandle;
 pub use shared::Shared;

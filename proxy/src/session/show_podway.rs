@@ -184,25 +184,6 @@ fn settings(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
     map.settings().map(|(name, value)| vec![string(name), string(value)]).collect()
 }
 
-fn metrics(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
-    let now = shared.metrics.snapshot();
-    let plans = shared.plans.stats();
-    let all = [
-        ("statements", now.statements),
-        ("errors", now.errors),
-        ("sessions", now.sessions),
-        ("denied_logins", now.denied),
-        ("backend_connects", now.connects),
-        ("backend_surprises", now.surprises),
-        ("cancelled", now.cancelled),
-        ("held_for_moves", now.held),
-        ("rerouted", now.rerouted),
-        ("plan_cache_hits", plans.hits),
-        ("plan_cache_misses", plans.misses),
-        ("plan_cache_evictions", plans.evictions),
-        ("plan_cache_bytes", plans.bytes as u64),
-        ("map_revision", map.revision.0),
-        ("map_is_live", u64::from(shared.map.is_live())),
-    ];
-    all.into_iter().map(|(name, value)| vec![string(name), number(value)]).collect()
+fn metrics(_: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    shared.measured().into_iter().map(|one| vec![string(one.name), number(one.value)]).collect()
 }

@@ -1,0 +1,68 @@
+//! What monitoring reads of a proxy: every number with its name and what it means, in one place. SHOW PODWAY METRICS and the metrics page show the same.
+
+use super::shared::Shared;
+
+/// One number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Its name, without a prefix.
+    pub name: &'static str,
+    /// What it means, for people.
+    pub help: &'static str,
+    /// How it moves.
+    pub kind: MeasuredKind,
+    /// What it reads now.
+    pub value: u64,
+}
+
+/// How a number moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasuredKind {
+    /// It only rises, from 0 at the start of the process.
+    Counter,
+    /// It rises and falls.
+    Gauge,
+}
+
+impl Shared {
+    /// All numbers but those that have a label.
+    pub fn measured(&self) -> Vec<Measured> {
+        let now = self.metrics.snapshot();
+        let plans = self.plans.stats();
+        let counter = |name, value, help| Measured { name, help, kind: MeasuredKind::Counter, value };
+        let gauge = |name, value, help| Measured { name, help, kind: MeasuredKind::Gauge, value };
+        vec![
+            counter("statements", now.statements, "Statements that clients sent"),
+            counter("errors", now.errors, "Statements that ended in an error"),
+            gauge("sessions", now.sessions, "Sessions that are open"),
+            counter("denied_logins", now.denied, "Logins that failed"),
+            counter("backend_connects", now.connects, "Connections to servers that were opened"),
+            counter(
+                "backend_surprises",
+                now.surprises,
+                "Connections to servers that were closed because something about them surprised",
+            ),
+            counter(
+                "cancelled",
+                now.cancelled,
+                "Statements that were cancelled because their client had left",
+            ),
+            counter("held_for_moves", now.held, "Statements that waited while their shard changed its owner"),
+            counter(
+                "rerouted",
+                now.rerouted,
+                "Statements that a shard refused as no longer its own and that were tried again",
+            ),
+            counter("plan_cache_hits", plans.hits, "Statements that found their plan"),
+            counter("plan_cache_misses", plans.misses, "Statements that had to be planned"),
+            counter("plan_cache_evictions", plans.evictions, "Plans that were given up for lack of room"),
+            gauge("plan_cache_bytes", plans.bytes as u64, "Bytes that plans hold"),
+            gauge("map_revision", self.map.revision().0, "Revision of the map that new statements take"),
+            gauge(
+                "map_is_live",
+                u64::from(self.map.is_live()),
+                "1 while changes of the map would be heard of, 0 while it may be old",
+            ),
+        ]
+    }
+}
