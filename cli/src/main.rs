@@ -7,8 +7,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use podway::admin::{
     self, AdminCommand, AdminError, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine, LogArgs,
-    MembersCommandLine, ProxiesCommandLine, ServerCommandLine, SettingsCommandLine, ShardCommandLine,
-    StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
+    MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine, SettingsCommandLine,
+    ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
 use podway::node::{self, NodeArgs};
@@ -73,6 +73,8 @@ enum Command {
     Table(TableCommandLine),
     #[command(subcommand)]
     User(UserCommandLine),
+    #[command(subcommand)]
+    Operation(OperationCommandLine),
     #[command(subcommand)]
     Settings(SettingsCommandLine),
     Log(LogArgs),
@@ -149,6 +151,7 @@ impl Command {
             Command::Shard(line) => AdminCommand::Shard(line),
             Command::Table(line) => AdminCommand::Table(line),
             Command::User(line) => AdminCommand::User(line),
+            Command::Operation(line) => AdminCommand::Operation(line),
             Command::Settings(line) => AdminCommand::Settings(line),
             Command::Log(args) => AdminCommand::Log(args),
             Command::Watch(args) => AdminCommand::Watch(args),

@@ -32,6 +32,6 @@ pub use sql_mode::SqlMode;
 pub use statement::{
     AccessMode, Assignment, BeginOptions, Completion, Diagnostics, Effects, FunctionKind, FunctionSpan,
     Isolation, Limit, QualifiedName, Recognised, Scalar, Scope, SetTarget, Statement, SystemVariable,
-    TemplateSpan, TransactionSettings, Value, Verb, recognise,
+    TableDirective, TemplateSpan, TransactionSettings, Value, Verb, recognise,
 };
 pub use vindex::*;

@@ -8,6 +8,7 @@ use podway_topology_api::{Identity, NodeId, Pem, Token};
 
 use crate::feed::EVENTS_KEPT;
 use crate::move_probe::Moves;
+use crate::statement_seam::Statements;
 
 /// Nodes of one cluster; more would only make each change slower.
 pub const MAX_NODES: usize = 7;
@@ -126,6 +127,8 @@ pub struct Tuning {
     pub connect_from: Option<IpAddr>,
     /// How shards are moved, by whichever node leads.
     pub moves: Moves,
+    /// How statements on several shards or servers are carried out, by whichever node leads.
+    pub statements: Statements,
 }
 
 impl Default for Tuning {
@@ -140,6 +143,7 @@ impl Default for Tuning {
             lease_tick: Duration::from_millis(250),
             connect_from: None,
             moves: Moves::default(),
+            statements: Statements::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the data path.
 //!
 //! Reading order: [`placement`](propose) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
-//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `serve`, its ports → `founding` → [`node`](TopologyNode) → [`observer`](NodeObserver), what monitoring reads.
+//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `statements`, who carries out statements on several targets → `serve`, its ports → `founding` → [`node`](TopologyNode) → [`observer`](NodeObserver), what monitoring reads.
 
 mod config;
 mod feed;
@@ -17,6 +17,8 @@ pub mod provision;
 mod raft;
 mod serve;
 pub mod state;
+mod statement_seam;
+mod statements;
 
 pub use config::{
     ClientListener, ClientListenerTls, ConfigError, InitialMember, MAX_NODES, NodeConfig, PeerListener,
@@ -30,3 +32,4 @@ pub use observer::{NodeObserver, NodeStanding};
 pub use placement::{PlacementError, propose};
 pub use raft::disk::DiskError;
 pub use serve::PortError;
+pub use statement_seam::{KeyRules, StatementMoment, StatementProbe, Statements};

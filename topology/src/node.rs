@@ -28,6 +28,8 @@ use crate::raft::network::Network;
 use crate::raft::peers::{MAX_MESSAGE, Myself, Peers};
 use crate::raft::types::Raft;
 use crate::serve::{Access, ClientPort, PeerPort, PortError, Served, client_tls, listen, peer_tls, serve};
+use crate::statement_seam::Statements;
+use crate::statements;
 
 const CLIENT_PORT: &str = "the client port";
 const PEER_PORT: &str = "the peer port";
@@ -127,7 +129,7 @@ impl TopologyNode {
             Raft::new(config.id, Arc::new(raft_config), Network::new(peers.clone()), log, handle).await;
         let raft = raft.map_err(|error| failed(&error))?;
         let client_address = client_port.told;
-        let moves = config.tuning.moves.clone();
+        let (moves, seams) = (config.tuning.moves.clone(), config.tuning.statements.clone());
         let parts = Parts {
             raft,
             machine,
@@ -152,11 +154,17 @@ impl TopologyNode {
         let clients = serve_clients(&keeper, client_port.listener, &config.clients)?;
         let failure = Arc::default();
         let mut node = TopologyNode { keeper, disk, clients, peers, failure, tasks: Vec::new() };
-        node.begin(own, config.start, moves).await?;
+        node.begin(own, config.start, moves, seams).await?;
         Ok(node)
     }
 
-    async fn begin(&mut self, own: Member, start: Start, moves: Moves) -> Result<(), StartError> {
+    async fn begin(
+        &mut self,
+        own: Member,
+        start: Start,
+        moves: Moves,
+        seams: Statements,
+    ) -> Result<(), StartError> {
         let (keeper, disk) = (self.keeper.clone(), self.disk.clone());
         if start == Start::Alone {
             found(&keeper, &disk, &own, &start).await?;
@@ -172,6 +180,7 @@ impl TopologyNode {
         self.tasks.push(tokio::spawn(keeper.clone().keep_leases()));
         self.tasks.push(tokio::spawn(keeper.clone().give_way_when_deaf()));
         self.tasks.push(tokio::spawn(drive(keeper.clone(), moves)));
+        self.tasks.push(tokio::spawn(statements::drive(keeper.clone(), seams)));
         self.tasks.push(tokio::spawn(settle(keeper, own)));
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard` (with `moving`), `table`, `user`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
+//! `shard` (with `moving`), `table`, `user`, `operation`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
 
 mod clock;
 mod cluster_file;
@@ -13,6 +13,7 @@ mod keyspace;
 mod log;
 mod members;
 mod moving;
+mod operation;
 mod print;
 mod proxies;
 mod secret_input;
@@ -31,6 +32,7 @@ pub use keyspace::{KeyspaceCommandLine, ShardArgs};
 pub use log::LogArgs;
 pub use members::MembersCommandLine;
 pub use moving::{CancelArgs, MoveArgs};
+pub use operation::OperationCommandLine;
 pub use proxies::ProxiesCommandLine;
 pub use server::{AdminArgs, ServerCommandLine};
 pub use settings::SettingsCommandLine;
@@ -55,6 +57,8 @@ pub enum AdminCommand {
     Table(TableCommandLine),
     /// `podway user`
     User(UserCommandLine),
+    /// `podway operation`
+    Operation(OperationCommandLine),
     /// `podway topology members|add|remove|replace`
     Members(MembersCommandLine),
     /// `podway proxy list`
@@ -82,6 +86,7 @@ pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
         AdminCommand::Shard(line) => shard::run(line).await,
         AdminCommand::Table(line) => table::run(line).await,
         AdminCommand::User(line) => user::run(line).await,
+        AdminCommand::Operation(line) => operation::run(line).await,
         AdminCommand::Members(line) => members::run(line).await,
         AdminCommand::Proxies(line) => proxies::run(line).await,
         AdminCommand::Settings(line) => settings::run(line).await,

@@ -145,14 +145,26 @@ fn moves(operation: &Operation, shard: ShardId) -> bool {
 
 /// An operation in a line: what it is about, how far it is, what stands in its way.
 pub(super) fn described(operation: &Operation, view: &View) -> String {
-    let what = match &operation.kind {
+    let trouble = operation.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    let (done, all) = operation.progress();
+    let far = if all == 0 { String::new() } else { format!(", done on {done} of {all} targets") };
+    let state = state(operation);
+    format!("{}: {}{far}, {state}{trouble}", operation.id, subject(operation, view))
+}
+
+/// What an operation is about.
+pub(super) fn subject(operation: &Operation, view: &View) -> String {
+    match &operation.kind {
         OperationKind::MoveShard(one) => {
             let (from, to) = (find::server_name(view, one.from), find::server_name(view, one.to));
             format!("{} of {} moves from {from} to {to}, {}", one.shard, one.keyspace, one.step)
         }
-        OperationKind::Ddl { keyspace, shown, .. } => format!("on {keyspace}: {shown}"),
+        OperationKind::Ddl(ddl) => format!("on {}: {}", ddl.keyspace, ddl.shown),
         OperationKind::Users { shown } => shown.to_string(),
-    };
-    let trouble = operation.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
-    format!("{}: {what}, {}{trouble}", operation.id, operation.state)
+    }
+}
+
+/// How an operation stands, in words.
+pub(super) fn state(operation: &Operation) -> String {
+    if operation.needs_somebody() { "NEEDS SOMEBODY".to_owned() } else { operation.state.to_string() }
 }

@@ -167,7 +167,16 @@ fn node_alarms(members: &Members, nodes: &[NodeRow]) -> Vec<String> {
 }
 
 fn map_alarms(view: &View, proxies: &[ProxyRow]) -> Vec<String> {
-    let mut alarms = Vec::new();
+    let waiting = view.operations.iter().filter(|operation| operation.needs_somebody());
+    let mut alarms: Vec<String> = waiting
+        .map(|operation| {
+            let number = operation.id.0;
+            format!(
+                "{} is half done: remove what is in the way and say podway operation retry {number}, or give-up {number}",
+                operation.id
+            )
+        })
+        .collect();
     for proxy in proxies {
         let name = format!("proxy {} ({})", proxy.incarnation, proxy.name);
         match proxy.lease {

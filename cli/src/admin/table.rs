@@ -1,8 +1,7 @@
 //! `podway table`: where the rows of tables lie: declared after a look at every shard, shown, and forgotten. No table is made or changed, and no
 //! row moved.
 
-use mysql_async::prelude::Queryable;
-use podway_model::{ColumnType, NameRule, Table, Vindex};
+use podway_model::{ColumnType, Table, Vindex};
 use podway_topology_api::{Command, Done, KeyspaceView, TableCommand, TableView, View};
 use serde::Serialize;
 
@@ -10,7 +9,7 @@ use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row};
-use crate::provision::{Declaration, ProvisionError, TableDefinition, declare, quote_name, read_table};
+use crate::provision::{Declaration, NotDeclared, ShardPlace, Wanted, declare_everywhere};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,7 +167,7 @@ pub(super) async fn run(line: TableCommandLine) -> Result<(), AdminError> {
             let view = context.view().await?;
             let servers = context.servers(&view).await?;
             let wanted = Wanted { name, declaration: &declaration, rows_in_place };
-            let line = declare_one(&context, &servers, find::keyspace(&view, keyspace)?, &wanted).await?;
+            let line = declare_one(&context, &servers, find::keyspace(&view, keyspace)?, wanted).await?;
             Ok(print::done(&line, context.is_json)?)
         }
         TableCommandLine::Forget { table, common } => {
@@ -260,20 +259,12 @@ fn type_text(column_type: &ColumnType) -> String {
     }
 }
 
-/// What is to be declared of a table.
-pub(super) struct Wanted<'a> {
-    pub(super) name: &'a str,
-    pub(super) declaration: &'a Declaration,
-    /// Whether its rows, if it has some, may be taken to lie right.
-    pub(super) rows_in_place: bool,
-}
-
 /// Looks at the table on every shard that has to have it, and declares it. Returns what was done.
 pub(super) async fn declare_one(
     context: &Context,
     servers: &Servers,
     keyspace: &KeyspaceView,
-    wanted: &Wanted<'_>,
+    wanted: Wanted<'_>,
 ) -> Result<String, AdminError> {
     let table = read_and_check(servers, keyspace, wanted).await?;
     let (name, described) = (format!("{}.{}", keyspace.name, wanted.name), described(&table));
@@ -287,53 +278,24 @@ pub(super) async fn declare_one(
 async fn read_and_check(
     servers: &Servers,
     keyspace: &KeyspaceView,
-    wanted: &Wanted<'_>,
+    wanted: Wanted<'_>,
 ) -> Result<Table, AdminError> {
     let is_at_home = *wanted.declaration == Declaration::Home;
-    let mut first: Option<(String, TableDefinition)> = None;
-    for shard in keyspace.shards.iter().filter(|shard| !is_at_home || shard.id == keyspace.home) {
-        let (mut conn, server) = servers.connect(shard.server).await?;
-        let schema = shard.schema.as_str();
-        let definition = read_table(&mut conn, schema, wanted.name).await.map_err(AdminError::at(server))?;
-        if definition.is_view {
-            return Err(AdminError::refused(format!(
-                "{schema}.{} is a view on server {server}; views are not declared",
-                wanted.name
-            )));
-        }
-        if !is_at_home
-            && !wanted.rows_in_place
-            && has_rows(&mut conn, schema, wanted.name).await.map_err(AdminError::at(server))?
-        {
-            return Err(AdminError::refused(format!(
-                "table {schema}.{} on server {server} has rows, which would be looked for elsewhere: declare it while it is empty and load it through a proxy, or say --rows-in-place if they lie right already",
-                wanted.name
-            )));
-        }
-        match &first {
-            None => first = Some((server.to_owned(), definition)),
-            Some((other, known)) => {
-                if let Some(what) = known.difference(&definition) {
-                    return Err(AdminError::refused(format!(
-                        "table {schema}.{} on server {server} is not as on server {other} ({what}); make them the same",
-                        wanted.name
-                    )));
-                }
-            }
-        }
-    }
-    let (server, definition) =
-        first.ok_or_else(|| AdminError::refused(format!("keyspace {} has no shards", keyspace.name)))?;
-    // How names compare is the topology's to apply.
-    declare(NameRule::CaseSensitive, &definition, wanted.declaration).map_err(AdminError::at(&server))
-}
-
-async fn has_rows(conn: &mut mysql_async::Conn, schema: &str, table: &str) -> Result<bool, ProvisionError> {
-    let sql = format!("SELECT 1 FROM {}.{} LIMIT 1", quote_name(schema), quote_name(table));
-    let doing =
-        |error| ProvisionError::Statement { doing: format!("looking for rows in {schema}.{table}"), error };
-    let row: Option<u64> = conn.query_first(sql).await.map_err(doing)?;
-    Ok(row.is_some())
+    let shards = keyspace.shards.iter().filter(|shard| !is_at_home || shard.id == keyspace.home);
+    let places: Vec<ShardPlace> = shards
+        .map(|shard| {
+            let server = servers.all().iter().find(|server| server.id == shard.server);
+            let server = server
+                .ok_or_else(|| AdminError::refused(format!("{} is not in the topology", shard.server)))?;
+            let login = servers.login(server)?;
+            let schema = shard.schema.as_str().to_owned();
+            Ok(ShardPlace { server: server.name.to_string(), login, schema })
+        })
+        .collect::<Result<_, AdminError>>()?;
+    declare_everywhere(&places, wanted).await.map_err(|error| match error {
+        NotDeclared::Refused(text) => AdminError::refused(text),
+        NotDeclared::OnServer { server, error } => AdminError::at(&server)(error),
+    })
 }
 
 fn described(table: &Table) -> String {

@@ -14,7 +14,7 @@ use podway_topology_api::{
 
 use super::error::DemoError;
 use super::shop::KEYSPACE;
-use crate::provision::AdminLogin;
+use crate::provision::{AdminLogin, key_rules};
 use crate::topology_access::DEFAULT_TOPOLOGY;
 
 /// A node alone has a leader within moments.
@@ -27,6 +27,7 @@ pub(super) async fn start_node(folder: Option<PathBuf>) -> Result<TopologyNode, 
     let config = |listen| {
         let mut config = NodeConfig::embedded(folder.clone());
         config.clients.listen = listen;
+        config.tuning.statements.rules = key_rules();
         config
     };
     let node = match TopologyNode::start(config(usual)).await {

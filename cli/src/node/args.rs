@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use podway_topology::{
-    ClientListener, ClientListenerTls, InitialMember, NodeConfig, PeerListener, PeerTls, Start, Storage,
-    Tuning,
+    ClientListener, ClientListenerTls, InitialMember, NodeConfig, PeerListener, PeerTls, Start, Statements,
+    Storage, Tuning,
 };
 use podway_topology_api::NodeId;
 
 use super::error::NodeError;
+use crate::provision::key_rules;
 use crate::topology_access::{identity, pem, tokens};
 
 /// What a topology node is told.
@@ -104,7 +105,10 @@ impl NodeArgs {
             clients,
             peers: self.peers()?,
             insecure: self.insecure,
-            tuning: Tuning::default(),
+            tuning: Tuning {
+                statements: Statements { rules: key_rules(), ..Statements::default() },
+                ..Tuning::default()
+            },
         })
     }
 

@@ -2,6 +2,8 @@
 //! command line uses too: logins, schemas, accounts, definitions.
 
 mod declare;
+mod everywhere;
 
 pub use declare::{Declaration, declare};
+pub use everywhere::{NotDeclared, ShardPlace, Wanted, declaration, declare_everywhere, key_rules};
 pub use podway_topology::provision::*;

@@ -1,6 +1,7 @@
 //! A proxy whose map comes from the topology: registered, fed, and serving from its last map while the topology is away. Read next: `lease`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use podway_model::{Map, NameRule};
 use podway_proxy::{Proxy, ProxyConfig};
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use super::args::ProxyArgs;
 use super::error::ServeError;
 use super::lease::Lease;
+use super::operations::TopologyOperations;
 
 /// A proxy as the topology's member.
 pub(super) struct Member {
@@ -35,6 +37,7 @@ impl Member {
         args.limits.iter().for_each(|limits| limits.apply(&mut config));
         let proxy = Proxy::start(config, watch.clone()).await?;
         proxy.set_incarnation(lease.registration().incarnation);
+        proxy.set_operations(Arc::new(TopologyOperations(client.clone())));
         if args.advertise.is_none() && proxy.local_addr() != args.listen {
             // The system chose the port: the topology is told the right one under a new incarnation, which costs nothing.
             lease = again(lease, client, info(args, proxy.local_addr()), watch).await?;

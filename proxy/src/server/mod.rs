@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
+use crate::operations::Operations;
 use crate::session::Shared;
 use crate::topology_watch::CurrentMap;
 pub use observer::ProxyObserver;
@@ -108,6 +109,13 @@ impl Proxy {
     /// which they are found and ended should the proxy lose its lease.
     pub fn set_incarnation(&self, incarnation: Incarnation) {
         self.shared.pools.set_incarnation(incarnation.0);
+    }
+
+    /// Where sessions begin work on several shards, such as DDL. Without this such statements are refused; it is said once.
+    pub fn set_operations(&self, operations: Arc<dyn Operations>) {
+        if self.shared.operations.set(operations).is_err() {
+            tracing::warn!("the proxy knows already where operations are begun");
+        }
     }
 
     /// The revision of the map that new statements take.

@@ -1,8 +1,8 @@
 //! What all sessions of a proxy share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use dashmap::DashMap;
@@ -16,6 +16,7 @@ use super::registry::Registry;
 use crate::backend::Pools;
 use crate::config::ProxyConfig;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::topology_watch::CurrentMap;
 
 /// What all sessions of a proxy share.
@@ -42,6 +43,8 @@ pub struct Shared {
     pub held: AtomicUsize,
     /// The freezes of the newest map with the revision under which each was first heard of, and when.
     pub freezes: Mutex<BTreeMap<FreezeId, (Revision, Instant)>>,
+    /// Where work on several shards is begun; nowhere without a topology.
+    pub operations: OnceLock<Arc<dyn Operations>>,
     /// When the proxy started.
     pub started: Instant,
     next_id: AtomicU32,
@@ -62,6 +65,7 @@ impl Shared {
             rsa,
             held: AtomicUsize::new(0),
             freezes: Mutex::default(),
+            operations: OnceLock::new(),
             started: Instant::now(),
             next_id: AtomicU32::new(1),
         };

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use podway_model::{Keyspace, Map, ShardIndex, Table, TableKind};
+use podway_topology_api::{Operation, OperationKind};
 use podway_wire::Cell;
 
 use super::core::Session;
@@ -67,22 +68,82 @@ const TOPICS: [Topic; 6] = [
     },
 ];
 
+/// The topic that the topology is asked for.
+const OPERATIONS: &str = "OPERATIONS";
+
+const OPERATION: [Column; 7] = [
+    count("operation"),
+    text("state"),
+    count("done"),
+    count("targets"),
+    text("who"),
+    Column { name: "statement", is_number: false, length: 1024 },
+    Column { name: "trouble", is_number: false, length: 1024 },
+];
+
 impl Session {
     /// SHOW PODWAY topic.
     pub(super) async fn show_podway(&mut self, map: &Map, topic: &str) -> Result<(), ProxyError> {
+        if topic.eq_ignore_ascii_case(OPERATIONS) {
+            return self.show_operations().await;
+        }
         let found = TOPICS.iter().find(|known| known.name.eq_ignore_ascii_case(topic)).ok_or_else(|| {
-            let names: Vec<&str> = TOPICS.iter().map(|known| known.name).collect();
+            let mut names: Vec<&str> = TOPICS.iter().map(|known| known.name).collect();
+            names.push(OPERATIONS);
+            names.sort_unstable();
             let message = format!("SHOW PODWAY shows {}; not '{topic}'", names.join(", "));
             ClientError::new(ErrorCode::SYNTAX, message)
         })?;
-        if !self.has_privilege(&["PROCESS", "SUPER"]).await? {
-            let message =
-                "Access denied; you need (at least one of) the PROCESS privilege(s) for this operation";
-            return Err(ClientError::new(ErrorCode::PRIVILEGE_NEEDED, message).into());
-        }
+        self.check_sees_all().await?;
         let rows = (found.rows)(map, &self.shared);
         self.reply_rows(found.columns, &rows).await
     }
+
+    /// SHOW PODWAY OPERATIONS: work on several shards or servers that goes on, and the last that ended.
+    async fn show_operations(&mut self) -> Result<(), ProxyError> {
+        self.check_sees_all().await?;
+        let operations = self.shared.operations.get().cloned().ok_or_else(|| {
+            ClientError::not_supported(
+                "SHOW PODWAY OPERATIONS without a topology: this proxy's map comes from a cluster file",
+            )
+        })?;
+        let listed = tokio::select! {
+            biased;
+            listed = operations.list() => listed,
+            error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+        };
+        let listed = listed.map_err(|error| ClientError::new(ErrorCode::UNKNOWN, error.to_string()))?;
+        let rows: Vec<Vec<Cell<'static>>> = listed.iter().map(operation).collect();
+        self.reply_rows(&OPERATION, &rows).await
+    }
+
+    async fn check_sees_all(&mut self) -> Result<(), ProxyError> {
+        if self.has_privilege(&["PROCESS", "SUPER"]).await? {
+            return Ok(());
+        }
+        let message = "Access denied; you need (at least one of) the PROCESS privilege(s) for this operation";
+        Err(ClientError::new(ErrorCode::PRIVILEGE_NEEDED, message).into())
+    }
+}
+
+fn operation(operation: &Operation) -> Vec<Cell<'static>> {
+    let (done, all) = operation.progress();
+    let about = match &operation.kind {
+        OperationKind::Ddl(ddl) => ddl.shown.to_string(),
+        OperationKind::Users { shown } => shown.to_string(),
+        OperationKind::MoveShard(one) => format!("move of {} ({})", one.shard, one.step),
+    };
+    let state =
+        if operation.needs_somebody() { "NEEDS SOMEBODY".to_owned() } else { operation.state.to_string() };
+    vec![
+        number(operation.id.0),
+        string(state),
+        number(done),
+        number(all),
+        string(&operation.who),
+        string(about),
+        operation.trouble.as_ref().map_or(Cell::Null, string),
+    ]
 }
 
 fn string(text: impl ToString) -> Cell<'static> {

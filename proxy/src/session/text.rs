@@ -153,6 +153,10 @@ impl Session {
             Statement::ShowProcesslist { full } => self.show_processlist(*full).await?,
             Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
             Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,
+            Statement::Define => self.define(planned, is_command).await?,
+            Statement::DeclareTable { schema, name, directive } => {
+                self.declare_table(planned, schema.as_deref(), name, directive).await?;
+            }
             Statement::Refused(what) => return Err(ClientError::not_supported(what).into()),
             _ => self.run_text(planned, is_command).await?,
         }

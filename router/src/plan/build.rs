@@ -1,11 +1,12 @@
 //! From a statement to its plan: recognise, sketch, bind, decide. Never fails: a refusal is a plan. Read next: [`super::mentions`] for
 //! keyspaces of one shard, [`super::decide`] for the others.
 
-use podway_model::Name;
+use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
 use super::decide::decide;
+use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
@@ -13,6 +14,7 @@ use super::show::{self, Subject};
 use super::sketch::parts::{Run, Sketch};
 use super::sketch::walker::{Rules, Walker};
 use super::splices;
+use super::spread;
 use super::target::Target;
 use super::tokens::Tokens;
 use crate::statement::recognise;
@@ -22,8 +24,8 @@ use crate::{Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, Sql
 pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
-    let mut plan =
-        Plan { recognised, target: Target::Nowhere, splices: Vec::new(), names: Names::default(), values };
+    let (target, splices, definition) = (Target::Nowhere, Vec::new(), None);
+    let mut plan = Plan { recognised, target, splices, definition, names: Names::default(), values };
     let mut tokens = Tokens::read(n);
     let outcome = match own_target(ctx, &plan.recognised) {
         Some(target) => Ok(target),
@@ -31,8 +33,12 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
     };
     plan.target = outcome.and_then(|target| unhinted(target, plan.effects())).unwrap_or_else(Target::Refused);
     if matches!(plan.target, Target::Refused(_)) {
+        plan.definition = None;
         plan.splices.clear();
         plan.names = Names::default();
+    }
+    if matches!(plan.target, Target::Everywhere { .. }) && plan.recognised.statement == Statement::Query {
+        plan.recognised.statement = Statement::Define;
     }
     plan
 }
@@ -67,6 +73,7 @@ fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> 
         | Statement::Kill { .. }
         | Statement::ShowProcesslist { .. }
         | Statement::ShowPodway(_)
+        | Statement::DeclareTable { .. }
         | Statement::ShowWarnings(_) => Some(Target::Nowhere),
         Statement::Set(assignments) => {
             let is_plain = |value: &Scalar| {
@@ -139,6 +146,9 @@ impl Planning<'_> {
         let Ok(binding) = Binding::new(ctx, t, &found.sketch) else {
             return self.single_unread(mentions, fallback);
         };
+        if let Some(target) = self.single_definition(&binding)? {
+            return Ok(target);
+        }
         let is_show = found.show.is_some();
         let mut used: Vec<Name> = Vec::new();
         for bound in &binding.sources {
@@ -173,6 +183,33 @@ impl Planning<'_> {
         Ok(Target::Whole { keyspace })
     }
 
+    /// DDL in a keyspace of one shard goes there as it is, unless the map has its table, or may be about to: the map has to follow then.
+    fn single_definition(&mut self, binding: &Binding<'_>) -> Result<Option<Target>, RouterError> {
+        let spread = match spread::definition(binding, self.plan.verb()) {
+            Ok(spread) => spread,
+            Err(error) if spread::is_everywhere_already(binding) => return Err(error),
+            Err(_) => None,
+        };
+        let Some((keyspace, definition)) = spread else { return Ok(None) };
+        let whole = Target::Whole { keyspace: keyspace.name.clone() };
+        let otherwise = (!spread::is_everywhere_already(binding)).then_some(Ok(whole));
+        Ok(Some(self.everywhere(binding, &keyspace, definition, otherwise)))
+    }
+
+    fn everywhere(
+        &mut self,
+        binding: &Binding<'_>,
+        keyspace: &Keyspace,
+        definition: Definition,
+        otherwise: Option<Result<Target, RouterError>>,
+    ) -> Target {
+        let (target, definition) = spread::target(keyspace, definition, otherwise);
+        self.plan.definition = Some(Box::new(definition));
+        self.plan.names.elsewhere = self.ctx.keyspace != Some(&keyspace.name);
+        splices::understood(self.plan, binding, None);
+        target
+    }
+
     fn single_unread(&mut self, mentions: &Mentions, keyspace: Name) -> Result<Target, RouterError> {
         let names = &mut self.plan.names;
         names.neighbours = mentions.keyspaces.iter().filter(|name| **name != keyspace).cloned().collect();
@@ -202,6 +239,11 @@ impl Planning<'_> {
             return self.single(mentions);
         }
         let verb = self.plan.verb();
+        if let Some((keyspace, definition)) = spread::definition(&binding, verb)? {
+            let otherwise = (!spread::is_everywhere_already(&binding))
+                .then(|| decide(&binding).map(|target| at_home(target, verb, &self.plan.recognised)));
+            return Ok(self.everywhere(&binding, &keyspace, definition, otherwise));
+        }
         let target = if found.needs == Needs::Structure {
             self.structure(&binding)?
         } else {
@@ -340,7 +382,9 @@ fn shown(t: &Tokens<'_>, at: usize) -> String {
 fn keyspace_of(target: &Target) -> Option<&Name> {
     match target {
         Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
-        Target::Keys { keyspace, .. } | Target::Whole { keyspace } => Some(keyspace),
+        Target::Keys { keyspace, .. } | Target::Whole { keyspace } | Target::Everywhere { keyspace } => {
+            Some(keyspace)
+        }
         Target::Nowhere | Target::Refused(_) => None,
     }
 }

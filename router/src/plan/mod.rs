@@ -6,18 +6,21 @@
 //! * [`sketch`]: its blocks, tables and conditions; [`definitions`] and [`show`]: statements about whole tables
 //! * [`bind`]: names to what the map knows
 //! * [`conjuncts`] and [`pins`]: which tables are pinned to one key; [`rows`]: the keys of new rows
+//! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
 //! * [`cache`]: plans by template
 
+mod alter;
 mod bind;
 mod build;
 mod cache;
 mod conjuncts;
 mod context;
 mod decide;
+mod definition;
 mod definitions;
 mod functions;
 mod mentions;
@@ -31,12 +34,14 @@ mod rows;
 mod show;
 mod sketch;
 mod splices;
+mod spread;
 mod target;
 mod tokens;
 
 pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
+pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
 pub use plan::Plan;
-pub use rewrite::Facts;
+pub use rewrite::{Facts, Piece};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};

@@ -4,6 +4,7 @@ use std::mem::size_of;
 
 use podway_model::Name;
 
+use super::definition::Definition;
 use super::target::{KeyPin, KeySource, KeyUse, Splice, Target};
 use crate::{ClientCharset, Effects, Recognised, SqlMode, Statement, Verb};
 
@@ -16,6 +17,8 @@ pub struct Plan {
     pub target: Target,
     /// What is put in the place of their bytes, in order.
     pub splices: Vec<Splice>,
+    /// What they do to tables that every shard has, or may have.
+    pub definition: Option<Box<Definition>>,
     pub(super) names: Names,
     pub(super) values: Values,
 }
@@ -64,7 +67,9 @@ impl Plan {
         match &self.target {
             Target::Nowhere | Target::Refused(_) => None,
             Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
-            Target::Keys { keyspace, .. } | Target::Whole { keyspace } => Some(keyspace),
+            Target::Keys { keyspace, .. } | Target::Whole { keyspace } | Target::Everywhere { keyspace } => {
+                Some(keyspace)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::definition::{Definition, TableChange};
 use super::plan::Plan;
 use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
 use crate::{Effects, Statement};
@@ -21,6 +22,7 @@ impl Plan {
             Target::Any { keyspace } => write!(out, "any shard of {}", shown(keyspace.as_ref()))?,
             Target::Home { keyspace } => write!(out, "home of {}", shown(keyspace.as_ref()))?,
             Target::Whole { keyspace } => write!(out, "whole to {keyspace}")?,
+            Target::Everywhere { keyspace } => write!(out, "every shard of {keyspace}")?,
             Target::Refused(error) => write!(out, "refused {}: {}", error.errno, error.message)?,
             Target::Keys { keyspace, pins, needs_home } => {
                 write!(out, "keys of {keyspace}")?;
@@ -36,6 +38,9 @@ impl Plan {
             let name = format!("{:?}", self.recognised.statement);
             let end = name.find([' ', '(']).unwrap_or(name.len());
             write!(out, "\nstatement: {}", &name[..end])?;
+        }
+        if let Some(definition) = &self.definition {
+            print_definition(definition, out)?;
         }
         self.print_names(out)?;
         for splice in &self.splices {
@@ -72,6 +77,28 @@ impl Plan {
         let names: Vec<&str> =
             self.recognised.effects.iter_names().map(|(name, _): (&str, Effects)| name).collect();
         names.join(" ")
+    }
+}
+
+fn print_definition(definition: &Definition, out: &mut String) -> std::fmt::Result {
+    for change in &definition.changes {
+        match change {
+            TableChange::Altered(name) => write!(out, "\nalters {name}")?,
+            TableChange::Created(name) => write!(out, "\ncreates {name}")?,
+            TableChange::Dropped(name) => write!(out, "\ndrops {name}")?,
+            TableChange::Emptied(name) => write!(out, "\nempties {name}")?,
+            TableChange::Renamed { from, to } => write!(out, "\nrenames {from} to {to}")?,
+        }
+    }
+    if let Some(comment) = definition.comment {
+        write!(out, "\ncomment: #{comment}")?;
+    }
+    match definition.otherwise.as_deref() {
+        None => Ok(()),
+        Some(Target::Refused(error)) => write!(out, "\notherwise refused: {}", error.message),
+        Some(Target::Home { .. }) => write!(out, "\notherwise home"),
+        Some(Target::Whole { .. }) => write!(out, "\notherwise whole"),
+        Some(_) => write!(out, "\notherwise one shard"),
     }
 }
 

@@ -33,6 +33,15 @@ pub struct Facts<'a> {
     pub sql_mode: SqlMode,
 }
 
+/// A part of a statement for several shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes as they are.
+    Text(Vec<u8>),
+    /// The physical schema of this keyspace.
+    Schema(Name),
+}
+
 impl Plan {
     /// Whether the statement cannot be sent as it is; `physical_is_logical`: whether the shards that it goes to have schemas named like
     /// their keyspaces.
@@ -52,6 +61,39 @@ impl Plan {
         // The end of the last literal is behind the template's last byte as mapped: whatever follows is copied.
         let copied = n.original_offset(n.template().len());
         out.extend_from_slice(sql.get(copied..).unwrap_or_default());
+    }
+
+    /// The statement in pieces, a keyspace's name standing wherever its physical schema goes: for whoever sends it to several shards. `facts` are as for one shard of
+    /// that keyspace's own name.
+    pub fn pieces(&self, sql: &[u8], n: &Normalised, facts: &Facts<'_>) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut text = Vec::new();
+        let mut copied = 0;
+        for (nth, splice) in self.splices.iter().enumerate() {
+            let at = n.original_range(splice.span.range());
+            if at.start < copied {
+                continue;
+            }
+            text.extend_from_slice(sql.get(copied..at.start).unwrap_or_default());
+            copied = at.start;
+            match &splice.kind {
+                SpliceKind::Schema(keyspace) => {
+                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    pieces.push(Piece::Schema(keyspace.clone()));
+                    copied = at.end;
+                }
+                _ => {
+                    let before = text.len();
+                    match self.put(nth, sql, n, facts, &mut text) {
+                        true => copied = at.end,
+                        false => text.truncate(before),
+                    }
+                }
+            }
+        }
+        text.extend_from_slice(sql.get(copied..).unwrap_or_default());
+        pieces.push(Piece::Text(text));
+        pieces
     }
 
     /// Appends one part of the statement, such as the value of a SET, as it is to be sent.

@@ -31,6 +31,8 @@ impl Plan {
                 let name = keyspace.as_ref().ok_or_else(RouterError::no_database)?;
                 Ok(Route::Shard(existing(map, name)?.home))
             }
+            // What the first shard says of it all say; who runs it asks for no route.
+            Target::Everywhere { keyspace } => Ok(Route::Shard(existing(map, keyspace)?.home)),
             Target::Whole { keyspace } => {
                 let keyspace = existing(map, keyspace)?;
                 self.check_names(map, Some(keyspace))?;

@@ -35,6 +35,11 @@ pub enum Target {
         /// The keyspace.
         keyspace: Name,
     },
+    /// Every shard of the keyspace, as an operation: see [`Definition`](super::Definition).
+    Everywhere {
+        /// The keyspace.
+        keyspace: Name,
+    },
     /// Nowhere: the client gets this error.
     Refused(RouterError),
 }

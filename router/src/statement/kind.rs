@@ -6,6 +6,7 @@
 use podway_model::Name;
 
 use super::assignment::{Assignment, Scalar};
+use super::directive::TableDirective;
 
 /// What the session has to do about a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,17 @@ pub enum Statement {
         /// LOCAL: the client sends the file.
         local: bool,
     },
+    /// ALTER PODWAY TABLE: how an empty table's rows are to lie from now on.
+    DeclareTable {
+        /// Its database, where it is given.
+        schema: Option<Box<str>>,
+        /// The table.
+        name: Box<str>,
+        /// How.
+        directive: TableDirective,
+    },
+    /// DDL on tables that every shard has, or may have: an operation of the topology's.
+    Define,
     /// A statement of the session's, or several statements in one, that MySQL would not read beyond this byte of the
     /// template: to be answered with 1064, never to be sent.
     Malformed(u32),

@@ -8,10 +8,12 @@
 mod assignment;
 mod calls;
 mod cursor;
+mod directive;
 mod effects;
 mod items;
 mod kind;
 mod observe;
+mod podway_table;
 mod session;
 mod set;
 mod span;
@@ -22,6 +24,7 @@ mod verb_effects;
 pub use assignment::{
     AccessMode, Assignment, Isolation, Scalar, Scope, SetTarget, TransactionSettings, Value,
 };
+pub use directive::TableDirective;
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
 pub(crate) use items::SELECT_OPTIONS;
 pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, Verb};
@@ -132,6 +135,10 @@ fn statement_of(n: &Normalised, at: &mut Cursor<'_>, verb: Verb) -> Statement {
         Verb::UnlockTables => at.at_end().then_some(Statement::UnlockTables),
         Verb::Xa => Some(Statement::Xa),
         Verb::Show => return session::show(at).unwrap_or(Statement::Query),
+        Verb::Unknown | Verb::AlterTable => {
+            at.seek(0);
+            return podway_table::alter(at).unwrap_or(Statement::Query);
+        }
         _ => return Statement::Query,
     };
     statement.unwrap_or_else(|| Statement::Malformed(at.offset()))

@@ -205,6 +205,18 @@ fn the_sessions_own_statements_are_read() {
         ("show podway", "ShowPodway(\"\")"),
         ("SHOW PODWAY shards FROM shop", "Query"),
         ("SHOW FULL PODWAY shards", "Query"),
+        (
+            "alter podway table shop.orders shard by (a, `b`) using hash",
+            "DeclareTable { schema: Some(\"shop\"), name: \"orders\", directive: Sharded { columns: [\"a\", \"b\"], vindex: Hash } }",
+        ),
+        (
+            "ALTER PODWAY TABLE rates REFERENCE",
+            "DeclareTable { schema: None, name: \"rates\", directive: Reference }",
+        ),
+        ("ALTER PODWAY TABLE t HOME;", "DeclareTable { schema: None, name: \"t\", directive: Home }"),
+        ("ALTER PODWAY TABLE t", "malformed at 20"),
+        ("ALTER PODWAY TABLE t HOME x", "malformed at 26"),
+        ("ALTER PODWAY t HOME", "Query"),
         ("SHOW FULL TABLES", "Query"),
         ("SHOW WARNINGS", "ShowWarnings(Diagnostics { errors_only: false, count_only: false, limit: None })"),
         (

@@ -47,7 +47,7 @@ impl Rules {
             "podway-proxy",
         ];
         let proxy_order = vec![
-            vec!["error", "config", "metrics", "client"],
+            vec!["error", "config", "metrics", "client", "operations"],
             vec!["topology_watch"],
             vec!["backend"],
             vec!["txn"],

@@ -361,6 +361,18 @@ pub enum SequenceStep {
     },
 }
 
+impl TableCommand {
+    /// The keyspace and the table that it is about.
+    pub fn subject(&self) -> (&str, &str) {
+        match self {
+            TableCommand::Declare { keyspace, table } => (keyspace, table.name.as_str()),
+            TableCommand::Alter { keyspace, table, .. }
+            | TableCommand::Rename { keyspace, table, .. }
+            | TableCommand::Forget { keyspace, table } => (keyspace, table),
+        }
+    }
+}
+
 impl Command {
     /// Whether doing it twice is doing it once anyway, so that answers need not be remembered.
     pub fn is_idempotent(&self) -> bool {

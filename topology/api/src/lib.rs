@@ -1,7 +1,8 @@
 //! What the topology can be told, what it answers, and how a proxy hears of the map: a watch that always holds the newest one, and the contract of
 //! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it. Nothing here makes a map.
 //!
-//! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`command`](Command) → [`operation`](Operation) → [`answer`](Answer) and
+//! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`statement`](ClientStatement) → [`ddl`](Ddl) → [`command`](Command) →
+//! [`operation`](Operation) → [`answer`](Answer) and
 //! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`credentials`](Credentials) → [`secure`](ClientTls) →
 //! [`store`](TopologyStore), what all of this is for → [`client`](TopologyClient) → [`follow`] → [`contract`].
 
@@ -10,6 +11,7 @@ mod client;
 mod command;
 pub mod contract;
 mod credentials;
+mod ddl;
 mod follow;
 mod incarnation;
 mod member;
@@ -18,6 +20,7 @@ mod refusal;
 mod registration;
 mod secret;
 mod secure;
+mod statement;
 pub mod status;
 mod store;
 mod view;
@@ -31,6 +34,7 @@ pub use command::{
     TableCommand,
 };
 pub use credentials::Credentials;
+pub use ddl::{Ddl, Follow, TableDeclaration, TableEffect};
 pub use follow::{Following, SILENCE, TopologyContact, TopologyHealth, follow};
 pub use incarnation::{BEAT_GAP_MS, Incarnation, LogTime, Term};
 pub use member::{
@@ -38,13 +42,16 @@ pub use member::{
 };
 pub use operation::{
     MoveStep, NewOperation, Operation, OperationCommand, OperationId, OperationKind, OperationState, Report,
-    ShardMove, Target, TargetState,
+    ServerMessage, ShardMove, Target, TargetState,
 };
 pub use refusal::{Refusal, Thing};
 pub use registration::{BeatAnswer, Registration};
 pub use secret::Secret;
 pub use secure::{ClientTls, Identity, NotAToken, Pem, Token};
-pub use store::{ProposeError, Proposer, StoreError, TopologyStore, WatchMessage, WatchStream, registering};
+pub use statement::{ClientStatement, SqlBytes, StatementPiece};
+pub use store::{
+    LONGEST_WAIT, ProposeError, Proposer, StoreError, TopologyStore, WatchMessage, WatchStream, registering,
+};
 pub use view::{
     AccountView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView, ServerView,
     SettingView, ShardView, TableView, View,

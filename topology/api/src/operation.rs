@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use podway_model::{FreezeId, ServerId, ShardId};
+use podway_model::{FreezeId, ServerId, ShardId, Table};
 use serde::{Deserialize, Serialize};
 
+use crate::ddl::{Ddl, Follow, TableDeclaration, TableEffect};
 use crate::incarnation::{LogTime, Term};
-use crate::secret::Secret;
+use crate::statement::ClientStatement;
 
 /// An operation's number; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,32 +41,42 @@ pub enum OperationCommand {
         /// Which.
         id: OperationId,
     },
+    /// Has the targets that refused a statement tried again: somebody has changed what was in the way.
+    Retry {
+        /// Which.
+        id: OperationId,
+    },
+    /// Ends a statement's operation half-done. What is under way on a target is ended first.
+    GiveUp {
+        /// Which.
+        id: OperationId,
+    },
 }
 
 /// An operation that is to begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NewOperation {
-    /// A DDL statement, on every shard of a keyspace or on the home shard only.
+    /// A DDL statement, on every shard of a keyspace.
     Ddl {
         /// The keyspace.
         keyspace: Box<str>,
-        /// The tables and views it is about.
-        tables: Vec<Box<str>>,
-        /// The statement, with what a password may stand in left out.
+        /// What it does to which tables.
+        effects: Vec<TableEffect>,
+        /// The statement as it may be shown: with what a password may stand in left out.
         shown: Box<str>,
         /// The statement.
-        statement: Secret,
-        /// Whether the home shard alone has it.
+        statement: ClientStatement,
+        /// How the rows of the table that it creates are to lie: the table comes into being everywhere but at home, is declared, and then at home.
         #[serde(default)]
-        home_only: bool,
+        declaration: Option<TableDeclaration>,
     },
     /// A statement about users, roles and privileges, on every server.
     Users {
-        /// The statement, with passwords left out.
+        /// The statement as it may be shown: with passwords left out.
         shown: Box<str>,
         /// The statement.
-        statement: Secret,
+        statement: ClientStatement,
     },
     /// A shard moves to another server.
     MoveShard {
@@ -84,14 +95,7 @@ pub enum NewOperation {
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
     /// A DDL statement on shards.
-    Ddl {
-        /// The keyspace's name.
-        keyspace: Box<str>,
-        /// The tables and views it is about.
-        tables: Vec<Box<str>>,
-        /// The statement as it may be shown.
-        shown: Box<str>,
-    },
+    Ddl(Ddl),
     /// A statement about users on all servers.
     Users {
         /// The statement as it may be shown.
@@ -154,15 +158,43 @@ pub enum MoveStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// A target of a DDL or user statement has it.
-    TargetDone(Target),
-    /// A target refused it. It can be tried again.
+    /// A statement is about to be sent to a target, on which what it is about looks so. Nothing was sent yet in this try.
+    TargetBegan {
+        /// Which.
+        target: Target,
+        /// By which it is seen later whether the statement took effect.
+        before: Box<str>,
+    },
+    /// A target has it.
+    TargetDone {
+        /// Which.
+        target: Target,
+        /// What the target said besides.
+        #[serde(default)]
+        warnings: Vec<ServerMessage>,
+    },
+    /// A try on a target was in vain, and the next comes by itself. Whether a statement that was begun took effect is not known.
     TargetFailed {
         /// Which.
         target: Target,
-        /// What it said, without secrets.
+        /// Why, without secrets.
         reason: Box<str>,
     },
+    /// A target refused the statement, which has had no effect there. As long as no target has it, that ends the operation.
+    TargetRefused {
+        /// Which.
+        target: Target,
+        /// What it said.
+        error: ServerMessage,
+    },
+    /// A table that is being created is there but at home, with these columns, and is to be declared so.
+    Declared(Table),
+    /// It cannot be declared so: what was created is to be dropped again.
+    NotDeclared(ServerMessage),
+    /// Every target has it, and the map follows.
+    Followed(Vec<Follow>),
+    /// Every live proxy has taken over the map that follows: the operation ends.
+    TakenOver,
     /// A move's step is done; the next begins.
     StepDone(MoveStep),
     /// A move's step did not succeed and will be tried again.
@@ -172,13 +204,24 @@ pub enum Report {
         /// Why, without secrets.
         reason: Box<str>,
     },
-    /// What was done for a cancelled operation is undone.
+    /// What was done for an operation that is given up or cancelled is undone, or ended.
     Undone,
     /// It cannot be completed and nothing of it is to be undone: it ends, with what is half-done on record.
     GivenUp {
         /// Why, without secrets.
         reason: Box<str>,
     },
+}
+
+/// What a server said, as a client reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerMessage {
+    /// MySQL's number.
+    pub code: u16,
+    /// SQLSTATE; for a warning its level: `Note`, `Warning`, `Error`.
+    pub state: Box<str>,
+    /// The text, with the server's own names in it.
+    pub text: Box<str>,
 }
 
 /// Where an operation does something.
@@ -191,18 +234,35 @@ pub enum Target {
     Server(ServerId),
 }
 
-/// How far a target is.
+/// How far a target is, and what a crash of the leader in each state means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetState {
-    /// Nothing is known to have been done.
+    /// Nothing was done. It is begun.
     Waiting,
-    /// It is done.
-    Done,
-    /// It was tried in vain.
+    /// The statement may have been sent, and may be at work. Whatever session of the operation is left there is ended, then it is looked whether what the
+    /// statement is about is as it was before: if so it is sent, if not it is done.
+    Begun {
+        /// What it is about, before.
+        before: Box<str>,
+    },
+    /// It is done. It is never sent there again.
+    Done {
+        /// What it is about, before: what was not there was made by this statement.
+        #[serde(default)]
+        before: Box<str>,
+    },
+    /// It was tried in vain before anything was sent, and is tried again.
     Failed {
-        /// What the target said.
+        /// Why.
         reason: Box<str>,
+        /// How often.
+        attempts: u32,
+    },
+    /// The target refused it, and nothing was done there. Somebody has to say how to go on.
+    Refused {
+        /// What the target said.
+        error: ServerMessage,
         /// How often.
         attempts: u32,
     },
@@ -220,6 +280,8 @@ pub enum OperationState {
     Finished,
     /// It was cancelled, and nothing is left of it.
     Cancelled,
+    /// It was refused, and nothing of it was done, or is left.
+    Refused,
     /// It ended half-done.
     GivenUp,
 }
@@ -247,6 +309,40 @@ pub struct Operation {
     /// What went wrong last.
     #[serde(default)]
     pub trouble: Option<Box<str>>,
+    /// Why it was refused, if it was.
+    #[serde(default)]
+    pub refusal: Option<ServerMessage>,
+    /// What the first target said besides.
+    #[serde(default)]
+    pub warnings: Vec<ServerMessage>,
+}
+
+impl Operation {
+    /// Whether it goes on no further until somebody says how: a target refused it, and all others are done.
+    pub fn needs_somebody(&self) -> bool {
+        let is_refused = |state: &TargetState| matches!(state, TargetState::Refused { .. });
+        let rests = |state: &TargetState| matches!(state, TargetState::Done { .. }) || is_refused(state);
+        self.state == OperationState::Running
+            && self.targets.iter().any(|(_, state)| is_refused(state))
+            && self.targets.iter().all(|(_, state)| rests(state))
+    }
+
+    /// Whether whoever waits for it can be answered.
+    pub fn is_settled(&self) -> bool {
+        !self.state.is_open() || self.needs_somebody()
+    }
+
+    /// How many of its targets have it, and how many there are.
+    pub fn progress(&self) -> (usize, usize) {
+        let done = self.targets.iter().filter(|(_, state)| matches!(state, TargetState::Done { .. }));
+        (done.count(), self.targets.len())
+    }
+}
+
+impl fmt::Display for ServerMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.code, self.state, self.text)
+    }
 }
 
 impl OperationState {
@@ -304,6 +400,7 @@ impl fmt::Display for OperationState {
             OperationState::Undoing => "being undone",
             OperationState::Finished => "finished",
             OperationState::Cancelled => "cancelled",
+            OperationState::Refused => "refused",
             OperationState::GivenUp => "given up",
         })
     }

@@ -10,9 +10,12 @@ use podway_model::{Change, Revision};
 use tokio::sync::Mutex;
 
 use crate::{
-    Answer, Beat, BeatAnswer, ClientId, Command, Credentials, Done, MemberChange, Members, Proposal,
-    ProxyCommand, ProxyInfo, Refusal, Registration, View, WatchEvent,
+    Answer, Beat, BeatAnswer, ClientId, Command, Credentials, Done, MemberChange, Members, Operation,
+    OperationId, Proposal, ProxyCommand, ProxyInfo, Refusal, Registration, View, WatchEvent,
 };
+
+/// The longest that one question waits for an operation.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What follows the map, message by message.
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchMessage, StoreError>> + Send>>;
@@ -89,6 +92,14 @@ pub trait TopologyStore: Clone + Send + Sync + 'static {
 
     /// Says that a proxy is alive and what it has applied; answered when its lease is renewed.
     fn beat(&self, beat: Beat) -> impl Future<Output = Result<BeatAnswer, StoreError>> + Send;
+
+    /// Waits until an operation has ended or needs somebody, at most `within` and at most [`LONGEST_WAIT`]; the operation as it is then, or `None` where there is no
+    /// such one. With every change that was answered before.
+    fn operation(
+        &self,
+        id: OperationId,
+        within: Duration,
+    ) -> impl Future<Output = Result<Option<Operation>, StoreError>> + Send;
 
     /// Who the nodes are, and how they stand.
     fn members(&self) -> impl Future<Output = Result<Members, StoreError>> + Send;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use podway_topology_api::{
-    Answer, Command, Credentials, LogTime, Member, NodeId, Proposal, ProposeError, ProxyCommand,
-    Registration, StoreError, View,
+    Answer, Command, Credentials, LONGEST_WAIT, LogTime, Member, NodeId, Operation, OperationId, Proposal,
+    ProposeError, ProxyCommand, Registration, StoreError, View,
 };
 use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 
 use super::leader::{away, garbled};
 use super::{Asked, Keeper};
@@ -55,12 +56,41 @@ impl Keeper {
     /// Everything that a reader may see.
     pub async fn read(&self, linearizable: bool) -> Result<View, StoreError> {
         if linearizable {
-            let index: u64 = self.ask_leader(Asked::ReadIndex).await?;
-            let applied = self.raft.wait(Some(CAUGHT_UP_WITHIN));
-            let caught_up = applied.applied_index_at_least(Some(index), "a linearizable read").await;
-            caught_up.map_err(|error| away(&error.to_string()))?;
+            self.catch_up().await?;
         }
         Ok(self.machine.look(State::view))
+    }
+
+    /// Waits until this node has every change that was answered before.
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        let index: u64 = self.ask_leader(Asked::ReadIndex).await?;
+        let applied = self.raft.wait(Some(CAUGHT_UP_WITHIN));
+        let caught_up = applied.applied_index_at_least(Some(index), "a linearizable read").await;
+        caught_up.map(drop).map_err(|error| away(&error.to_string()))
+    }
+
+    /// Waits until an operation is settled, a bounded time; the operation as it is then.
+    pub async fn operation(
+        &self,
+        id: OperationId,
+        within: Duration,
+    ) -> Result<Option<Operation>, StoreError> {
+        self.catch_up().await?;
+        let give_up = Instant::now() + within.min(LONGEST_WAIT);
+        let (mut news, mut stopping) = (self.raft.metrics(), self.stopping());
+        loop {
+            news.mark_unchanged();
+            let known = self.machine.look(|state| state.operation(id).cloned());
+            let is_settled = known.as_ref().is_none_or(Operation::is_settled);
+            if is_settled || *stopping.borrow_and_update() || Instant::now() >= give_up {
+                return Ok(known);
+            }
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return Ok(known) },
+                _ = stopping.changed() => {}
+                () = sleep_until(give_up) => {}
+            }
+        }
     }
 
     /// Makes a proxy known. `proposal` registers it.

@@ -1,12 +1,14 @@
 //! A node as the store of whoever runs in the same process: without a connection, a token or a copy of what it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream;
 use podway_model::{Change, Revision};
 use podway_topology_api::{
-    Answer, Beat, BeatAnswer, Credentials, MemberChange, Members, Proposal, ProposeError, ProxyInfo,
-    Registration, StoreError, TopologyStore, View, WatchEvent, WatchMessage, WatchStream, registering,
+    Answer, Beat, BeatAnswer, Credentials, MemberChange, Members, Operation, OperationId, Proposal,
+    ProposeError, ProxyInfo, Registration, StoreError, TopologyStore, View, WatchEvent, WatchMessage,
+    WatchStream, registering,
 };
 
 use super::leader::garbled;
@@ -52,6 +54,10 @@ impl TopologyStore for LocalStore {
 
     async fn beat(&self, beat: Beat) -> Result<BeatAnswer, StoreError> {
         self.0.beat(beat).await
+    }
+
+    async fn operation(&self, id: OperationId, within: Duration) -> Result<Option<Operation>, StoreError> {
+        self.0.operation(id, within).await
     }
 
     async fn members(&self) -> Result<Members, StoreError> {

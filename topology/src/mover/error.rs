@@ -51,6 +51,14 @@ impl MoveError {
         }
     }
 
+    /// MySQL's number, if a server refused something.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            MoveError::Server { error: mysql_async::Error::Server(refused), .. } => Some(refused.code),
+            _ => None,
+        }
+    }
+
     /// Whether the server could not be reached, or was lost on the way.
     pub fn is_away(&self) -> bool {
         match self {

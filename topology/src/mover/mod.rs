@@ -10,3 +10,5 @@ mod servers;
 mod work;
 
 pub use drive::drive;
+pub(crate) use error::MoveError;
+pub(crate) use servers::{Control, Login, Owner};

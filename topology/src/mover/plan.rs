@@ -139,6 +139,8 @@ mod tests {
             state: OperationState::Running,
             targets: Vec::new(),
             trouble: None,
+            refusal: None,
+            warnings: Vec::new(),
         }
     }
 

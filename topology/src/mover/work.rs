@@ -115,7 +115,11 @@ impl Worker<'_> {
         });
         let login = login.ok_or_else(|| MoveError::Refused(format!("{id} is not known any more")))?;
         let cluster = self.keeper.myself.cluster.get();
-        let owner = Owner { cluster: cluster.map(ToString::to_string).unwrap_or_default(), term: self.term };
+        let owner = Owner {
+            cluster: cluster.map(ToString::to_string).unwrap_or_default(),
+            term: self.term,
+            work: None,
+        };
         Control::open(login, owner).await
     }
 }

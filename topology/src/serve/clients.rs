@@ -3,16 +3,19 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, stream};
 use podway_topology_api::contract::topology_server::Topology;
 use podway_topology_api::contract::{
     BeatReply, BeatRequest, ChangeMembersRequest, CredentialsReply, CredentialsRequest, Event, MembersReply,
-    MembersRequest, Progress, ProposeReply, ProposeRequest, ReadReply, ReadRequest, RegisterReply,
-    RegisterRequest, SnapshotPart, WatchReply, WatchRequest, watch_reply,
+    MembersRequest, OperationReply, OperationRequest, Progress, ProposeReply, ProposeRequest, ReadReply,
+    ReadRequest, RegisterReply, RegisterRequest, SnapshotPart, WatchReply, WatchRequest, watch_reply,
 };
 use podway_topology_api::status::{to_status, with_hint};
-use podway_topology_api::{Command, Proposal, ProposeError, ProxyCommand, Refusal, Registration, StoreError};
+use podway_topology_api::{
+    Command, OperationId, Proposal, ProposeError, ProxyCommand, Refusal, Registration, StoreError,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::codegen::Bytes;
@@ -131,6 +134,12 @@ impl Topology for ClientPort {
     async fn report(&self, request: Request<BeatRequest>) -> Answered<BeatReply> {
         let beat = unpacked(&request.get_ref().beat)?;
         Ok(Response::new(BeatReply { answer: self.packed(self.keeper.beat(beat).await)? }))
+    }
+
+    async fn operation(&self, request: Request<OperationRequest>) -> Answered<OperationReply> {
+        let OperationRequest { id, within_ms } = request.into_inner();
+        let waited = self.keeper.operation(OperationId(id), Duration::from_millis(within_ms));
+        Ok(Response::new(OperationReply { operation: self.packed(waited.await)? }))
     }
 
     async fn members(&self, _request: Request<MembersRequest>) -> Answered<MembersReply> {

@@ -5,9 +5,11 @@
 //! its own. The rest is beside it.
 //!
 //! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
-//! [`settings`] → [`proxies`] → [`moves`] → [`operations`].
+//! [`settings`] → [`proxies`] → [`moves`] → [`statements`] → [`operations`] →
+//! [`following`].
 
 mod accounts;
+mod following;
 mod keyspaces;
 mod log;
 mod moves;
@@ -19,16 +21,17 @@ mod retries;
 mod sequences;
 mod servers;
 mod settings;
+mod statements;
 mod stored_map;
 mod tables;
 mod views;
 
 use std::sync::Arc;
 
-use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, ServerId, Table};
+use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, Revision, ServerId, Table};
 use podway_topology_api::{
-    AdminAccount, Answer, Command, Done, Incarnation, LogTime, Operation, OperationId, Proposal,
-    ProxyCommand, Refusal, Secret, SequenceCommand, ServerCommand, TableCommand, View,
+    AdminAccount, Answer, ClientStatement, Command, Done, Incarnation, LogTime, Operation, OperationCommand,
+    OperationId, Proposal, ProxyCommand, Refusal, SequenceCommand, ServerCommand, TableCommand, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +106,7 @@ impl State {
         if is_remembered && let Some(answer) = self.retries.answer(proposal.client, proposal.sequence) {
             return Applied { answer, changes: Vec::new() };
         }
-        let now = Now { at: self.time, revision: podway_model::Revision(index), who: &proposal.who };
+        let now = Now { at: self.time, revision: Revision(index), who: &proposal.who };
         let (answer, changes) = match self.execute(&proposal.command, &now) {
             Ok(effect) => {
                 if let Some(what) = &effect.what {
@@ -150,13 +153,33 @@ impl State {
     }
 
     /// What an operation that goes on is to run on its targets.
-    pub fn statement(&self, operation: OperationId) -> Option<&Secret> {
+    pub fn statement(&self, operation: OperationId) -> Option<&ClientStatement> {
         self.operations.statement(operation)
     }
 
     /// The moves that go on, oldest first.
     pub fn moves(&self) -> Vec<Operation> {
         self.operations.moves()
+    }
+
+    /// The statements that go on, oldest first.
+    pub fn statements(&self) -> Vec<Operation> {
+        self.operations.statements()
+    }
+
+    /// One operation, as it may be shown.
+    pub fn operation(&self, id: OperationId) -> Option<&Operation> {
+        self.operations.find(id)
+    }
+
+    /// Who has a lease and may run something under an older map than this.
+    pub fn unsettled(&self, revision: Revision) -> Vec<Incarnation> {
+        self.proxies.unsettled(revision)
+    }
+
+    /// Who has a lease and takes an older map than this for new statements.
+    pub fn behind(&self, revision: Revision) -> Vec<Incarnation> {
+        self.proxies.behind(revision)
     }
 
     /// How long a shard may be frozen, in milliseconds.
@@ -193,7 +216,11 @@ impl State {
                 self.shards.execute_shard(command, &map, &self.servers, &self.operations)
             }
             Command::Server(command) => self.server(command, &map),
-            Command::Table(command) => self.table(command, &map),
+            Command::Table(command) => {
+                let (keyspace, table) = command.subject();
+                self.operations.check_table(find_keyspace(keyspace, &map)?, table, &map)?;
+                self.table(command, &map)
+            }
             Command::Account(command) => accounts::execute(command, &map),
             Command::Setting(command) => settings::execute(command, &map),
             Command::Proxy(command) => self.proxy(command, &map, now),
@@ -206,7 +233,11 @@ impl State {
                     shards: &mut self.shards,
                     now,
                 };
-                self.operations.execute(command, &mut around)
+                let mut effect = self.operations.execute(command, &mut around)?;
+                if let OperationCommand::Report { id, report, .. } = command {
+                    self.follow_report(*id, report, &map, &mut effect);
+                }
+                Ok(effect)
             }
         }?;
         if !effect.changes.is_empty() {

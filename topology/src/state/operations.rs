@@ -5,26 +5,22 @@ use std::collections::BTreeMap;
 
 use podway_model::{FreezeId, Keyspace, Map, ServerId, ShardId};
 use podway_topology_api::{
-    Done, NewOperation, Operation, OperationCommand, OperationId, OperationKind, OperationState, Refusal,
-    Report, Secret, ShardMove, Target, TargetState, Term, Thing,
+    ClientStatement, Done, NewOperation, Operation, OperationCommand, OperationId, OperationKind,
+    OperationState, Refusal, Report, ShardMove, TableEffect, Target, TargetState, Term, Thing,
 };
 use serde::{Deserialize, Serialize};
 
 use super::keyspaces::{Holders, find_keyspace};
 use super::moves::{self, Around, wrong_state};
-use super::names::{check_identifier, clipped, sentence, unknown};
+use super::names::{clipped, sentence, unknown};
 use super::outcome::{Effect, Outcome};
 use super::servers::Servers;
+use super::statements::{self, check_statement};
 
 /// How many operations can go on at once.
 pub(super) const MAX_OPEN: usize = 256;
 /// How many that ended are remembered.
 pub(super) const ENDED_KEPT: usize = 100;
-/// The longest statement, in bytes.
-pub(super) const MAX_STATEMENT: usize = 1 << 20;
-/// The most tables of one statement.
-pub(super) const MAX_STATEMENT_TABLES: usize = 1_024;
-
 /// The operations that go on, and the last that ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -40,7 +36,7 @@ struct Record {
     operation: Operation,
     /// What is to be run on each target; forgotten when the operation ends.
     #[serde(default)]
-    statement: Option<Secret>,
+    statement: Option<ClientStatement>,
 }
 
 impl Operations {
@@ -51,19 +47,47 @@ impl Operations {
             OperationCommand::Take { id, term } => self.take(*id, *term, around),
             OperationCommand::Report { id, term, report } => self.report(*id, *term, report, around),
             OperationCommand::Cancel { id } => self.cancel(*id, around),
+            OperationCommand::Retry { id } => self.retry(*id, around),
+            OperationCommand::GiveUp { id } => self.give_up(*id, around),
         }?;
         self.forget_oldest();
         Ok(effect)
     }
 
     /// The statement of an operation that goes on.
-    pub(super) fn statement(&self, id: OperationId) -> Option<&Secret> {
+    pub(super) fn statement(&self, id: OperationId) -> Option<&ClientStatement> {
         self.known.get(&id)?.statement.as_ref()
     }
 
     /// The moves that go on, oldest first.
     pub(super) fn moves(&self) -> Vec<Operation> {
         self.open().filter(|operation| moving(operation).is_some()).cloned().collect()
+    }
+
+    /// The statements that go on, oldest first.
+    pub(super) fn statements(&self) -> Vec<Operation> {
+        self.open().filter(|operation| moving(operation).is_none()).cloned().collect()
+    }
+
+    /// One operation.
+    pub(super) fn find(&self, id: OperationId) -> Option<&Operation> {
+        Some(&self.known.get(&id)?.operation)
+    }
+
+    /// Ends an operation that the map could not follow. What the log says.
+    pub(super) fn not_followed(&mut self, id: OperationId, reason: &str) -> Option<String> {
+        let record = self.known.get_mut(&id)?;
+        let effect = statements::not_followed(&mut record.operation, reason);
+        self.forget_statement(id);
+        effect.what
+    }
+
+    /// Ends an operation that changes nothing in the map. What the log says.
+    pub(super) fn finish(&mut self, id: OperationId) -> Option<String> {
+        let record = self.known.get_mut(&id)?;
+        let effect = statements::finish(&mut record.operation);
+        self.forget_statement(id);
+        effect.what
     }
 
     pub(super) fn view(&self) -> Vec<Operation> {
@@ -74,11 +98,24 @@ impl Operations {
     pub(super) fn check_keyspace(&self, keyspace: &Keyspace) -> Result<(), Refusal> {
         let name = keyspace.name.as_str();
         let of_it = |operation: &&Operation| match &operation.kind {
-            OperationKind::Ddl { keyspace, .. } => &**keyspace == name,
+            OperationKind::Ddl(ddl) => &*ddl.keyspace == name,
             OperationKind::MoveShard(one) => &*one.keyspace == name,
             OperationKind::Users { .. } => false,
         };
         busy(self.open().find(of_it), Thing::Keyspace, name)
+    }
+
+    /// Refuses to change what is known of a table while a statement is about it.
+    pub(super) fn check_table(&self, keyspace: &Keyspace, table: &str, map: &Map) -> Result<(), Refusal> {
+        let effects = [TableEffect::Altered(table.into())];
+        let is_about = |operation: &&Operation| match &operation.kind {
+            OperationKind::Ddl(ddl) => {
+                *ddl.keyspace == *keyspace.name.as_str()
+                    && statements::share_a_table(&ddl.effects, &effects, map)
+            }
+            _ => false,
+        };
+        busy(self.open().find(is_about), Thing::Table, table)
     }
 
     /// Refuses if an operation needs a server as it is: for its removal any, for its promotion a move that was not flipped.
@@ -102,23 +139,15 @@ impl Operations {
         }
         let id = OperationId(self.last + 1);
         let (kind, targets, statement) = match new {
-            NewOperation::Ddl { keyspace, tables, shown, statement, home_only } => {
+            NewOperation::Ddl { keyspace, effects, shown, statement, declaration } => {
                 let keyspace = find_keyspace(keyspace, around.map)?;
-                check_statement(statement, tables)?;
-                self.check_ddl(keyspace, tables, around.map)?;
-                let shards = keyspace.shards.iter().enumerate();
-                let wanted = shards
-                    .filter(|(index, _)| !home_only || *index == usize::from(keyspace.home.0))
-                    .map(|(_, shard)| Target::Shard(shard.id));
-                let kind = OperationKind::Ddl {
-                    keyspace: keyspace.name.as_str().into(),
-                    tables: tables.clone(),
-                    shown: sentence(shown),
-                };
-                (kind, waiting(wanted), Some(statement.clone()))
+                check_statement(statement)?;
+                let (ddl, targets) = statements::new_ddl(keyspace, effects, shown, declaration.as_ref())?;
+                self.check_ddl(keyspace, effects, around.map)?;
+                (OperationKind::Ddl(ddl), waiting(targets.into_iter()), Some(statement.clone()))
             }
             NewOperation::Users { shown, statement } => {
-                check_statement(statement, &[])?;
+                check_statement(statement)?;
                 let other =
                     self.open().find(|operation| matches!(operation.kind, OperationKind::Users { .. }));
                 busy(other, Thing::Statement, "about users")?;
@@ -145,6 +174,8 @@ impl Operations {
             state,
             targets,
             trouble: None,
+            refusal: None,
+            warnings: Vec::new(),
         };
         let statement = statement.filter(|_| state.is_open());
         self.known.insert(id, Record { operation, statement });
@@ -170,10 +201,19 @@ impl Operations {
             return Err(Refusal::OldTerm { operation: id, current: operation.term, offered: term });
         }
         let effect = match report {
-            Report::TargetDone(target) => target_done(operation, *target),
-            Report::TargetFailed { target, reason } => target_failed(operation, *target, reason),
+            Report::TargetBegan { target, before } => statements::target_began(operation, *target, before),
+            Report::TargetDone { target, warnings } => statements::target_done(operation, *target, warnings),
+            Report::TargetFailed { target, reason } => statements::target_failed(operation, *target, reason),
+            Report::TargetRefused { target, error } => statements::target_refused(operation, *target, error),
+            Report::Declared(table) => {
+                statements::declared(operation, table, around.map, around.now.revision)
+            }
+            Report::NotDeclared(error) => statements::not_declared(operation, error),
+            Report::Followed(_) => statements::followed(operation, around.now.revision),
+            Report::TakenOver => statements::taken_over(operation),
             Report::StepDone(step) => moves::step_done(operation, *step, around),
             Report::StepFailed { step, reason } => moves::step_failed(operation, *step, reason),
+            Report::Undone if moving(operation).is_none() => statements::undone(operation),
             Report::Undone => undone(operation, around),
             Report::GivenUp { reason } => given_up(operation, reason),
         }?;
@@ -187,13 +227,8 @@ impl Operations {
         if operation.state == OperationState::Undoing {
             return Ok(Effect::unchanged());
         }
-        let done = operation.targets.iter().filter(|(_, state)| *state == TargetState::Done).count();
-        if done > 0 {
-            let reason = format!(
-                "it is done on {done} of {} targets already: it can only be completed or given up",
-                operation.targets.len()
-            );
-            return Err(wrong_state(operation, &reason));
+        if moving(operation).is_none() {
+            return self.cancel_statement(id, around);
         }
         let changes = moves::cancel(operation, around)?;
         // Nobody has begun: there is nothing to undo.
@@ -207,6 +242,41 @@ impl Operations {
             format!("{id} cancelled{}", if is_untouched { "" } else { "; what it did is being undone" });
         self.forget_statement(id);
         Ok(Effect::new(Done::Changed, changes, what))
+    }
+
+    fn cancel_statement(&mut self, id: OperationId, around: &Around<'_>) -> Outcome {
+        let operation = self.find_open(id)?;
+        let (done, all) = operation.progress();
+        if done > 0 {
+            let reason = format!(
+                "it is done on {done} of {all} targets already: it can only be completed or given up"
+            );
+            return Err(wrong_state(operation, &reason));
+        }
+        self.give_up(id, around)
+    }
+
+    fn retry(&mut self, id: OperationId, around: &Around<'_>) -> Outcome {
+        let operation = self.find_statement(id)?;
+        let effect = statements::retry(operation)?;
+        operation.changed = around.now.at;
+        Ok(effect)
+    }
+
+    fn give_up(&mut self, id: OperationId, around: &Around<'_>) -> Outcome {
+        let operation = self.find_statement(id)?;
+        let effect = statements::give_up(operation)?;
+        operation.changed = around.now.at;
+        self.forget_statement(id);
+        Ok(effect)
+    }
+
+    fn find_statement(&mut self, id: OperationId) -> Result<&mut Operation, Refusal> {
+        let operation = self.find_open(id)?;
+        if moving(operation).is_some() {
+            return Err(wrong_state(operation, "a move goes on by itself or is cancelled"));
+        }
+        Ok(operation)
     }
 
     fn find_open(&mut self, id: OperationId) -> Result<&mut Operation, Refusal> {
@@ -226,16 +296,12 @@ impl Operations {
     }
 
     /// Two statements about one table go one after the other, and none while a shard of the keyspace moves.
-    fn check_ddl(&self, keyspace: &Keyspace, tables: &[Box<str>], map: &Map) -> Result<(), Refusal> {
+    fn check_ddl(&self, keyspace: &Keyspace, effects: &[TableEffect], map: &Map) -> Result<(), Refusal> {
         let name = keyspace.name.as_str();
-        let shares = |others: &[Box<str>]| {
-            let is_same = |left: &str, right: &str| map.names.fold(left) == map.names.fold(right);
-            others.is_empty()
-                || tables.is_empty()
-                || tables.iter().any(|table| others.iter().any(|other| is_same(table, other)))
-        };
         let stands_in_the_way = |operation: &&Operation| match &operation.kind {
-            OperationKind::Ddl { keyspace, tables, .. } => &**keyspace == name && shares(tables),
+            OperationKind::Ddl(ddl) => {
+                &*ddl.keyspace == name && statements::share_a_table(&ddl.effects, effects, map)
+            }
             OperationKind::MoveShard(one) => &*one.keyspace == name,
             OperationKind::Users { .. } => false,
         };
@@ -274,47 +340,9 @@ impl Holders for Operations {
     }
 }
 
-fn target_done(operation: &mut Operation, target: Target) -> Outcome {
-    let id = operation.id;
-    let state = find_target(operation, target)?;
-    if *state == TargetState::Done {
-        return Ok(Effect::unchanged());
-    }
-    *state = TargetState::Done;
-    if operation.targets.iter().any(|(_, state)| *state != TargetState::Done) {
-        return Ok(Effect::quiet(Done::Changed));
-    }
-    operation.state = OperationState::Finished;
-    operation.trouble = None;
-    Ok(Effect::new(Done::Changed, Vec::new(), format!("{id} finished")))
-}
-
-fn target_failed(operation: &mut Operation, target: Target, reason: &str) -> Outcome {
-    let reason = sentence(reason);
-    match find_target(operation, target)? {
-        TargetState::Done => return Ok(Effect::unchanged()),
-        TargetState::Failed { reason: last, attempts } => {
-            last.clone_from(&reason);
-            *attempts = attempts.saturating_add(1);
-        }
-        waiting => *waiting = TargetState::Failed { reason: reason.clone(), attempts: 1 },
-    }
-    operation.trouble = Some(format!("on {target}: {reason}").into());
-    Ok(Effect::quiet(Done::Changed))
-}
-
-fn find_target(operation: &mut Operation, target: Target) -> Result<&mut TargetState, Refusal> {
-    let refusal = Refusal::NoTarget { operation: operation.id, target };
-    let found = operation.targets.iter_mut().find(|(known, _)| *known == target);
-    found.map(|(_, state)| state).ok_or(refusal)
-}
-
 fn undone(operation: &mut Operation, around: &mut Around<'_>) -> Outcome {
     if operation.state != OperationState::Undoing {
         return Err(wrong_state(operation, "nobody cancelled it"));
-    }
-    if operation.targets.iter().any(|(_, state)| *state == TargetState::Done) {
-        return Err(wrong_state(operation, "some targets have it: it can only be given up"));
     }
     let changes = moves::unfreeze(operation, around)?;
     operation.state = OperationState::Cancelled;
@@ -349,25 +377,9 @@ fn busy(operation: Option<&Operation>, what: Thing, name: &str) -> Result<(), Re
         .map_or(Ok(()), |operation| Err(Refusal::Busy { what, name: name.into(), operation: operation.id }))
 }
 
-fn check_statement(statement: &Secret, tables: &[Box<str>]) -> Result<(), Refusal> {
-    let refused = |reason: String| {
-        Err(Refusal::BadName { what: Thing::Statement, name: "…".into(), reason: reason.into() })
-    };
-    if statement.reveal().trim().is_empty() {
-        return refused("it is empty".to_owned());
-    }
-    if statement.reveal().len() > MAX_STATEMENT {
-        return refused(format!("it has more than {MAX_STATEMENT} bytes"));
-    }
-    if tables.len() > MAX_STATEMENT_TABLES {
-        return refused(format!("it names more than {MAX_STATEMENT_TABLES} tables"));
-    }
-    tables.iter().try_for_each(|table| check_identifier(Thing::Table, table))
-}
-
 fn described(kind: &OperationKind, servers: &Servers) -> String {
     match kind {
-        OperationKind::Ddl { keyspace, shown, .. } => format!("in keyspace {keyspace}: {shown}"),
+        OperationKind::Ddl(ddl) => format!("in keyspace {}: {}", ddl.keyspace, ddl.shown),
         OperationKind::Users { shown } => format!("on every server: {shown}"),
         OperationKind::MoveShard(one) => format!(
             "{} of keyspace {} moves from server {} to server {}",

@@ -173,6 +173,16 @@ impl Proxies {
         self.which(Proxy::is_live)
     }
 
+    /// Who has a lease and may run something under an older map than this.
+    pub(super) fn unsettled(&self, revision: Revision) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.is_live() && proxy.settled < revision)
+    }
+
+    /// Who has a lease and takes an older map than this for new statements.
+    pub(super) fn behind(&self, revision: Revision) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.is_live() && proxy.applied < revision)
+    }
+
     /// Whose lease ended, and who is not shut out.
     pub(super) fn ended(&self) -> Vec<Incarnation> {
         self.which(|proxy| proxy.lease == Lease::Ended)

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use podway_model::{FreezeId, Revision, ShardId, TableKind};
 use podway_topology_api::{
-    AccountCommand, Beat, Command, Incarnation, KeyspaceCommand, MoveStep, NewOperation, NewShard,
-    OperationCommand, OperationId, ProxyCommand, Report, Secret, SequenceStep, ServerCommand, SettingCommand,
-    ShardCommand, Target, Term,
+    AccountCommand, Beat, ClientStatement, Command, Follow, Incarnation, KeyspaceCommand, MoveStep,
+    NewOperation, NewShard, OperationCommand, OperationId, ProxyCommand, Report, SequenceStep, ServerCommand,
+    ServerMessage, SettingCommand, ShardCommand, TableDeclaration, TableEffect, Target, Term,
 };
 
 use crate::script::{
@@ -246,7 +246,9 @@ fn operation() -> impl Strategy<Value = Command> {
         2 => (id.clone(), term.clone()).prop_map(|(id, term)| OperationCommand::Take { id, term }),
         8 => (id.clone(), term, report())
             .prop_map(|(id, term, report)| OperationCommand::Report { id, term, report }),
-        1 => id.prop_map(|id| OperationCommand::Cancel { id }),
+        1 => id.clone().prop_map(|id| OperationCommand::Cancel { id }),
+        1 => id.clone().prop_map(|id| OperationCommand::Retry { id }),
+        1 => id.prop_map(|id| OperationCommand::GiveUp { id }),
     ];
     command.prop_map(Command::Operation)
 }
@@ -258,18 +260,25 @@ fn begin() -> impl Strategy<Value = NewOperation> {
             to,
             schema: None,
         }),
-        1 => any::<bool>().prop_map(|home_only| NewOperation::Ddl {
+        1 => any::<bool>().prop_map(|declares| NewOperation::Ddl {
             keyspace: "shop".into(),
-            tables: vec!["orders".into()],
+            effects: match declares {
+                true => vec![TableEffect::Created("new".into())],
+                false => vec![TableEffect::Altered("orders".into())],
+            },
             shown: "ALTER TABLE".into(),
-            statement: Secret::new("ALTER TABLE orders COMMENT 'swordfish'"),
-            home_only,
+            statement: statement("ALTER TABLE orders COMMENT 'swordfish'"),
+            declaration: declares.then_some(TableDeclaration::Reference),
         }),
         1 => Just(NewOperation::Users {
             shown: "SET PASSWORD".into(),
-            statement: Secret::new("SET PASSWORD FOR ann = 'swordfish'"),
+            statement: statement("SET PASSWORD FOR ann = 'swordfish'"),
         }),
     ]
+}
+
+fn statement(text: &str) -> ClientStatement {
+    ClientStatement::plain(account("ann").name, text)
 }
 
 fn report() -> impl Strategy<Value = Report> {
@@ -284,12 +293,26 @@ fn report() -> impl Strategy<Value = Report> {
     ];
     prop_oneof![
         8 => step.clone().prop_map(Report::StepDone),
-        2 => target.clone().prop_map(Report::TargetDone),
-        1 => target.prop_map(|target| Report::TargetFailed { target, reason: "no".into() }),
+        3 => target.clone().prop_map(|target| Report::TargetBegan { target, before: "x".into() }),
+        3 => target.clone().prop_map(|target| Report::TargetDone { target, warnings: Vec::new() }),
+        1 => target.clone().prop_map(|target| Report::TargetFailed { target, reason: "no".into() }),
+        1 => target.prop_map(|target| Report::TargetRefused { target, error: refusal() }),
+        1 => Just(Report::Declared(table("new", TableKind::Reference, &["id"]))),
+        1 => Just(Report::NotDeclared(refusal())),
+        1 => Just(Report::Followed(vec![
+            Follow::Columns { table: "orders".into(), columns: orders().columns },
+            Follow::Forgotten("countries".into()),
+            Follow::Restarted("orders".into()),
+        ])),
+        1 => Just(Report::TakenOver),
         1 => step.prop_map(|step| Report::StepFailed { step, reason: "no".into() }),
         1 => Just(Report::Undone),
         1 => Just(Report::GivenUp { reason: "no".into() }),
     ]
+}
+
+fn refusal() -> ServerMessage {
+    ServerMessage { code: 1062, state: "23000".into(), text: "no".into() }
 }
 
 /// Lists that never came to a flip would prove nothing of flips.

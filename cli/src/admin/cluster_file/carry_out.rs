@@ -8,8 +8,9 @@ use super::steps::Step;
 use crate::admin::context::{Context, Servers};
 use crate::admin::error::AdminError;
 use crate::admin::keyspace::prepare_schemas;
-use crate::admin::table::{Wanted, declare_one};
+use crate::admin::table::declare_one;
 use crate::admin::{find, server, user};
+use crate::provision::Wanted;
 use crate::provision::{AdminLogin, read_accounts, read_traits};
 use crate::serve::{FilePlan, UsersPlan};
 
@@ -70,7 +71,7 @@ pub(super) async fn carry_out(
             let view = context.view().await?;
             let servers = context.servers(&view).await?;
             let wanted = Wanted { name: table, declaration, rows_in_place: allowed.rows_in_place };
-            declare_one(context, &servers, find::keyspace(&view, keyspace)?, &wanted).await
+            declare_one(context, &servers, find::keyspace(&view, keyspace)?, wanted).await
         }
         Step::AdoptUsers { users, grant } => adopt(context, users, grant.clone()).await,
         Step::Set { name, value } => {

@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::contract::{
-    BeatRequest, ChangeMembersRequest, CredentialsRequest, MembersRequest, ProposeRequest, ReadRequest,
-    RegisterRequest, WatchReply, WatchRequest, watch_reply,
+    BeatRequest, ChangeMembersRequest, CredentialsRequest, MembersRequest, OperationRequest, ProposeRequest,
+    ReadRequest, RegisterRequest, WatchReply, WatchRequest, watch_reply,
 };
 use crate::status::{describe, from_status, hint, is_worth_another_try};
 use crate::{
-    Answer, Beat, BeatAnswer, ClientTls, Credentials, MemberChange, Members, Proposal, ProposeError,
-    ProxyInfo, Refusal, Registration, StoreError, Token, TopologyStore, View, WatchEvent, WatchMessage,
-    WatchStream, registering,
+    Answer, Beat, BeatAnswer, ClientTls, Credentials, LONGEST_WAIT, MemberChange, Members, Operation,
+    OperationId, Proposal, ProposeError, ProxyInfo, Refusal, Registration, StoreError, Token, TopologyStore,
+    View, WatchEvent, WatchMessage, WatchStream, registering,
 };
 use ways::{Way, Ways};
 
@@ -198,6 +198,14 @@ impl TopologyStore for TopologyClient {
         let question = BeatRequest { beat: printed(&beat)?.into() };
         let ask = |mut way: Way, request| async move { way.client.report(request).await };
         parsed(&self.ask(question, self.deadline, ATTEMPT, ask).await?.answer)
+    }
+
+    async fn operation(&self, id: OperationId, within: Duration) -> Result<Option<Operation>, StoreError> {
+        let within = within.min(LONGEST_WAIT);
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let question = OperationRequest { id: id.0, within_ms };
+        let ask = |mut way: Way, request| async move { way.client.operation(request).await };
+        parsed(&self.ask(question, self.deadline + within, ATTEMPT + within, ask).await?.operation)
     }
 
     async fn members(&self) -> Result<Members, StoreError> {

@@ -56,6 +56,18 @@ pub struct Owner {
     pub cluster: String,
     /// The leader's term.
     pub term: Term,
+    /// What it is for, if not for moves: each work has a lock of its own, so that one does not end the other's session.
+    pub work: Option<String>,
+}
+
+impl Owner {
+    /// The control lock's name; MySQL takes 64 characters.
+    fn lock(&self) -> String {
+        match &self.work {
+            None => format!("podway.control.{}", self.cluster),
+            Some(work) => format!("podway.{}.{work}", self.cluster),
+        }
+    }
 }
 
 /// A control session.
@@ -213,7 +225,7 @@ impl Control {
     }
 
     async fn take_lock(&mut self) -> Result<(), MoveError> {
-        let lock = quoted(&format!("podway.control.{}", self.owner.cluster));
+        let lock = quoted(&self.owner.lock());
         let give_up = Instant::now() + GONE_WITHIN;
         loop {
             self.check_term().await?;
@@ -238,7 +250,8 @@ impl Control {
         self.check_term().await
     }
 
-    async fn check_term(&mut self) -> Result<(), MoveError> {
+    /// Refuses if a later leader is here.
+    pub async fn check_term(&mut self) -> Result<(), MoveError> {
         let sql = "SELECT term FROM _podway.control WHERE cluster = ?";
         let term = self.conn.exec_first::<u64, _, _>(sql, (&self.owner.cluster,)).await;
         match self.on_server(term)? {

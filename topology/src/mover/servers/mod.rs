@@ -16,7 +16,7 @@ mod text;
 mod threads;
 
 pub(super) use arrival::Arrival;
-pub(super) use control::{Control, Login, Owner};
+pub(crate) use control::{Control, Login, Owner};
 pub(super) use copy::catch_up;
 pub(super) use fence::{check_fence, fence, unfence};
 pub(super) use grants::revoke;

@@ -1,0 +1,203 @@
+//! How a table's rows are to lie, as somebody writes it in a table's COMMENT: `podway: shard by (customer_id)`. Whether that can be is not known here.
+//! Read next: [`super::podway_table`], the same as a statement.
+//!
+//! ```text
+//! comment   = … "podway:" directive …           somewhere in the text, once; what else stands there is not read
+//! directive = "shard by (" column { "," column } ")" [ "using" function ] | "reference" | "home"
+//! function  = "xxh3" | "hash" | "identity"
+//! column    = a name, in backticks if it has other signs than letters, digits, "_" and "$"
+//! ```
+//! Words are read without case, and blanks may stand between any two of them.
+
+use podway_model::Vindex;
+
+/// How a table's rows are to lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableDirective {
+    /// Each where these columns lead.
+    Sharded {
+        /// The sharding key.
+        columns: Vec<Box<str>>,
+        /// The function that makes a keyspace id of it.
+        vindex: Vindex,
+    },
+    /// A copy on every shard.
+    Reference,
+    /// Whole, on the home shard.
+    Home,
+}
+
+/// What introduces a directive in a comment.
+const INTRODUCTION: &str = "podway:";
+
+impl TableDirective {
+    /// The directive in a table's COMMENT; `None` where there is none, an error where something is meant to be one and cannot be read.
+    pub fn of_comment(comment: &str) -> Result<Option<TableDirective>, String> {
+        let lower = comment.to_ascii_lowercase();
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut places = lower
+            .match_indices(INTRODUCTION)
+            .map(|(at, _)| at)
+            .filter(|at| !lower[..*at].chars().next_back().is_some_and(is_word));
+        let Some(at) = places.next() else { return Ok(None) };
+        if places.next().is_some() {
+            return Err("there are two".to_owned());
+        }
+        let mut text = Text(&comment[at + INTRODUCTION.len()..]);
+        let directive = text.directive()?;
+        match text.0.chars().next() {
+            Some(c) if is_word(c) => Err(format!("'{}' is not understood", text.shown())),
+            _ => Ok(Some(directive)),
+        }
+    }
+}
+
+/// What is left of a text.
+struct Text<'t>(&'t str);
+
+impl Text<'_> {
+    fn directive(&mut self) -> Result<TableDirective, String> {
+        if self.word("reference") {
+            return Ok(TableDirective::Reference);
+        }
+        if self.word("home") {
+            return Ok(TableDirective::Home);
+        }
+        if !(self.word("shard") && self.word("by") && self.sign('(')) {
+            return Err(format!("'shard by (…)', 'reference' or 'home' is expected at '{}'", self.shown()));
+        }
+        let mut columns = Vec::new();
+        loop {
+            columns.push(self.column()?);
+            if self.sign(')') {
+                break;
+            }
+            if !self.sign(',') {
+                return Err(format!("',' or ')' is expected at '{}'", self.shown()));
+            }
+        }
+        let vindex = if self.word("using") { self.vindex()? } else { Vindex::Xxh3 };
+        Ok(TableDirective::Sharded { columns, vindex })
+    }
+
+    fn vindex(&mut self) -> Result<Vindex, String> {
+        let known = [("xxh3", Vindex::Xxh3), ("hash", Vindex::Hash), ("identity", Vindex::Identity)];
+        let found = known.into_iter().find(|(name, _)| self.word(name));
+        found
+            .map(|(_, vindex)| vindex)
+            .ok_or_else(|| format!("'xxh3', 'hash' or 'identity' is expected at '{}'", self.shown()))
+    }
+
+    fn column(&mut self) -> Result<Box<str>, String> {
+        self.skip();
+        let no_name = |text: &Text<'_>| format!("a column's name is expected at '{}'", text.shown());
+        if let Some(quoted) = self.0.strip_prefix('`') {
+            let mut name = String::new();
+            let mut rest = quoted;
+            loop {
+                let end = rest.find('`').ok_or_else(|| no_name(self))?;
+                name.push_str(&rest[..end]);
+                rest = &rest[end + 1..];
+                match rest.strip_prefix('`') {
+                    Some(after) => {
+                        name.push('`');
+                        rest = after;
+                    }
+                    None => break,
+                }
+            }
+            self.0 = rest;
+            return if name.is_empty() { Err(no_name(self)) } else { Ok(name.into()) };
+        }
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let end = self.0.find(|c| !is_part(c)).unwrap_or(self.0.len());
+        if end == 0 {
+            return Err(no_name(self));
+        }
+        let (name, rest) = self.0.split_at(end);
+        self.0 = rest;
+        Ok(name.into())
+    }
+
+    fn skip(&mut self) {
+        self.0 = self.0.trim_start();
+    }
+
+    fn sign(&mut self, sign: char) -> bool {
+        self.skip();
+        let rest = self.0.strip_prefix(sign);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// Takes a word of ASCII letters and digits, if it is next.
+    fn word(&mut self, word: &str) -> bool {
+        self.skip();
+        let Some(next) = self.0.get(..word.len()) else { return false };
+        let rest = &self.0[word.len()..];
+        let goes_on = rest.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let found = next.eq_ignore_ascii_case(word) && !goes_on;
+        if found {
+            self.0 = rest;
+        }
+        found
+    }
+
+    fn shown(&self) -> String {
+        self.0.trim_start().chars().take(20).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sharded_by(columns: &[&str], vindex: Vindex) -> TableDirective {
+        TableDirective::Sharded { columns: columns.iter().map(|name| (*name).into()).collect(), vindex }
+    }
+
+    #[test]
+    fn a_comment_may_say_how_rows_lie() {
+        let by = |columns: &[&str]| Some(sharded_by(columns, Vindex::Xxh3));
+        let cases = [
+            ("", None),
+            ("orders of customers", None),
+            ("the podway of life", None),
+            ("notpodway: shard by (id)", None),
+            ("podway: shard by (customer_id)", by(&["customer_id"])),
+            ("PODWAY:Shard  By(customer_id)", by(&["customer_id"])),
+            ("podway: shard by ( tenant , `odd ``name` )", by(&["tenant", "odd `name"])),
+            ("podway: shard by (id) using xxh3", by(&["id"])),
+            ("podway: shard by (id) USING Hash", Some(sharded_by(&["id"], Vindex::Hash))),
+            ("podway: shard by (id) using identity", Some(sharded_by(&["id"], Vindex::Identity))),
+            ("all orders; podway: shard by (id); never deleted", by(&["id"])),
+            ("all orders (podway: reference)", Some(TableDirective::Reference)),
+            ("podway: reference.", Some(TableDirective::Reference)),
+            ("podway: home", Some(TableDirective::Home)),
+            ("podway: shard by (größe)", by(&["größe"])),
+        ];
+        for (comment, expected) in cases {
+            assert_eq!(TableDirective::of_comment(comment), Ok(expected), "{comment:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_meant_to_say_so_and_does_not_is_no_comment_like_any_other() {
+        let cases = [
+            "podway: shard by id",
+            "podway: shard by ()",
+            "podway: shard by (id",
+            "podway: shard by (id) using md5",
+            "podway: shared",
+            "podway:",
+            "podway: references",
+            "podway: reference2",
+            "podway: shard by (`id)",
+            "podway: reference, podway: home",
+            "podway: shard by (id) using hash2",
+        ];
+        for comment in cases {
+            assert!(TableDirective::of_comment(comment).is_err(), "{comment:?}");
+        }
+    }
+}

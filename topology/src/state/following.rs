@@ -1,0 +1,88 @@
+//! How the map follows a statement that every shard has: tables with other columns, other names, or gone. What the map does not have does not concern it.
+//! Whether the report may be made at all, [`statements`](super::statements) has said.
+
+use podway_model::{Change, Map, Revision};
+use podway_topology_api::{Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand};
+
+use super::State;
+use super::keyspaces::find_keyspace;
+use super::outcome::Effect;
+use super::tables;
+
+impl State {
+    /// What a report that was taken does to the map.
+    pub(super) fn follow_report(&mut self, id: OperationId, report: &Report, map: &Map, effect: &mut Effect) {
+        let Some(OperationKind::Ddl(ddl)) = self.operations.find(id).map(|operation| &operation.kind) else {
+            return;
+        };
+        let keyspace = ddl.keyspace.clone();
+        match report {
+            Report::Declared(table) => {
+                let declare = TableCommand::Declare { keyspace, table: table.clone() };
+                // That it can be declared was seen before the report was taken.
+                if let Ok(declared) = self.table(&declare, map) {
+                    effect.changes = declared.changes;
+                    effect.what = declared.what;
+                }
+            }
+            Report::Followed(follows) => self.follow_all(id, &keyspace, follows, map, effect),
+            _ => {}
+        }
+    }
+
+    fn follow_all(
+        &mut self,
+        id: OperationId,
+        keyspace: &str,
+        follows: &[Follow],
+        map: &Map,
+        effect: &mut Effect,
+    ) {
+        // Each is done on the map as those before leave it: two tables may change their names.
+        let mut next = map.clone();
+        for follow in follows {
+            match self.follow(keyspace, follow, &next) {
+                Ok(changes) if changes.is_empty() => {}
+                Ok(changes) => {
+                    if let Ok(changed) = next.changed(Revision(next.revision.0 + 1), &changes) {
+                        next = changed;
+                    }
+                    effect.changes.extend(changes);
+                }
+                Err(refusal) => {
+                    effect.what = self.operations.not_followed(id, &refusal.to_string());
+                    return;
+                }
+            }
+        }
+        if effect.changes.is_empty() {
+            effect.what = self.operations.finish(id);
+        }
+    }
+
+    fn follow(&mut self, keyspace: &str, follow: &Follow, map: &Map) -> Result<Vec<Change>, Refusal> {
+        let known = find_keyspace(keyspace, map)?;
+        let is_known = |name: &str| known.tables.contains_key(map.names.fold(name).as_ref());
+        let keyspace = || keyspace.into();
+        let command = match follow {
+            Follow::Columns { table, columns } if is_known(table) => {
+                TableCommand::Alter { keyspace: keyspace(), table: table.clone(), columns: columns.clone() }
+            }
+            Follow::Renamed { from, to } if is_known(from) => {
+                TableCommand::Rename { keyspace: keyspace(), table: from.clone(), to: to.clone() }
+            }
+            Follow::Forgotten(table) if is_known(table) => {
+                TableCommand::Forget { keyspace: keyspace(), table: table.clone() }
+            }
+            Follow::Restarted(table) if is_known(table) => {
+                let table = tables::find_table(known, table, map)?;
+                // A table without such numbers has none to begin anew.
+                let restart = SequenceStep::Restart { next: 1 };
+                let restarted = self.sequences.execute(known, table, restart, |_| Ok(()));
+                return Ok(restarted.map(|effect| effect.changes).unwrap_or_default());
+            }
+            _ => return Ok(Vec::new()),
+        };
+        Ok(self.table(&command, map)?.changes)
+    }
+}

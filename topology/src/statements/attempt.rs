@@ -1,0 +1,199 @@
+//! One try of a statement on one target, and what else is done there. Each begins with a control session of its own, which ends whatever an earlier leader or an
+//! earlier try has under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use podway_model::NameRule;
+use podway_topology_api::{
+    ClientStatement, Ddl, Follow, Operation, OperationKind, Report, ServerMessage, Target, TargetState, Term,
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::ddl;
+use super::error::TryError;
+use super::fingerprint::ABSENT;
+use super::place::{Place, find};
+use super::session::{ClientSession, Mark, end_others};
+use super::users;
+use crate::keeper::Keeper;
+use crate::mover::Control;
+use crate::provision::TableDefinition;
+use crate::statement_seam::{StatementMoment, Statements};
+
+/// While a statement runs, the control session is used so often: it must not be taken for an idle one, and a later leader is noticed.
+const STAYS_AWAKE: Duration = Duration::from_secs(5);
+/// ER_QUERY_INTERRUPTED.
+const INTERRUPTED: (u16, &str) = (1317, "70100");
+
+/// Where a try says how far it is. An error: the topology does not take it, so that nothing more may be done.
+pub trait Reporter {
+    /// Reports.
+    fn report(&self, report: Report) -> impl Future<Output = Result<(), TryError>> + Send;
+}
+
+/// A leader's work on the targets of one operation.
+#[derive(Clone)]
+pub struct Attempt {
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) operation: Arc<Operation>,
+    pub(super) statement: Arc<ClientStatement>,
+    pub(super) term: Term,
+    pub(super) seams: Statements,
+}
+
+impl Attempt {
+    /// Runs the statement on a target, if it has not taken effect there.
+    pub async fn run(&self, target: Target, reporter: &impl Reporter) -> Result<(), TryError> {
+        let place = self.place(target)?;
+        let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+        let mark = Mark::new(&control, self.operation.id, target);
+        end_others(&mut control, &mark).await?;
+        if let Some(before) = self.begun(target) {
+            if self.now(&mut control, &place).await? != before && self.shows_effects() {
+                return reporter.report(Report::TargetDone { target, warnings: Vec::new() }).await;
+            }
+        } else {
+            let before = self.before(&mut control, &place).await?.into();
+            reporter.report(Report::TargetBegan { target, before }).await?;
+        }
+        self.see(target, StatementMoment::Begun).await;
+        let text = self.statement.text(|keyspace| place.physical(keyspace, self.ddl()));
+        let text = text.ok_or_else(|| TryError::Later(format!("there is no schema on {target}")))?;
+        let mut session = ClientSession::open(&place, &self.statement, &mark).await?;
+        // After the session is open: whoever came meanwhile has raised the term, or finds this session and ends it.
+        control.check_term().await?;
+        self.see(target, StatementMoment::Checked).await;
+        let warnings = tokio::select! {
+            done = session.run(text) => done?,
+            error = stay_awake(&mut control) => return Err(error),
+        };
+        self.see(target, StatementMoment::Done).await;
+        reporter.report(Report::TargetDone { target, warnings }).await?;
+        self.see(target, StatementMoment::Reported).await;
+        Ok(())
+    }
+
+    /// Ends what is under way on a target, and says what became of it.
+    pub async fn stop(&self, target: Target, reporter: &impl Reporter) -> Result<(), TryError> {
+        let place = self.place(target)?;
+        let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+        let mark = Mark::new(&control, self.operation.id, target);
+        end_others(&mut control, &mark).await?;
+        let before = self.begun(target).unwrap_or_default();
+        let (code, state) = INTERRUPTED;
+        let report = match self.now(&mut control, &place).await? != before {
+            true => Report::TargetDone { target, warnings: Vec::new() },
+            false => {
+                let text = "Query execution was interrupted: the operation is given up".into();
+                let error = ServerMessage { code, state: state.into(), text };
+                Report::TargetRefused { target, error }
+            }
+        };
+        reporter.report(report).await
+    }
+
+    /// Drops what the statement made on a target.
+    pub async fn drop_made(&self, target: Target) -> Result<(), TryError> {
+        let state = self.operation.targets.iter().find(|(known, _)| *known == target);
+        let was_absent = matches!(state, Some((_, TargetState::Done { before })) if &**before == ABSENT);
+        if let (true, Some(ddl)) = (was_absent, self.ddl()) {
+            let place = self.place(target)?;
+            let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+            ddl::drop_made(&mut control, ddl, place.schema.as_deref().unwrap_or_default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the table that came into being, and says how it is declared.
+    pub async fn declare(&self, ddl: &Ddl) -> Result<Report, TryError> {
+        let names = self.names();
+        let mut read: Vec<(Box<str>, TableDefinition)> = Vec::new();
+        for (target, state) in &self.operation.targets {
+            let place = self.place(*target)?;
+            let schema = place.schema.as_deref().unwrap_or_default();
+            let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+            if matches!(state, TargetState::Done { .. }) {
+                read.push((place.login.name.clone(), ddl::read(&mut control, ddl, schema).await?));
+            } else if ddl::is_at_home(&mut control, ddl, schema, names).await? {
+                return Ok(ddl::at_home_already(ddl));
+            }
+        }
+        Ok(ddl::declaration(ddl, &read, names, &self.seams.rules))
+    }
+
+    /// How the map follows, now that every target has the statement.
+    pub async fn follows(&self) -> Result<Vec<Follow>, TryError> {
+        let Some((ddl, (target, _))) = self.ddl().zip(self.operation.targets.first()) else {
+            return Ok(Vec::new());
+        };
+        let place = self.place(*target)?;
+        let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+        ddl::follows(&mut control, ddl, place.schema.as_deref().unwrap_or_default()).await
+    }
+
+    fn place(&self, target: Target) -> Result<Place, TryError> {
+        find(&self.keeper, &self.operation, &self.statement, target)
+    }
+
+    fn ddl(&self) -> Option<&Ddl> {
+        match &self.operation.kind {
+            OperationKind::Ddl(ddl) => Some(ddl),
+            _ => None,
+        }
+    }
+
+    fn names(&self) -> NameRule {
+        self.keeper.machine.look(|state| state.map().names)
+    }
+
+    /// What the statement is about on this target before it was sent, if it may have been.
+    fn begun(&self, target: Target) -> Option<String> {
+        let (_, state) = self.operation.targets.iter().find(|(known, _)| *known == target)?;
+        match state {
+            TargetState::Begun { before } => Some(before.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Whether it can be seen that the statement took effect.
+    fn shows_effects(&self) -> bool {
+        self.ddl().is_some()
+    }
+
+    async fn before(&self, control: &mut Control, place: &Place) -> Result<String, TryError> {
+        match self.ddl() {
+            Some(ddl) => {
+                let schema = place.schema.as_deref().unwrap_or_default();
+                ddl::before(control, ddl, schema, self.names()).await
+            }
+            None => users::before(control, &self.operation).await,
+        }
+    }
+
+    async fn now(&self, control: &mut Control, place: &Place) -> Result<String, TryError> {
+        match self.ddl() {
+            Some(ddl) => {
+                let schema = place.schema.as_deref().unwrap_or_default();
+                ddl::now(control, ddl, schema, self.names()).await
+            }
+            None => users::before(control, &self.operation).await,
+        }
+    }
+
+    async fn see(&self, target: Target, moment: StatementMoment) {
+        self.seams.probe.see(self.operation.id, target, moment).await;
+    }
+}
+
+/// Uses the control session for ever; returns when it is lost, or a later leader has the server.
+async fn stay_awake(control: &mut Control) -> TryError {
+    let mut ticks = interval(STAYS_AWAKE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = control.check_term().await {
+            return error.into();
+        }
+    }
+}
