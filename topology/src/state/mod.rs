@@ -234,7 +234,10 @@ impl State {
                     now,
                 };
                 let mut effect = self.operations.execute(command, &mut around)?;
-                if let OperationCommand::Report { id, report, .. } = command {
+                // A report that comes again has been followed already.
+                if let OperationCommand::Report { id, report, .. } = command
+                    && effect.done == Done::Changed
+                {
                     self.follow_report(*id, report, &map, &mut effect);
                 }
                 Ok(effect)
