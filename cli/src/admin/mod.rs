@@ -20,6 +20,7 @@ mod secret_input;
 mod server;
 mod settings;
 mod shard;
+mod sizes;
 mod status;
 mod table;
 mod user;

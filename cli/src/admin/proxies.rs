@@ -1,5 +1,6 @@
 //! `podway proxy list`: the proxies that registered, with their leases and the maps that they serve from. Reads only.
 
+use podway_model::HybridTime;
 use podway_topology_api::{Lease, ProxyView, View};
 use serde::Serialize;
 
@@ -31,11 +32,13 @@ pub(super) struct ProxyRow {
     heard_ago_ms: u64,
     applied: u64,
     pub(super) is_behind: bool,
+    /// How far its hybrid clock was ahead of the topology's when it was heard; negative: behind. Its way there is part of it.
+    pub(super) clock_ahead_ms: Option<i64>,
 }
 
 impl Row for ProxyRow {
     const HEAD: &'static [&'static str] =
-        &["#proxy", "name", "address", "version", "lease", "heard", "#revision", "map"];
+        &["#proxy", "name", "address", "version", "lease", "heard", "#revision", "map", "clock"];
 
     fn cells(&self) -> Vec<String> {
         let lease = match self.lease_left_ms {
@@ -51,6 +54,7 @@ impl Row for ProxyRow {
             format!("{} ago", span(self.heard_ago_ms)),
             self.applied.to_string(),
             if self.is_behind { "BEHIND" } else { "newest" }.to_owned(),
+            self.clock_ahead_ms.map_or_else(|| "–".to_owned(), |ahead| format!("{ahead:+} ms")),
         ]
     }
 }
@@ -72,6 +76,7 @@ impl ProxyRow {
             heard_ago_ms: view.time.0.saturating_sub(proxy.heard.0),
             applied: proxy.applied.0,
             is_behind: proxy.applied < view.revision,
+            clock_ahead_ms: clock_ahead_ms(proxy),
         }
     }
 
@@ -79,6 +84,13 @@ impl ProxyRow {
     pub(super) fn all(view: &View) -> Vec<ProxyRow> {
         view.proxies.iter().map(|proxy| ProxyRow::of(proxy, view)).collect()
     }
+}
+
+/// `None`: it has not told its clock yet.
+fn clock_ahead_ms(proxy: &ProxyView) -> Option<i64> {
+    let ms = |ms: u128| i64::try_from(ms).unwrap_or(i64::MAX);
+    let told = proxy.clock != HybridTime::default();
+    told.then(|| ms(proxy.clock.since_1970().as_millis()) - ms(proxy.heard.0.into()))
 }
 
 /// Runs it.

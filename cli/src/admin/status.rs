@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use podway_topology_api::{MemberRole, Members, StoreError, TopologyStore, View};
+use podway_model::{HybridClock, ServerId};
+use podway_topology_api::{MemberRole, Members, ShardView, StoreError, TopologyStore, View};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,13 +17,19 @@ use super::print::{self, Row, counted};
 use super::proxies::ProxyRow;
 use super::server;
 use super::shard::ShardRow;
-use crate::provision::{AdminLogin, read_facts};
+use super::sizes::{SchemaSize, read_sizes};
+use crate::provision::{AdminLogin, ProvisionError, read_facts};
 
 /// A server that takes longer to answer is called away.
 const SERVER_WITHIN: Duration = Duration::from_secs(2);
+/// Sizes that take longer are left out.
+const SIZES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A proxy that has not taken over a change that is older is named. Heartbeats say so within a part of this.
 const TAKEN_OVER_WITHIN_MS: u64 = 2_000;
+
+/// A proxy whose clock is further ahead of the topology's is named: half of what others believe.
+const CLOCK_AHEAD_MS: i64 = HybridClock::MOST_AHEAD.as_millis() as i64 / 2;
 
 /// Shows the cluster at a glance
 #[derive(Debug, clap::Args)]
@@ -45,7 +52,7 @@ struct Picture {
     is_certain: bool,
     keyspaces: Vec<KeyspaceLine>,
     users: usize,
-    shards: Vec<ShardRow>,
+    shards: Vec<SizedShard>,
     servers: Vec<ServerLine>,
     proxies: Vec<ProxyRow>,
     nodes: Vec<NodeRow>,
@@ -56,6 +63,43 @@ struct Picture {
 struct KeyspaceLine {
     name: String,
     tables: usize,
+}
+
+/// A shard with its size, where its server tells.
+#[derive(Serialize)]
+struct SizedShard {
+    #[serde(flatten)]
+    shard: ShardRow,
+    size: Option<SchemaSize>,
+}
+
+impl Row for SizedShard {
+    const HEAD: &'static [&'static str] =
+        &["#shard", "keyspace", "range", "server", "schema", "#epoch", "state", "size, about"];
+
+    fn cells(&self) -> Vec<String> {
+        let size = self.size.as_ref().map_or_else(|| "–".to_owned(), SchemaSize::shown);
+        self.shard.cells().into_iter().chain([size]).collect()
+    }
+}
+
+impl SizedShard {
+    /// All shards; the answers are the servers', in their order.
+    fn all(view: &View, answers: &[Asked]) -> Vec<SizedShard> {
+        let shards = view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
+        let size = |server: ServerId, schema: &str| {
+            let place = view.servers.iter().position(|known| known.id == server)?;
+            let sizes = &answers.get(place)?.sizes;
+            let found = sizes.iter().find(|size| size.schema.eq_ignore_ascii_case(schema)).cloned();
+            // MySQL's own schemas are always told: where they are, a schema without tables is merely empty.
+            (!sizes.is_empty()).then(|| found.unwrap_or_else(|| SchemaSize::empty(schema)))
+        };
+        let sized = |(row, shard): (ShardRow, &ShardView)| SizedShard {
+            shard: row,
+            size: size(shard.server, shard.schema.as_str()),
+        };
+        ShardRow::all(view).into_iter().zip(shards).map(sized).collect()
+    }
 }
 
 /// A server with whether it answers.
@@ -104,7 +148,9 @@ async fn picture(
     why_uncertain: Option<String>,
 ) -> Picture {
     let is_certain = why_uncertain.is_none();
-    let servers = health(view, servers).await;
+    let answers = ask_all(view, servers).await;
+    let shards = SizedShard::all(view, &answers);
+    let servers = server_lines(view, answers);
     let (proxies, nodes) = (ProxyRow::all(view), NodeRow::all(members));
     let ended = |operation: &&podway_topology_api::Operation| operation.state.is_open();
     let operations: Vec<String> =
@@ -135,7 +181,7 @@ async fn picture(
             .map(|keyspace| KeyspaceLine { name: keyspace.name.to_string(), tables: keyspace.tables.len() })
             .collect(),
         users: view.accounts.len(),
-        shards: ShardRow::all(view),
+        shards,
         servers,
         proxies,
         nodes,
@@ -186,6 +232,13 @@ fn map_alarms(view: &View, proxies: &[ProxyRow]) -> Vec<String> {
             }
             _ => {}
         }
+        if let Some(ahead) = proxy.clock_ahead_ms.filter(|ahead| *ahead > CLOCK_AHEAD_MS)
+            && proxy.lease == "held"
+        {
+            alarms.push(format!(
+                "{name}: its clock is {ahead} ms ahead of the topology's; set its machine's clock"
+            ));
+        }
     }
     for keyspace in &view.keyspaces {
         let frozen = keyspace.shards.iter().filter(|shard| shard.freeze.is_some());
@@ -203,8 +256,20 @@ fn is_overdue(view: &View, proxy: &ProxyRow) -> bool {
     view.time.0.saturating_sub(registered.max(changed)) > TAKEN_OVER_WITHIN_MS
 }
 
-/// Asks all servers at once whether they answer, and as whom.
-async fn health(view: &View, servers: Option<&Servers>) -> Vec<ServerLine> {
+/// What a server says of itself.
+struct Asked {
+    health: String,
+    sizes: Vec<SchemaSize>,
+}
+
+impl Asked {
+    fn only(health: impl Into<String>) -> Asked {
+        Asked { health: health.into(), sizes: Vec::new() }
+    }
+}
+
+/// Asks all servers at once whether they answer, as whom, and how much they hold.
+async fn ask_all(view: &View, servers: Option<&Servers>) -> Vec<Asked> {
     let mut asking = JoinSet::new();
     for (place, server) in view.servers.iter().enumerate() {
         if let Some(Ok(login)) = servers.map(|servers| servers.login(server)) {
@@ -212,33 +277,40 @@ async fn health(view: &View, servers: Option<&Servers>) -> Vec<ServerLine> {
             asking.spawn(async move { (place, ask(login, &uuid).await) });
         }
     }
-    let mut answers = vec!["not asked".to_owned(); view.servers.len()];
+    let mut answers: Vec<Asked> = view.servers.iter().map(|_| Asked::only("not asked")).collect();
     while let Some(asked) = asking.join_next().await {
         if let Ok((place, answer)) = asked {
             answers[place] = answer;
         }
     }
+    answers
+}
+
+fn server_lines(view: &View, answers: Vec<Asked>) -> Vec<ServerLine> {
     let shards = || view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
-    let lines = view.servers.iter().zip(answers).map(|(server, health)| ServerLine {
+    let lines = view.servers.iter().zip(answers).map(|(server, asked)| ServerLine {
         server: server.name.to_string(),
         address: server::address(server),
         version: server.version.to_string(),
         shards: shards().filter(|shard| shard.server == server.id).count(),
-        health,
+        health: asked.health,
     });
     lines.collect()
 }
 
-async fn ask(login: AdminLogin, uuid: &str) -> String {
+async fn ask(login: AdminLogin, uuid: &str) -> Asked {
     let asked = async {
         let mut conn = login.connect().await?;
-        read_facts(&mut conn).await
+        let facts = read_facts(&mut conn).await?;
+        // A server whose sizes take too long is up all the same.
+        let sizes = timeout(SIZES_WITHIN, read_sizes(&mut conn)).await.ok().and_then(Result::ok);
+        Ok::<_, ProvisionError>((facts, sizes.unwrap_or_default()))
     };
     match timeout(SERVER_WITHIN, asked).await {
-        Ok(Ok(facts)) if facts.uuid == uuid => "up".to_owned(),
-        Ok(Ok(facts)) => format!("ANOTHER server answers: {}", facts.uuid),
-        Ok(Err(error)) => format!("AWAY: {error}"),
-        Err(_) => format!("AWAY: no answer within {SERVER_WITHIN:?}"),
+        Ok(Ok((facts, sizes))) if facts.uuid == uuid => Asked { health: "up".to_owned(), sizes },
+        Ok(Ok((facts, _))) => Asked::only(format!("ANOTHER server answers: {}", facts.uuid)),
+        Ok(Err(error)) => Asked::only(format!("AWAY: {error}")),
+        Err(_) => Asked::only(format!("AWAY: no answer within {SERVER_WITHIN:?}")),
     }
 }
 

@@ -1,13 +1,13 @@
 //! A proxy's place in the topology: registered as an incarnation, kept by heartbeats, taken anew as another incarnation when it was lost. It
 //! never touches the map or a session.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use podway_model::{FreezeId, Revision, parse_span};
+use podway_model::{FreezeId, HybridClock, Revision, parse_span};
 use podway_proxy::Proxy;
 use podway_topology_api::{
-    Beat, BeatAnswer, Command, Incarnation, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo,
-    Registration, StoreError, TopologyStore,
+    Beat, BeatAnswer, Command, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo, Registration,
+    StoreError, TopologyStore,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -31,13 +31,16 @@ pub(crate) struct Lease<S> {
     watch: MapWatch,
     said: Said,
     is_heard: bool,
+    /// What a stamp will be made of: kept together with the topology's by each heartbeat.
+    clock: HybridClock,
 }
 
 impl<S: TopologyStore> Lease<S> {
     /// Registers; tries again for as long as the topology is away.
     pub(crate) async fn take(store: S, info: ProxyInfo, watch: MapWatch) -> Result<Lease<S>, ProposeError> {
         let registration = register(&store, &info).await?;
-        Ok(Lease { store, info, registration, watch, said: Said::default(), is_heard: true })
+        let clock = HybridClock::new();
+        Ok(Lease { store, info, registration, watch, said: Said::default(), is_heard: true, clock })
     }
 
     /// What the topology said.
@@ -61,11 +64,17 @@ impl<S: TopologyStore> Lease<S> {
             let is_due =
                 reported.as_ref().is_none_or(|(at, said)| *said != self.said || at.elapsed() >= self.pause());
             if is_due {
-                let answer = self.store.beat(self.said.beat(self.registration.incarnation)).await;
+                let answer = self.store.beat(self.beat()).await;
                 self.take_answer(answer).await;
                 reported = Some((Instant::now(), self.said.clone()));
             }
         }
+    }
+
+    fn beat(&self) -> Beat {
+        let Said { applied, settled, drained } = self.said.clone();
+        let clock = self.clock.now(wall_clock());
+        Beat { incarnation: self.registration.incarnation, applied, settled, clock, drained }
     }
 
     fn pause(&self) -> Duration {
@@ -91,6 +100,13 @@ impl<S: TopologyStore> Lease<S> {
 
     async fn take_answer(&mut self, answer: Result<BeatAnswer, StoreError>) {
         let was_heard = std::mem::replace(&mut self.is_heard, answer.is_ok());
+        if let Ok(answer) = &answer
+            && let Err(error) = self.clock.observe(answer.clock, wall_clock())
+        {
+            tracing::error!(
+                "the topology's clock is not taken over: {error}; set this machine's clock or the leader's"
+            );
+        }
         match answer {
             Ok(answer) if answer.has_lease => {
                 if !was_heard {
@@ -133,6 +149,11 @@ async fn register<S: TopologyStore>(store: &S, info: &ProxyInfo) -> Result<Regis
     }
 }
 
+/// This machine's time since 1970.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// What a proxy says of itself with a heartbeat.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Said {
@@ -144,11 +165,5 @@ struct Said {
 impl Said {
     fn of(proxy: &Proxy) -> Said {
         Said { applied: proxy.applied(), settled: proxy.settled(), drained: proxy.drained() }
-    }
-
-    /// Its hybrid clock is not there yet: nothing stamps transactions so far.
-    fn beat(&self, incarnation: Incarnation) -> Beat {
-        let Said { applied, settled, drained } = self.clone();
-        Beat { incarnation, applied, settled, clock: 0, drained }
     }
 }

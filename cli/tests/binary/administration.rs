@@ -106,6 +106,8 @@ async fn a_new_cluster_is_a_handful_of_commands() {
     assert_eq!(status["alarms"].as_array().map(Vec::len), Some(0), "{status}");
     assert_eq!(status["shards"][1]["ranges"][0], "80-");
     assert_eq!(status["servers"][0]["health"], "up");
+    assert!(status["shards"][1]["size"]["tables"].as_u64() > Some(0), "{status}");
+    assert!(status["shards"][1]["size"]["bytes"].as_u64() > Some(0), "{status}");
     assert_eq!(status["proxies"][0]["address"], address.to_string());
     let text = eventually("the proxy reports", async || match cluster.done("status") {
         text if text.contains("newest") => Ok(text),

@@ -268,7 +268,7 @@ async fn beat(client: TopologyClient, proxy: Arc<Proxy>) {
             incarnation: known,
             applied: proxy.applied(),
             settled: proxy.settled(),
-            clock: 0,
+            clock: podway_model::HybridTime::default(),
             drained: proxy.drained(),
         };
         if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use podway_model::{
-    Account, AccountName, ClusterSecret, Column, FreezeId, KeyRange, NameRule, Revision, ShardId, Table,
+    Account, AccountName, ClusterSecret, Column, FreezeId, HybridTime, KeyRange, NameRule, Revision, ShardId,
+    Table,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -311,9 +312,9 @@ pub struct Beat {
     /// No statement that began under an older map than this is running.
     #[serde(default)]
     pub settled: Revision,
-    /// Its hybrid clock, as the clock's own 64 bits.
+    /// Its hybrid clock when it was sent.
     #[serde(default)]
-    pub clock: u64,
+    pub clock: HybridTime,
     /// The freezes for which no statement or transaction that may touch the shard under an older map is running: all that still last.
     #[serde(default)]
     pub drained: Vec<FreezeId>,

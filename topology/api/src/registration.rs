@@ -1,6 +1,6 @@
 //! What a proxy is told when it registers and each time it reports. Nothing is sent here.
 
-use podway_model::{ClusterSecret, Revision};
+use podway_model::{ClusterSecret, HybridTime, Revision};
 use serde::{Deserialize, Serialize};
 
 use crate::{Done, Incarnation, LogTime};
@@ -39,4 +39,7 @@ pub struct BeatAnswer {
     pub at: LogTime,
     /// The newest revision of the map.
     pub revision: Revision,
+    /// The leader's hybrid clock when it answered: later than all that it had heard.
+    #[serde(default)]
+    pub clock: HybridTime,
 }

@@ -1,7 +1,7 @@
 //! What a reader may see of the topology: everything but secrets. Nothing in these types can hold one.
 
 use podway_model::{
-    AccountName, AuthPlugin, Epoch, FreezeId, KeyRange, Name, Revision, ServerId, ShardId, Table,
+    AccountName, AuthPlugin, Epoch, FreezeId, HybridTime, KeyRange, Name, Revision, ServerId, ShardId, Table,
 };
 use serde::{Deserialize, Serialize};
 
@@ -143,8 +143,8 @@ pub struct ProxyView {
     pub applied: Revision,
     /// No statement that began under an older map than this is running on it.
     pub settled: Revision,
-    /// Its hybrid clock.
-    pub clock: u64,
+    /// Its hybrid clock when it was heard last.
+    pub clock: HybridTime,
     /// The freezes for which it has nothing under way.
     #[serde(default)]
     pub drained: Vec<FreezeId>,

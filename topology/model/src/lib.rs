@@ -1,11 +1,13 @@
-//! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock, no workspace dependency.
+//! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock is read, no workspace dependency.
 //!
 //! Reading order: [`name`](Name) → [`keyspace_id`](KeyspaceId) → [`collation`-free column types](ColumnType) → [`table`](Table) →
-//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map) → [`change`](Change), what differs between two maps.
+//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map) → [`change`](Change), what differs between two maps;
+//! and [`hybrid_clock`](HybridClock), time that rises with every message.
 
 mod account;
 mod change;
 mod column;
+mod hybrid_clock;
 mod keyspace;
 mod keyspace_id;
 mod map;
@@ -17,6 +19,7 @@ mod table;
 pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
 pub use change::Change;
 pub use column::{Column, ColumnDefault, ColumnType};
+pub use hybrid_clock::{HybridClock, HybridTime, TooFarAhead};
 pub use keyspace::{
     Epoch, FreezeId, Keyspace, KeyspaceError, KeyspaceRecord, Shard, ShardId, ShardIndex, SlotRun,
 };

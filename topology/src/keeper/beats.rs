@@ -87,10 +87,15 @@ impl Keeper {
             }
         };
         let (at, revision) = self.machine.look(|state| (state.time(), state.map().revision));
+        let wall = self.wall_clock();
         for (beat, sender) in waiting {
+            if let Err(error) = self.hybrid.observe(beat.clock, wall) {
+                tracing::debug!(incarnation = %beat.incarnation, %error, "a proxy's clock is not taken over");
+            }
             let has_lease = !refused.contains(&beat.incarnation);
             // A caller that has left does not want its answer.
-            let _left = sender.send(BeatAnswer { has_lease, at, revision });
+            let clock = self.hybrid.now(wall);
+            let _left = sender.send(BeatAnswer { has_lease, at, revision, clock });
         }
     }
 }

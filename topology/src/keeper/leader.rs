@@ -144,6 +144,11 @@ impl Keeper {
         member.map_or(Leader::Nobody, |(_, member)| Leader::Other(id, member.clone()))
     }
 
+    /// This node's clock: the time since 1970.
+    pub(super) fn wall_clock(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// This node's clock, for an entry that it proposes as the leader; never before that of the one before.
     pub fn stamp(&self) -> LogTime {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -14,6 +14,7 @@ mod watching;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use podway_model::HybridClock;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Tuning;
@@ -45,6 +46,8 @@ pub struct Keeper {
     pending: Pending,
     under_way: Semaphore,
     last_stamp: AtomicU64,
+    /// Kept together with the proxies' clocks by their heartbeats.
+    hybrid: HybridClock,
     stopping: watch::Sender<bool>,
 }
 
@@ -79,6 +82,7 @@ impl Keeper {
             pending: Pending::default(),
             under_way: Semaphore::new(answers::MOST_UNDER_WAY),
             last_stamp: AtomicU64::new(0),
+            hybrid: HybridClock::new(),
             stopping: watch::Sender::new(false),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use podway_model::{FreezeId, Map, Revision};
+use podway_model::{FreezeId, HybridTime, Map, Revision};
 use podway_topology_api::{
     BEAT_GAP_MS, Beat, Done, Incarnation, Lease, LogTime, ProxyInfo, ProxyView, Refusal, Thing,
 };
@@ -41,7 +41,7 @@ struct Proxy {
     #[serde(default)]
     settled: Revision,
     #[serde(default)]
-    clock: u64,
+    clock: HybridTime,
     #[serde(default)]
     drained: BTreeSet<FreezeId>,
 }
@@ -79,7 +79,7 @@ impl Proxies {
                 lease: Lease::Until(LogTime(now.at.0 + lease_ms)),
                 applied: Revision(0),
                 settled: Revision(0),
-                clock: 0,
+                clock: HybridTime::default(),
                 drained: BTreeSet::new(),
             },
         );

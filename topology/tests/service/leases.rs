@@ -1,6 +1,6 @@
 //! Proxies: registered with the cluster's secret, kept by heartbeats through any node and leader, shut out by the log's time without them.
 
-use podway_model::Revision;
+use podway_model::{HybridTime, Revision};
 use podway_topology_api::{Beat, Command, Incarnation, Lease, ProxyInfo, SettingCommand, TopologyStore};
 
 use super::cluster::{Cluster, Writer, eventually};
@@ -10,7 +10,13 @@ fn proxy(name: &str) -> ProxyInfo {
 }
 
 fn beat(incarnation: Incarnation) -> Beat {
-    Beat { incarnation, applied: Revision(3), settled: Revision(2), clock: 9, drained: Vec::new() }
+    Beat {
+        incarnation,
+        applied: Revision(3),
+        settled: Revision(2),
+        clock: HybridTime(9),
+        drained: Vec::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,10 +38,11 @@ async fn a_heartbeat_keeps_a_lease_and_silence_ends_it() {
     eventually("the silent one's lease ends", || async {
         let answer = client.beat(beat(alive.incarnation)).await.unwrap();
         assert!(answer.has_lease);
+        assert!(answer.clock > HybridTime(9), "the leader's clock is later than what it heard");
         let proxies = client.read(true).await.unwrap().proxies;
         let kept = proxies.iter().find(|proxy| proxy.incarnation == alive.incarnation).unwrap();
         assert!(matches!(kept.lease, Lease::Until(_)));
-        assert_eq!((kept.applied, kept.settled, kept.clock), (Revision(3), Revision(2), 9));
+        assert_eq!((kept.applied, kept.settled, kept.clock), (Revision(3), Revision(2), HybridTime(9)));
         let lost = proxies.iter().find(|proxy| proxy.incarnation == silent.incarnation).unwrap();
         (lost.lease == Lease::Ended).then_some(())
     })

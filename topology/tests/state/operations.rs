@@ -1,6 +1,6 @@
 //! Operations on many targets: DDL on every shard, statements about users on every server.
 
-use podway_model::{Change, ServerId, ShardId, TableKind};
+use podway_model::{Change, HybridTime, ServerId, ShardId, TableKind};
 use podway_topology_api::{
     Beat, ClientStatement, Command, Done, Follow, NewOperation, OperationCommand, OperationId, OperationKind,
     OperationState, Report, ServerCommand, ServerMessage, TableCommand, TableDeclaration, TableEffect,
@@ -351,7 +351,7 @@ fn proxies_are_waited_for_by_what_they_run_and_by_what_they_take() {
         incarnation: proxy,
         applied: Revision(9),
         settled: Revision(5),
-        clock: 0,
+        clock: HybridTime::default(),
         drained: Vec::new(),
     };
     script.ok(beats(vec![beat]));

@@ -1,6 +1,6 @@
 //! Proxies: incarnations that are never used again, leases by the log's time, heartbeats in batches.
 
-use podway_model::{FreezeId, Revision, ShardId};
+use podway_model::{FreezeId, HybridTime, Revision, ShardId};
 use podway_topology_api::{
     Beat, ClientId, Command, Done, Incarnation, Lease, LogTime, ProxyCommand, ShardCommand,
 };
@@ -57,13 +57,13 @@ fn heartbeats_keep_a_lease_and_only_rise() {
         incarnation: proxy,
         applied: Revision(applied),
         settled: Revision(settled),
-        clock,
+        clock: HybridTime(clock),
         drained: Vec::new(),
     };
     script.ok(beats(vec![report(5, 4, 100)]));
     script.ok(beats(vec![report(4, 3, 90), report(6, 2, 80)]));
     let view = script.view().proxies.remove(0);
-    assert_eq!((view.applied, view.settled, view.clock), (Revision(6), Revision(4), 100));
+    assert_eq!((view.applied, view.settled, view.clock), (Revision(6), Revision(4), HybridTime(100)));
     assert_eq!(view.lease, Lease::Until(LogTime(script.at + 10_000)));
     assert_eq!(view.heard, LogTime(script.at));
 }

@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use podway_model::{FreezeId, Revision, ShardId, TableKind};
+use podway_model::{FreezeId, HybridTime, Revision, ShardId, TableKind};
 use podway_topology_api::{
     AccountCommand, Beat, ClientStatement, Command, Follow, Incarnation, KeyspaceCommand, MoveStep,
     NewOperation, NewShard, OperationCommand, OperationId, ProxyCommand, Report, SequenceStep, ServerCommand,
@@ -91,7 +91,7 @@ fn everybody_drains() -> Command {
         incarnation: Incarnation(number),
         applied: Revision(0),
         settled: Revision(0),
-        clock: 0,
+        clock: HybridTime(0),
         drained: (1..20).map(FreezeId).collect(),
     };
     Command::Proxy(ProxyCommand::Beats((1..9).map(beat).collect()))
@@ -211,7 +211,7 @@ fn proxy() -> impl Strategy<Value = Command> {
             incarnation: Incarnation(number),
             applied: Revision(revision),
             settled: Revision(revision),
-            clock: revision,
+            clock: HybridTime(revision),
             drained,
         },
     );

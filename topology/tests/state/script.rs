@@ -2,7 +2,7 @@
 
 use podway_model::{
     Account, AccountName, AuthPlugin, Change, ClusterSecret, Column, ColumnDefault, ColumnType, HostPattern,
-    KeyRange, Map, Name, NameRule, Revision, Sharding, Slot, Table, TableKind, Vindex,
+    HybridTime, KeyRange, Map, Name, NameRule, Revision, Sharding, Slot, Table, TableKind, Vindex,
 };
 use podway_topology::state::{Applied, State};
 use podway_topology_api::{
@@ -253,7 +253,13 @@ pub fn register(name: &str) -> Command {
 }
 
 pub fn beat(incarnation: Incarnation) -> Beat {
-    Beat { incarnation, applied: Revision(0), settled: Revision(0), clock: 0, drained: Vec::new() }
+    Beat {
+        incarnation,
+        applied: Revision(0),
+        settled: Revision(0),
+        clock: HybridTime(0),
+        drained: Vec::new(),
+    }
 }
 
 pub fn beats(beats: Vec<Beat>) -> Command {
