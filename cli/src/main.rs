@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use podway::admin::{
-    self, AdminCommand, AdminError, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine, LogArgs,
-    MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine, SettingsCommandLine,
+    self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine,
+    LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine, SettingsCommandLine,
     ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
@@ -31,6 +31,9 @@ Examples:
   podway user create app --password-file app.password --grant 'SELECT, INSERT, UPDATE, DELETE'
   podway proxy --topology 127.0.0.1:7400   one of any number of proxies
   podway status
+
+  podway advise --server 10.0.0.1:3306 --user root --password-file root.password --database shop
+                                           which sharding keys fit a database as it is used today
 
   podway proxy --cluster cluster.toml      Podway before the MySQL servers that the file names, without a topology
 
@@ -82,6 +85,7 @@ enum Command {
     Apply(ApplyArgs),
     Diff(DiffArgs),
     Export(ExportArgs),
+    Advise(AdviseArgs),
     /// Prints the completions of a shell, to be sourced by it
     #[command(
         after_help = "Examples:\n  source <(podway completion bash)\n  podway completion fish > ~/.config/fish/completions/podway.fish"
@@ -158,6 +162,7 @@ impl Command {
             Command::Apply(args) => AdminCommand::Apply(args),
             Command::Diff(args) => AdminCommand::Diff(args),
             Command::Export(args) => AdminCommand::Export(args),
+            Command::Advise(args) => AdminCommand::Advise(args),
         };
         Chosen::Admin(admin)
     }

@@ -9,7 +9,9 @@
 //! * `statement`: what the session itself must act on, recognised from tokens
 //! * `vindex`: from a literal or parameter to a keyspace id
 //! * `plan`: where a statement goes
+//! * [`advise`]: where tables should lie, judged by the statements that ran
 
+pub mod advise;
 mod charset;
 mod dialect;
 mod error;

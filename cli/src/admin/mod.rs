@@ -2,8 +2,10 @@
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard` (with `moving`), `table`, `user`, `operation`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export).
+//! `shard` (with `moving`), `table`, `user`, `operation`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export) →
+//! `advise`.
 
+mod advise;
 mod clock;
 mod cluster_file;
 mod context;
@@ -26,6 +28,7 @@ mod table;
 mod user;
 mod watch;
 
+pub use advise::AdviseArgs;
 pub use cluster_file::{ApplyArgs, DiffArgs, ExportArgs};
 pub use context::Common;
 pub use error::AdminError;
@@ -76,6 +79,8 @@ pub enum AdminCommand {
     Diff(DiffArgs),
     /// `podway export`
     Export(ExportArgs),
+    /// `podway advise`
+    Advise(AdviseArgs),
 }
 
 /// Runs a command to its end.
@@ -96,5 +101,6 @@ pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
         AdminCommand::Apply(args) => cluster_file::apply(args).await,
         AdminCommand::Diff(args) => cluster_file::diff(args).await,
         AdminCommand::Export(args) => cluster_file::export(args).await,
+        AdminCommand::Advise(args) => advise::run(args).await,
     }
 }

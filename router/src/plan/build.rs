@@ -22,10 +22,7 @@ use crate::{Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, Sql
 
 /// The plan of a statement, made from nothing but its text and the context.
 pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
-    let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
-    let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
-    let (target, splices, definition) = (Target::Nowhere, Vec::new(), None);
-    let mut plan = Plan { recognised, target, splices, definition, names: Names::default(), values };
+    let mut plan = recognised(ctx, sql, n);
     let mut tokens = Tokens::read(n);
     let outcome = match own_target(ctx, &plan.recognised) {
         Some(target) => Ok(target),
@@ -41,6 +38,14 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
         plan.recognised.statement = Statement::Define;
     }
     plan
+}
+
+/// A plan that does not know yet where its statements go.
+pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
+    let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
+    let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
+    let (target, splices, definition) = (Target::Nowhere, Vec::new(), None);
+    Plan { recognised, target, splices, definition, names: Names::default(), values }
 }
 
 /// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
@@ -101,15 +106,16 @@ fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> 
     }
 }
 
-struct Planning<'p> {
-    ctx: &'p PlanContext<'p>,
-    t: &'p Tokens<'p>,
-    plan: &'p mut Plan,
+/// One statement that is planned.
+pub(super) struct Planning<'p> {
+    pub ctx: &'p PlanContext<'p>,
+    pub t: &'p Tokens<'p>,
+    pub plan: &'p mut Plan,
 }
 
 /// What was found, and what it needs of its target.
-struct Found {
-    sketch: Sketch,
+pub(super) struct Found {
+    pub sketch: Sketch,
     needs: Needs,
     show: Option<Subject>,
 }
@@ -298,7 +304,8 @@ impl Planning<'_> {
         current.or_else(|| self.ctx.map.default_keyspace()).map(|keyspace| keyspace.name.clone())
     }
 
-    fn sketch(&self) -> Result<Found, RouterError> {
+    /// What the statement consists of.
+    pub(super) fn sketch(&self) -> Result<Found, RouterError> {
         let rules = Rules {
             names: self.ctx.map.names,
             version: self.ctx.map.lowest_version(),

@@ -110,7 +110,7 @@ fn refused(what: &str, kind: &str, bound: &Bound) -> RouterError {
 }
 
 /// Whether an UPDATE or DELETE may change rows of this source.
-fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
+pub(super) fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
     let sketch = binding.sketch;
     let block = sketch.sources[id].block;
     let mut assigned = sketch.assigned.iter().filter(|(at, _)| *at == block).peekable();

@@ -12,6 +12,7 @@
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
 //! * [`cache`]: plans by template
+//! * [`usage`]: what a statement does with tables, wherever they lie, for whoever chooses where they are to lie
 
 mod alter;
 mod bind;
@@ -37,6 +38,7 @@ mod splices;
 mod spread;
 mod target;
 mod tokens;
+mod usage;
 
 pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
@@ -45,3 +47,4 @@ pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
 pub use plan::Plan;
 pub use rewrite::{Facts, Piece};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};
+pub use usage::{Site, Usage, UsedAs, UsedTable, usage};

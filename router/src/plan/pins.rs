@@ -17,7 +17,7 @@ use crate::vindex::carries_pin;
 use crate::{RouterError, SqlMode};
 
 /// A column of a source.
-type Site = (SourceId, usize);
+pub(super) type Site = (SourceId, usize);
 
 /// What a column of every contributing row equals.
 #[derive(Clone, Debug)]
@@ -27,8 +27,9 @@ struct Pin {
     null_safe: bool,
 }
 
+/// What a statement's conditions say of its columns.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     pins: HashMap<Site, Pin>,
     /// `to` equals `from` in every contributing row of `to`.
     edges: HashMap<Site, Vec<Site>>,
@@ -79,7 +80,18 @@ pub(super) fn unpinned(table: &str) -> RouterError {
 }
 
 impl Known {
-    fn of(binding: &Binding<'_>) -> Known {
+    /// The columns that a condition compares with one value, or finds equal to such a one.
+    pub(super) fn pinned(&self) -> impl Iterator<Item = Site> {
+        self.pins.keys().copied()
+    }
+
+    /// Columns that are equal in every row that has a part in the result; a pair may come in both directions.
+    pub(super) fn equal(&self) -> impl Iterator<Item = (Site, Site)> {
+        self.edges.iter().flat_map(|(&from, to)| to.iter().map(move |&to| (from, to)))
+    }
+
+    /// Of a whole statement.
+    pub(super) fn of(binding: &Binding<'_>) -> Known {
         let mut known = Known::default();
         for (block, parts) in binding.sketch.blocks.iter().enumerate() {
             for filter in &parts.filters {

@@ -1,0 +1,194 @@
+//! The tables of a schema as the adviser wants them: definitions, keys, foreign keys, and about how large they are. Reads only.
+
+use std::collections::BTreeMap;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use podway_model::{Name, NameRule};
+use podway_router::SqlMode;
+use podway_router::advise::{ForeignKey, TableFacts, UniqueKey};
+
+use crate::provision::{Declaration, ProvisionError, TableDefinition, declare, read_table, table_names};
+
+/// A table, as it is declared from and as the adviser sees it.
+pub(super) type ReadTable = (TableDefinition, TableFacts);
+
+/// Reads all tables of a schema, in their names' order; none if there is no such schema.
+pub(super) async fn read(conn: &mut Conn, schema: &str) -> Result<Vec<ReadTable>, ProvisionError> {
+    let names = table_names(conn, schema).await?;
+    let sizes = sizes(conn, schema).await?;
+    let indexes = indexes(conn, schema).await?;
+    let references = references(conn, schema).await?;
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        let definition = read_table(conn, schema, &name).await?;
+        let (rows, bytes) = sizes.get(&name).copied().unwrap_or_default();
+        let facts = facts(&definition, (rows, bytes), &indexes, &references);
+        tables.push((definition, facts));
+    }
+    tables.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+    Ok(tables)
+}
+
+/// The tables of several shards as those of one database: the first shard's, with the rows of all but those that are copies.
+pub(super) fn merged(shards: Vec<Vec<ReadTable>>, copied: &[String]) -> Vec<ReadTable> {
+    let mut shards = shards.into_iter();
+    let mut first = shards.next().unwrap_or_default();
+    for (definition, facts) in shards.flatten() {
+        match first.iter_mut().find(|(known, _)| known.name == definition.name) {
+            Some(_) if copied.contains(&definition.name) => {}
+            Some((_, known)) => {
+                known.rows += facts.rows;
+                known.bytes += facts.bytes;
+            }
+            None => first.push((definition, facts)),
+        }
+    }
+    first.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+    first
+}
+
+/// The server's sql_mode: what its clients' statements are read in, unless they set another.
+pub(super) async fn sql_mode(conn: &mut Conn) -> Result<SqlMode, ProvisionError> {
+    let mode: Option<String> = conn
+        .query_first("SELECT @@GLOBAL.sql_mode")
+        .await
+        .map_err(|error| failed("reading sql_mode", error))?;
+    Ok(SqlMode::parse(&mode.unwrap_or_default()))
+}
+
+/// Says of each column whether it could be a sharding key, as a declaration would be told.
+pub(super) fn note_refused_keys(tables: &mut [TableFacts], definitions: &[TableDefinition]) {
+    for (facts, definition) in tables.iter_mut().zip(definitions) {
+        let refusal = |column: &podway_model::Column| {
+            let declaration = Declaration::sharded_by(&[column.name.as_str()]);
+            declare(NameRule::CaseSensitive, definition, &declaration).err().map(|error| error.to_string())
+        };
+        facts.refused_keys = facts.columns.iter().map(refusal).collect();
+    }
+}
+
+fn failed(doing: &str, error: mysql_async::Error) -> ProvisionError {
+    ProvisionError::Statement { doing: doing.to_owned(), error }
+}
+
+/// Rows and bytes by table. What the server estimates is enough; cached estimates of the past are not.
+async fn sizes(conn: &mut Conn, schema: &str) -> Result<BTreeMap<String, (u64, u64)>, ProvisionError> {
+    let doing = |error| failed("reading the tables' sizes", error);
+    conn.query_drop("SET SESSION information_schema_stats_expiry = 0").await.map_err(doing)?;
+    let sql = "SELECT table_name, table_rows, data_length + index_length FROM information_schema.tables \
+               WHERE table_schema = ?";
+    let rows: Vec<(String, Option<u64>, Option<u64>)> = conn.exec(sql, (schema,)).await.map_err(doing)?;
+    let sized = |(name, rows, bytes): (String, Option<u64>, Option<u64>)| {
+        (name, (rows.unwrap_or_default(), bytes.unwrap_or_default()))
+    };
+    Ok(rows.into_iter().map(sized).collect())
+}
+
+/// A column of an index.
+struct Indexed {
+    table: String,
+    index: String,
+    is_unique: bool,
+    nth: u64,
+    column: String,
+    /// How many values the index's columns up to this one have.
+    cardinality: Option<u64>,
+}
+
+async fn indexes(conn: &mut Conn, schema: &str) -> Result<Vec<Indexed>, ProvisionError> {
+    let sql = "SELECT table_name, index_name, non_unique, seq_in_index, column_name, cardinality \
+               FROM information_schema.statistics WHERE table_schema = ? AND column_name IS NOT NULL \
+               ORDER BY table_name, index_name, seq_in_index";
+    type Columns = (String, String, u8, u64, String, Option<u64>);
+    let indexed = |(table, index, non_unique, nth, column, cardinality): Columns| Indexed {
+        table,
+        index,
+        is_unique: non_unique == 0,
+        nth,
+        column,
+        cardinality,
+    };
+    conn.exec_map(sql, (schema,), indexed).await.map_err(|error| failed("reading the tables' keys", error))
+}
+
+/// A column of a foreign key.
+struct Reference {
+    table: String,
+    key: String,
+    column: String,
+    referenced_table: String,
+    referenced: String,
+}
+
+async fn references(conn: &mut Conn, schema: &str) -> Result<Vec<Reference>, ProvisionError> {
+    let sql = "SELECT table_name, constraint_name, column_name, referenced_table_name, referenced_column_name \
+               FROM information_schema.key_column_usage \
+               WHERE table_schema = ? AND referenced_table_schema = table_schema \
+               ORDER BY table_name, constraint_name, ordinal_position";
+    let reference = |(table, key, column, referenced_table, referenced)| Reference {
+        table,
+        key,
+        column,
+        referenced_table,
+        referenced,
+    };
+    conn.exec_map(sql, (schema,), reference).await.map_err(|error| failed("reading the foreign keys", error))
+}
+
+fn facts(
+    definition: &TableDefinition,
+    (rows, bytes): (u64, u64),
+    indexes: &[Indexed],
+    references: &[Reference],
+) -> TableFacts {
+    let columns = definition.columns.clone();
+    let position = |name: &str| {
+        let name = Name::caseless(name);
+        columns.iter().position(|column| column.name == name)
+    };
+    let mut distinct = vec![None; columns.len()];
+    let mut unique_keys: Vec<UniqueKey> = Vec::new();
+    for indexed in indexes.iter().filter(|indexed| indexed.table == definition.name) {
+        let Some(column) = position(&indexed.column) else { continue };
+        if indexed.nth == 1 {
+            distinct[column] = distinct[column].max(indexed.cardinality);
+        }
+        if !indexed.is_unique || indexed.index == "PRIMARY" {
+            continue;
+        }
+        match unique_keys.iter_mut().find(|known| known.name == indexed.index) {
+            Some(known) => known.columns.push(column),
+            None => unique_keys.push(UniqueKey { name: indexed.index.clone(), columns: vec![column] }),
+        }
+    }
+    let mut foreign_keys: Vec<ForeignKey> = Vec::new();
+    for reference in references.iter().filter(|reference| reference.table == definition.name) {
+        let Some(column) = position(&reference.column) else { continue };
+        let referenced = Name::caseless(&reference.referenced);
+        match foreign_keys.iter_mut().find(|known| known.name == reference.key) {
+            Some(known) => {
+                known.columns.push(column);
+                known.referenced.push(referenced);
+            }
+            None => foreign_keys.push(ForeignKey {
+                name: reference.key.clone(),
+                columns: vec![column],
+                table: NameRule::CaseSensitive.name(&reference.referenced_table),
+                referenced: vec![referenced],
+            }),
+        }
+    }
+    TableFacts {
+        name: NameRule::CaseSensitive.name(&definition.name),
+        is_view: definition.is_view,
+        refused_keys: vec![None; columns.len()],
+        primary_key: definition.primary_key.iter().filter_map(|name| position(name.as_str())).collect(),
+        distinct,
+        columns,
+        unique_keys,
+        foreign_keys,
+        rows,
+        bytes,
+    }
+}
