@@ -7,8 +7,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use podway::admin::{
     self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine,
-    LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine, SettingsCommandLine,
-    ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
+    LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine,
+    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
 use podway::node::{self, NodeArgs};

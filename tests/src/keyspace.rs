@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use podway::provision::{Declaration, create_schema, declare, read_table};
+use podway::provision::{Declaration, create_schema, declare, quote_name, read_table};
 use podway_model::{Epoch, Keyspace, KeyspaceId, Server, ServerId, Shard, ShardId, ShardIndex};
 
+use crate::given::Given;
 use crate::pod::Pod;
 
 /// A keyspace that one test made.
@@ -31,8 +32,11 @@ impl Pod {
 
     /// A new keyspace with shards of these physical names, one on each server in turn.
     pub async fn keyspace_named(&self, name: &str, physical: &[&str]) -> anyhow::Result<TestKeyspace<'_>> {
+        if let Some(given) = self.as_given() {
+            return self.keyspace_on(given, name, physical).await;
+        }
         let map = self.map();
-        let servers: Vec<ServerId> = map.servers().map(|server| server.id).collect();
+        let servers = self.server_ids();
         let first_id = map.keyspaces().map(|keyspace| keyspace.shards.len()).sum::<usize>();
         let mut shards = Vec::new();
         for (n, schema) in physical.iter().enumerate() {
@@ -45,6 +49,29 @@ impl Pod {
         let mut put = Ok(());
         self.change_map(|map| put = map.put_keyspace(keyspace)).await?;
         put?;
+        for server in servers {
+            self.bring_all_users(server).await?;
+        }
+        Ok(TestKeyspace { pod: self, name: name.to_owned() })
+    }
+
+    /// The same on a given cluster, in the place of what an earlier run left.
+    async fn keyspace_on(
+        &self,
+        given: &Given,
+        name: &str,
+        physical: &[&str],
+    ) -> anyhow::Result<TestKeyspace<'_>> {
+        let servers = self.server_ids();
+        let place = |n: usize| servers[n % servers.len()];
+        let shards: Vec<(ServerId, &str)> =
+            physical.iter().enumerate().map(|(n, schema)| (place(n), *schema)).collect();
+        for (server, schema) in &shards {
+            let mut admin = self.admin(*server).await?;
+            admin.query_drop(format!("DROP DATABASE IF EXISTS {}", quote_name(schema))).await?;
+            create_schema(&mut admin, schema).await?;
+        }
+        given.create_keyspace(name, &shards).await?;
         for server in servers {
             self.bring_all_users(server).await?;
         }
@@ -72,7 +99,11 @@ impl TestKeyspace<'_> {
         let mut conn = self.direct(places[0]).await?;
         let schema = self.physical(places[0]);
         let definition = read_table(&mut conn, &schema, table).await?;
-        let declared = Arc::new(declare(self.pod.map().names, &definition, &declaration)?);
+        let declared = declare(self.pod.map().names, &definition, &declaration)?;
+        if let Some(given) = self.pod.as_given() {
+            return given.declare(&self.name, declared).await;
+        }
+        let declared = Arc::new(declared);
         self.change(|keyspace| {
             keyspace.tables.insert(declared.name.clone(), declared);
         })

@@ -2,14 +2,17 @@
 //! own structure. Tests say what they need in these words and never start processes or build maps themselves.
 //!
 //! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
+//! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) →
 //! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → [`structure`].
 
 mod eventually;
+mod given;
 mod keyspace;
 mod pod;
 mod proxy_seam;
 mod servers;
 pub mod structure;
+mod target;
 mod users;
 
 pub use eventually::{eventually, eventually_async};
@@ -17,4 +20,5 @@ pub use keyspace::TestKeyspace;
 pub use pod::{Pod, PodOptions};
 pub use proxy_seam::RunningProxy;
 pub use servers::{harness, mysql_client, mysql_source, plain_server};
+pub use target::{Target, is_left_out, target};
 pub use users::{APP, Grant, Password, User};

@@ -14,8 +14,10 @@ use podway_proxy::ProxyConfig;
 use podway_topology_api::{MapPublisher, MapWatch, map_channel};
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::given::Given;
 use crate::proxy_seam::{RunningProxy, start_proxy};
 use crate::servers::{harness, mysql_source};
+use crate::target::{Target, target};
 use crate::users::{APP, Grant, Password, User};
 
 /// What a pod is to be.
@@ -46,6 +48,8 @@ pub struct Pod {
     /// Held while a new map is made of the last one.
     change: Mutex<()>,
     proxy: Option<RunningProxy>,
+    /// Where servers and proxies are not this process's: the way to them.
+    given: Option<Given>,
 }
 
 impl Default for PodOptions {
@@ -55,12 +59,18 @@ impl Default for PodOptions {
 }
 
 impl Pod {
-    /// The pod of this test binary: four servers and a proxy. Started by the first test that asks.
+    /// The pod of this test binary: four servers and a proxy. Started by the first test that asks, or the given cluster.
     pub async fn shared() -> &'static Pod {
         static SHARED: OnceCell<Pod> = OnceCell::const_new();
         SHARED
             .get_or_init(|| async {
-                Pod::start(PodOptions::default()).await.unwrap_or_else(|error| panic!("no pod: {error:#}"))
+                let pod = match target() {
+                    Target::Own => Pod::start(PodOptions::default()).await,
+                    Target::Given => {
+                        harness().spawn(Pod::given()).await.unwrap_or_else(|error| Err(error.into()))
+                    }
+                };
+                pod.unwrap_or_else(|error| panic!("no pod: {error:#}"))
             })
             .await
     }
@@ -68,6 +78,26 @@ impl Pod {
     /// Starts a pod. Its proxy runs on the harness's runtime, so the pod may outlive the test that started it.
     pub async fn start(options: PodOptions) -> anyhow::Result<Pod> {
         harness().spawn(Pod::start_here(options)).await?
+    }
+
+    /// The given cluster. The follower of its map runs on the caller's runtime: the harness's own.
+    async fn given() -> anyhow::Result<Pod> {
+        let given = Given::reach().await?;
+        let (publisher, _) = map_channel(Map::empty(NameRule::default()));
+        let pod = Pod {
+            servers: Mutex::default(),
+            source: None,
+            server_args: Vec::new(),
+            users: Mutex::default(),
+            secret: given.secret.clone(),
+            publisher,
+            watch: given.watch.clone(),
+            change: Mutex::default(),
+            proxy: None,
+            given: Some(given),
+        };
+        pod.add_user(User::new(APP.0, Password::Sha2(APP.1.to_owned()))).await?;
+        Ok(pod)
     }
 
     async fn start_here(options: PodOptions) -> anyhow::Result<Pod> {
@@ -83,6 +113,7 @@ impl Pod {
             watch,
             change: Mutex::default(),
             proxy: None,
+            given: None,
         };
         pod.add_servers(options.servers).await?;
         pod.add_user(User::new(APP.0, Password::Sha2(APP.1.to_owned()))).await?;
@@ -126,9 +157,19 @@ impl Pod {
         Arc::clone(&self.servers.lock().await[id.0 as usize])
     }
 
+    /// The servers' numbers, lowest first.
+    pub fn server_ids(&self) -> Vec<ServerId> {
+        self.map().servers().map(|server| server.id).collect()
+    }
+
+    /// The given cluster, if that is what the pod is.
+    pub(crate) fn as_given(&self) -> Option<&Given> {
+        self.given.as_ref()
+    }
+
     /// The map as it is now.
     pub fn map(&self) -> Arc<Map> {
-        self.publisher.current()
+        self.watch.current()
     }
 
     /// A watch on the pod's map.
@@ -143,6 +184,7 @@ impl Pod {
 
     /// Publishes a changed map, as the topology would.
     pub async fn change_map(&self, change: impl FnOnce(&mut Map)) -> anyhow::Result<()> {
+        anyhow::ensure!(self.given.is_none(), "the map of a given cluster is its topology's");
         let _alone = self.change.lock().await;
         let mut map = (*self.publisher.current()).clone();
         change(&mut map);
@@ -156,19 +198,22 @@ impl Pod {
         let account = match (user.unsalted_account(), &user.password) {
             (Some(account), _) => account,
             (None, Password::Sha2(password)) => {
-                let mut conn = self.admin(ServerId(0)).await?;
+                let mut conn = self.admin(self.server_ids()[0]).await?;
                 create_user(&mut conn, &user.account_name(), password).await?;
                 read_account(&mut conn, &user.account_name()).await?
             }
             (None, _) => anyhow::bail!("{} has a password of no kind", user.name),
         };
-        self.change_map(|map| {
-            map.accounts.retain(|known| known.name != account.name);
-            map.accounts.push(Arc::new(account));
-        })
-        .await?;
-        let servers = u32::try_from(self.servers.lock().await.len())?;
-        for id in (0..servers).map(ServerId) {
+        if let Some(given) = &self.given {
+            given.adopt(account).await?;
+        } else {
+            self.change_map(|map| {
+                map.accounts.retain(|known| known.name != account.name);
+                map.accounts.push(Arc::new(account));
+            })
+            .await?;
+        }
+        for id in self.server_ids() {
             self.bring(&user, id).await?;
         }
         self.users.lock().await.push(user);
@@ -198,17 +243,22 @@ impl Pod {
 
     /// A connection to a server, beside the proxy, as its administrator.
     pub async fn admin(&self, id: ServerId) -> anyhow::Result<Conn> {
-        Ok(self.server(id).await.admin().connect().await?)
+        match &self.given {
+            Some(given) => Ok(given.admin(id)?.connect().await?),
+            None => Ok(self.server(id).await.admin().connect().await?),
+        }
     }
 
     /// Where the proxy accepts clients. Panics in a pod without one.
     pub fn address(&self) -> SocketAddr {
-        self.proxy.as_ref().map(|proxy| proxy.address).unwrap_or_else(|| panic!("this pod has no proxy"))
+        let own = self.proxy.as_ref().map(|proxy| proxy.address);
+        let given = self.given.as_ref().map(|given| given.proxy);
+        own.or(given).unwrap_or_else(|| panic!("this pod has no proxy"))
     }
 
     /// The proxy. Panics in a pod without one.
     pub fn proxy(&self) -> &RunningProxy {
-        self.proxy.as_ref().unwrap_or_else(|| panic!("this pod has no proxy"))
+        self.proxy.as_ref().unwrap_or_else(|| panic!("this pod has no proxy of its own"))
     }
 
     /// Another proxy before the same servers, which follows a map of its own.
@@ -231,13 +281,23 @@ impl Pod {
             .prefer_socket(false)
     }
 
-    /// Options of a client of a server's, beside the proxy, as [`APP`].
-    pub fn direct_options(&self, id: ServerId) -> anyhow::Result<OptsBuilder> {
+    /// Where a server answers to this process.
+    pub fn server_address(&self, id: ServerId) -> anyhow::Result<(String, u16)> {
+        if let Some(given) = &self.given {
+            let address = given.address(id)?;
+            return Ok((address.ip().to_string(), address.port()));
+        }
         let map = self.map();
         let server: &Server = map.server(id).with_context(|| format!("no {id}"))?;
+        Ok((server.host.to_string(), server.port))
+    }
+
+    /// Options of a client of a server's, beside the proxy, as [`APP`].
+    pub fn direct_options(&self, id: ServerId) -> anyhow::Result<OptsBuilder> {
+        let (host, port) = self.server_address(id)?;
         Ok(OptsBuilder::default()
-            .ip_or_hostname(server.host.to_string())
-            .tcp_port(server.port)
+            .ip_or_hostname(host)
+            .tcp_port(port)
             .user(Some(APP.0))
             .pass(Some(APP.1))
             .prefer_socket(false))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podway_proxy::Proxy;
-use podway_tests::TestKeyspace;
+use podway_tests::{TestKeyspace, is_left_out};
 use podway_wire::CapabilityFlags;
 
 use crate::ground::{MUCH_MEMORY, Witness, keyspace, proxy, resident_bytes};
@@ -49,6 +49,9 @@ async fn ends_in(client: &mut RawClient, what: &str, end: End) {
 
 #[tokio::test]
 async fn unknown_commands_are_refused_and_known_ones_go_on() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|_| ()).await;
     let mut client = client(&proxy, "").await;
     // All that MySQL's own clients never send: server's internals, replication, what is long gone, what never was.
@@ -66,6 +69,9 @@ async fn unknown_commands_are_refused_and_known_ones_go_on() {
 
 #[tokio::test]
 async fn malformed_commands_end_in_errors() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|_| ()).await;
     let items: TestKeyspace = keyspace("malformed", 4).await;
     let mut witness = Witness::of(&proxy).await;
@@ -139,6 +145,9 @@ async fn read_prepared(client: &mut RawClient) {
 
 #[tokio::test]
 async fn query_attributes_are_counted_with_care() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|_| ()).await;
     let mut witness = Witness::of(&proxy).await;
     let cases: [(&str, &[u8]); 7] = [
@@ -164,6 +173,9 @@ async fn query_attributes_are_counted_with_care() {
 
 #[tokio::test]
 async fn packets_out_of_order_end_the_connection() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|_| ()).await;
     let mut witness = Witness::of(&proxy).await;
     for seq in [1, 2, 128, 255] {
@@ -182,6 +194,9 @@ async fn packets_out_of_order_end_the_connection() {
 
 #[tokio::test]
 async fn a_command_that_does_not_arrive_is_not_waited_for() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|config| config.client.read_deadline = READ_DEADLINE).await;
     let mut witness = Witness::of(&proxy).await;
     let cases: [(&str, &[u8]); 4] = [
@@ -204,6 +219,9 @@ async fn a_command_that_does_not_arrive_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_command_larger_than_the_bound_is_refused_before_it_is_held() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|config| config.client.max_packet = 1 << 20).await;
     let mut witness = Witness::of(&proxy).await;
     let before = resident_bytes();
@@ -224,6 +242,9 @@ async fn a_command_larger_than_the_bound_is_refused_before_it_is_held() {
 
 #[tokio::test]
 async fn parameters_sent_ahead_are_bounded() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|config| config.client.max_long_data = 4 << 20).await;
     let mut witness = Witness::of(&proxy).await;
     let before = resident_bytes();
@@ -245,6 +266,9 @@ async fn parameters_sent_ahead_are_bounded() {
 
 #[tokio::test]
 async fn prepared_statements_of_one_session_are_bounded() {
+    if is_left_out("proxies of its own, with small bounds") {
+        return;
+    }
     let proxy = proxy(|config| config.client.max_statements = 100).await;
     let mut witness = Witness::of(&proxy).await;
     let mut client = client(&proxy, "").await;

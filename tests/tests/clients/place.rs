@@ -3,7 +3,7 @@
 
 use mysql_async::prelude::Queryable;
 use podway::provision::{Declaration, create_schema};
-use podway_model::{ServerId, ShardIndex};
+use podway_model::ShardIndex;
 use podway_tests::{Password, Pod, TestKeyspace, User};
 
 const TABLES: &str = include_str!("../../clients/tables.sql");
@@ -46,9 +46,7 @@ impl Place {
         let (host, port) = match self {
             Place::Mysql => {
                 load_schema(pod, &database).await;
-                let map = pod.map();
-                let server = map.server(ServerId(0)).unwrap();
-                (server.host.to_string(), server.port)
+                pod.server_address(pod.server_ids()[0]).unwrap()
             }
             _ => {
                 load_keyspace(&pod.keyspace(&database, shards).await.unwrap()).await;
@@ -68,7 +66,7 @@ async fn allow_local_files(pod: &Pod) {
 }
 
 async fn load_schema(pod: &Pod, database: &str) {
-    let mut admin = pod.admin(ServerId(0)).await.unwrap();
+    let mut admin = pod.admin(pod.server_ids()[0]).await.unwrap();
     create_schema(&mut admin, database).await.unwrap();
     admin.query_drop(format!("USE `{database}`")).await.unwrap();
     for statement in statements() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use podway::provision::{Declaration, create_schema};
 use podway_model::{Epoch, Keyspace, Server, ServerId, Shard, ShardId, Vindex};
-use podway_tests::{Pod, PodOptions, TestKeyspace};
+use podway_tests::{Pod, PodOptions, TestKeyspace, is_left_out};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -81,6 +81,9 @@ async fn another_address(server: &Server) -> u16 {
 
 #[tokio::test]
 async fn a_server_that_answers_elsewhere_is_followed_without_a_failure() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let pod =
         Box::leak(Box::new(Pod::start(PodOptions { servers: 2, ..PodOptions::default() }).await.unwrap()));
     let keyspace = crate::shop::shop_on(pod, "moved_address", 2).await;
@@ -103,6 +106,9 @@ async fn a_server_that_answers_elsewhere_is_followed_without_a_failure() {
 
 #[tokio::test]
 async fn new_tables_and_shards_are_used_at_once() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let busy = shop("grow_busy", 4).await;
     let load = Load::start(&busy).await;
     let pod = busy.pod;

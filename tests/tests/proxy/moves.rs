@@ -9,7 +9,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 use podway::provision::create_schema;
 use podway_model::{Epoch, FreezeId, Map, Revision, ServerId, Shard, ShardIndex};
-use podway_tests::{Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async};
+use podway_tests::{Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, is_left_out};
 use podway_topology_api::{Incarnation, MapPublisher, map_channel};
 use tokio::task::JoinHandle;
 
@@ -141,6 +141,9 @@ const ADD: &str = "UPDATE customers SET balance = balance + 1 WHERE id = ";
 
 #[tokio::test]
 async fn a_proxy_with_an_old_map_is_refused_by_the_shard_and_finds_the_new_owner() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_stale", 3).await;
     let stale = Stale::start(keyspace.pod).await;
     let step = Move::to(&keyspace, ServerId(3)).await;
@@ -189,6 +192,9 @@ async fn a_proxy_with_an_old_map_is_refused_by_the_shard_and_finds_the_new_owner
 
 #[tokio::test]
 async fn statements_for_a_frozen_shard_wait_and_others_do_not() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_frozen", 3).await;
     let proxy = keyspace.pod.proxy();
     let step = Move::to(&keyspace, ServerId(3)).await;
@@ -233,6 +239,9 @@ async fn statements_for_a_frozen_shard_wait_and_others_do_not() {
 
 #[tokio::test]
 async fn a_freeze_that_is_cancelled_lets_statements_through() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_cancel", 3).await;
     let proxy = keyspace.pod.proxy();
     let step = Move::to(&keyspace, ServerId(3)).await;
@@ -252,6 +261,9 @@ async fn a_freeze_that_is_cancelled_lets_statements_through() {
 
 #[tokio::test]
 async fn a_transaction_does_not_enter_a_shard_that_moved_after_it_began() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_snapshot", 3).await;
     let step = Move::to(&keyspace, ServerId(0)).await;
     // On the target's server, from before the move: what it sees there is older than the rows that arrive.
@@ -291,6 +303,9 @@ async fn a_transaction_does_not_enter_a_shard_that_moved_after_it_began() {
 
 #[tokio::test]
 async fn a_schema_that_its_owner_made_read_only_stays_an_error_of_its_own() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_read_only", 3).await;
     let step = Move::to(&keyspace, ServerId(3)).await;
     let (id, _) = step.customers().await;
@@ -308,6 +323,9 @@ async fn a_schema_that_its_owner_made_read_only_stays_an_error_of_its_own() {
 
 #[tokio::test]
 async fn what_waits_for_a_move_is_bounded_in_number_and_time() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_bounds", 3).await;
     let step = Move::to(&keyspace, ServerId(3)).await;
     let (id, _) = step.customers().await;
@@ -414,6 +432,9 @@ impl Adders {
 
 #[tokio::test]
 async fn a_shard_moves_under_load_without_an_error_and_with_every_write_once() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_load", 3).await;
     let step = Move::to(&keyspace, ServerId(3)).await;
     let (id, _) = step.customers().await;
@@ -437,6 +458,9 @@ async fn a_shard_moves_under_load_without_an_error_and_with_every_write_once() {
 
 #[tokio::test]
 async fn what_does_not_let_a_frozen_shard_go_is_rolled_back() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let keyspace = shop("moves_drain", 3).await;
     let step = Move::to(&keyspace, ServerId(3)).await;
     let (id, _) = step.customers().await;
@@ -505,6 +529,9 @@ async fn wait_for_two(mut admin: Conn) {
 
 #[tokio::test]
 async fn connections_say_which_registration_they_are_of() {
+    if is_left_out("a map of its own making") {
+        return;
+    }
     let pod = Box::leak(Box::new(
         Pod::start(PodOptions {
             servers: 1,
