@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod demo;
+mod file_watch;
 pub mod local_mysql;
 pub mod node;
 mod observe;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podway_topology_api::{
-    ClientConfig, ClientConfigError, ClientTls, Identity, NotAToken, Pem, Token, TopologyClient,
+    ClientConfig, ClientConfigError, ClientTls, Identity, NotARight, NotAToken, Pem, Right, Token,
+    TopologyClient,
 };
 
 /// Where `podway topology` listens for clients if nobody says otherwise.
@@ -55,6 +56,14 @@ pub enum AccessError {
         /// What a token is.
         error: NotAToken,
     },
+    /// A token's right is none.
+    #[error("{path}: behind a token: {error}", path = path.display())]
+    Right {
+        /// The file.
+        path: PathBuf,
+        /// What a right is.
+        error: NotARight,
+    },
     /// The addresses cannot be.
     #[error("--topology: {0}")]
     Client(#[from] ClientConfigError),
@@ -76,7 +85,8 @@ impl TopologyArgs {
             let token = Token::new(&String::from_utf8_lossy(&read(path)?));
             token.map_err(|error| AccessError::Token { path: path.to_owned(), error })
         });
-        let config = ClientConfig { addresses, tls: self.tls()?, token: token.transpose()?, deadline };
+        let (tls, token) = (self.tls()?, token.transpose()?);
+        let config = ClientConfig { tls, token, deadline, ..ClientConfig::plain(addresses) };
         Ok(TopologyClient::new(config)?)
     }
 
@@ -105,13 +115,24 @@ pub(crate) fn pem(path: &Path) -> Result<Pem, AccessError> {
     Ok(Pem::new(read(path)?))
 }
 
-/// Reads a file with one token a line; blank lines and those that begin with `#` are not tokens.
-pub(crate) fn tokens(path: &Path) -> Result<Vec<Token>, AccessError> {
+/// Reads a file with one token a line, and its right behind it, which is `admin` where none stands there; blank lines and those that begin with `#` are
+/// not tokens.
+pub(crate) fn tokens(path: &Path) -> Result<Vec<(Token, Right)>, AccessError> {
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| Token::new(line).map_err(|error| AccessError::Token { path: path.to_owned(), error }))
-        .collect()
+    lines.map(|line| token_and_right(path, line)).collect()
+}
+
+fn token_and_right(path: &Path, line: &str) -> Result<(Token, Right), AccessError> {
+    let path = || path.to_owned();
+    let (token, right) = match line.split_once(char::is_whitespace) {
+        Some((token, right)) => {
+            let right = right.trim().parse().map_err(|error| AccessError::Right { path: path(), error })?;
+            (token, right)
+        }
+        None => (line, Right::Admin),
+    };
+    Ok((Token::new(token).map_err(|error| AccessError::Token { path: path(), error })?, right))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, AccessError> {
@@ -126,10 +147,13 @@ mod tests {
     fn a_token_file_holds_a_token_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
-        fs::write(&path, "# proxies\n0123456789abcdef\n\n fedcba9876543210 \n").unwrap();
-        let read: Vec<String> =
-            tokens(&path).unwrap().iter().map(|token| token.reveal().to_owned()).collect();
-        assert_eq!(read, ["0123456789abcdef", "fedcba9876543210"]);
+        fs::write(&path, "# proxies\n0123456789abcdef\n\n fedcba9876543210\t proxy \n").unwrap();
+        let read: Vec<(String, Right)> =
+            tokens(&path).unwrap().iter().map(|(token, right)| (token.reveal().to_owned(), *right)).collect();
+        let expected = [("0123456789abcdef", Right::Admin), ("fedcba9876543210", Right::Proxy)];
+        assert_eq!(read, expected.map(|(token, right)| (token.to_owned(), right)));
+        fs::write(&path, "0123456789abcdef everything\n").unwrap();
+        assert!(matches!(tokens(&path), Err(AccessError::Right { .. })));
         fs::write(&path, "short\n").unwrap();
         assert!(matches!(tokens(&path), Err(AccessError::Token { .. })));
         assert!(matches!(tokens(&folder.path().join("none")), Err(AccessError::File { .. })));

@@ -2,7 +2,7 @@
 //! own structure. Tests say what they need in these words and never start processes or build maps themselves.
 //!
 //! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
-//! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) →
+//! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) → `told` (a map that comes from three topology nodes) →
 //! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → [`structure`].
 
 mod eventually;
@@ -13,6 +13,7 @@ mod proxy_seam;
 mod servers;
 pub mod structure;
 mod target;
+mod told;
 mod users;
 
 pub use eventually::{eventually, eventually_async};

@@ -18,6 +18,7 @@ use crate::given::Given;
 use crate::proxy_seam::{RunningProxy, start_proxy};
 use crate::servers::{harness, mysql_source};
 use crate::target::{Target, target};
+use crate::told::{self, ThreeNodes};
 use crate::users::{APP, Grant, Password, User};
 
 /// What a pod is to be.
@@ -47,6 +48,8 @@ pub struct Pod {
     watch: MapWatch,
     /// Held while a new map is made of the last one.
     change: Mutex<()>,
+    /// Who brings the map to the proxy, if it is not handed over in this process.
+    told: Option<ThreeNodes>,
     proxy: Option<RunningProxy>,
     /// Where servers and proxies are not this process's: the way to them.
     given: Option<Given>,
@@ -112,13 +115,14 @@ impl Pod {
             publisher,
             watch,
             change: Mutex::default(),
+            told: if told::is_asked_for() { Some(ThreeNodes::start().await?) } else { None },
             proxy: None,
             given: None,
         };
         pod.add_servers(options.servers).await?;
         pod.add_user(User::new(APP.0, Password::Sha2(APP.1.to_owned()))).await?;
         if options.has_proxy {
-            pod.proxy = Some(start_proxy(pod.secret.clone(), pod.watch.clone(), options.configure).await?);
+            pod.proxy = Some(start_proxy(pod.secret.clone(), pod.watch(), options.configure).await?);
         }
         Ok(pod)
     }
@@ -174,7 +178,7 @@ impl Pod {
 
     /// A watch on the pod's map.
     pub fn watch(&self) -> MapWatch {
-        self.watch.clone()
+        self.told.as_ref().map_or_else(|| self.watch.clone(), ThreeNodes::watch)
     }
 
     /// The secret that the proxy's passwords are derived from.
@@ -186,10 +190,18 @@ impl Pod {
     pub async fn change_map(&self, change: impl FnOnce(&mut Map)) -> anyhow::Result<()> {
         anyhow::ensure!(self.given.is_none(), "the map of a given cluster is its topology's");
         let _alone = self.change.lock().await;
-        let mut map = (*self.publisher.current()).clone();
+        let before = self.publisher.current();
+        let mut map = (*before).clone();
         change(&mut map);
         map.revision = Revision(map.revision.0 + 1);
         map.schema_version += 1;
+        if let Some(told) = &self.told {
+            let servers = self.servers.lock().await;
+            let passwords: Vec<String> =
+                servers.iter().map(|server| server.root_password().to_owned()).collect();
+            drop(servers);
+            told.tell(&before, &map, &passwords).await?;
+        }
         Ok(self.publisher.publish(map)?)
     }
 

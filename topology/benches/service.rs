@@ -13,7 +13,8 @@ use podway_model::{
     Shard, ShardId, Sharding, Table, TableKind, Vindex,
 };
 use podway_topology::{
-    ClientListener, InitialMember, NodeConfig, PeerListener, Start, Storage, TopologyNode, Tuning,
+    ClientListener, InitialMember, NodeConfig, PeerListener, Start, Storage, Surroundings, TopologyNode,
+    Tuning,
 };
 use podway_topology_api::{
     ClientConfig, Command, NodeId, Proposer, SettingCommand, TopologyClient, TopologyStore, WatchMessage,
@@ -58,6 +59,7 @@ impl Cluster {
                 peers: Some(PeerListener { listen: peer.parse().unwrap(), advertise: None, tls: None }),
                 insecure: false,
                 tuning: Tuning::default(),
+                surroundings: Surroundings::default(),
             };
             nodes.push(TopologyNode::start(config).await.unwrap());
             disks.push(disk);

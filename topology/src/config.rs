@@ -4,11 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use podway_topology_api::{Identity, NodeId, Pem, Token};
+use podway_topology_api::{Identity, NodeId, Pem, Right, Token};
+use rustls::pki_types::ServerName;
 
 use crate::feed::EVENTS_KEPT;
 use crate::move_probe::Moves;
+use crate::raft::storage::SimulatedStorage;
 use crate::statement_seam::Statements;
+use crate::surroundings::Surroundings;
 
 /// Nodes of one cluster; more would only make each change slower.
 pub const MAX_NODES: usize = 7;
@@ -30,15 +33,19 @@ pub struct NodeConfig {
     pub insecure: bool,
     /// Paces and bounds; the defaults fit.
     pub tuning: Tuning,
+    /// Its network and clock.
+    pub surroundings: Surroundings,
 }
 
 /// Where a node keeps its store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Storage {
     /// In a directory, which is made if it is missing.
     Directory(PathBuf),
     /// Nowhere: it is gone when the node stops.
     Memory,
+    /// On a disk that a simulation makes.
+    Simulated(SimulatedStorage),
 }
 
 /// How a node with an empty disk begins.
@@ -71,8 +78,8 @@ pub struct ClientListener {
     pub advertise: Option<String>,
     /// Encryption; `None`: none.
     pub tls: Option<ClientListenerTls>,
-    /// Any of these lets a client in.
-    pub tokens: Vec<Token>,
+    /// Any of these lets a client in, with its right.
+    pub tokens: Vec<(Token, Right)>,
 }
 
 /// Encryption on the port for clients.
@@ -82,6 +89,9 @@ pub struct ClientListenerTls {
     pub identity: Identity,
     /// A client with a certificate from these authorities needs no token.
     pub client_ca: Option<Pem>,
+    /// The rights of such certificates by the names that they carry, as DNS names or addresses; one without any of these has none. Empty: each has
+    /// every right.
+    pub rights: Vec<(String, Right)>,
 }
 
 /// The port for other nodes.
@@ -180,6 +190,9 @@ pub enum ConfigError {
         /// Where.
         address: SocketAddr,
     },
+    /// A name that no certificate can carry.
+    #[error("{0:?} is no name that a certificate can carry: host names and addresses are")]
+    Name(String),
     /// Times that cannot work together.
     #[error("the election timeouts must rise, and be above the heartbeat: {0:?}")]
     Tuning(Box<Tuning>),
@@ -197,6 +210,7 @@ impl NodeConfig {
             peers: None,
             insecure: false,
             tuning: Tuning::default(),
+            surroundings: Surroundings::default(),
         }
     }
 
@@ -229,6 +243,10 @@ impl NodeConfig {
             if tls.client_ca.is_none() && self.clients.tokens.is_empty() {
                 return Err(ConfigError::NoProof(address));
             }
+        }
+        let mut named = self.clients.tls.iter().flat_map(|tls| &tls.rights);
+        if let Some((name, _)) = named.find(|(name, _)| ServerName::try_from(name.as_str()).is_err()) {
+            return Err(ConfigError::Name(name.clone()));
         }
         check_address("the client port", address, self.clients.advertise.as_deref())
     }
@@ -274,7 +292,7 @@ mod tests {
 
     fn tls() -> ClientListenerTls {
         let identity = Identity { certificate: Pem::new("c"), key: Pem::new("k") };
-        ClientListenerTls { identity, client_ca: None }
+        ClientListenerTls { identity, client_ca: None, rights: Vec::new() }
     }
 
     #[test]
@@ -284,7 +302,7 @@ mod tests {
         assert!(matches!(config.check(), Err(ConfigError::NoTls { .. })));
         config.clients.tls = Some(tls());
         assert!(matches!(config.check(), Err(ConfigError::NoProof(_))));
-        config.clients.tokens.push(Token::random());
+        config.clients.tokens.push((Token::random(), Right::Admin));
         assert_eq!(config.check(), Ok(()));
         assert_eq!(NodeConfig { insecure: true, ..open() }.check(), Ok(()));
         let listen = "192.0.2.1:7401".parse().unwrap();

@@ -124,6 +124,7 @@ pub async fn settle(keeper: Arc<Keeper>, own: Member) {
             }
         }
         tokio::select! {
+            biased;
             () = sleep(ASK_AGAIN) => {}
             _ = stopping.wait_for(|stops| *stops) => return,
         }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use openraft::{Config, SnapshotPolicy};
 use podway_topology_api::contract::peer_server::PeerServer;
 use podway_topology_api::contract::topology_server::TopologyServer;
-use podway_topology_api::{ClusterId, Member, NodeId, StoreError, TopologyStore};
-use tokio::net::TcpListener;
+use podway_topology_api::{ClusterId, Listener, Member, NodeId, StoreError, TopologyStore, Wire};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::config::{ClientListener, ConfigError, NodeConfig, Start, Storage, Tuning};
+use crate::config::{
+    ClientListener, ClientListenerTls, ConfigError, NodeConfig, PeerTls, Start, Storage, Tuning,
+};
 use crate::feed::Feed;
 use crate::founding::{FoundingError, found, settle};
 use crate::keeper::{Keeper, LocalStore, Parts};
@@ -27,7 +28,8 @@ use crate::raft::machine::{Machine, MachineHandle};
 use crate::raft::network::Network;
 use crate::raft::peers::{MAX_MESSAGE, Myself, Peers};
 use crate::raft::types::Raft;
-use crate::serve::{Access, ClientPort, PeerPort, PortError, Served, client_tls, listen, peer_tls, serve};
+use crate::serve::tls::{self, Keys};
+use crate::serve::{Access, ClientPort, PeerPort, PortError, Served, listen, serve};
 use crate::statement_seam::Statements;
 use crate::statements;
 
@@ -69,6 +71,7 @@ pub struct TopologyNode {
     disk: Disk,
     clients: Served,
     peers: Option<(Served, String)>,
+    keys: PortKeys,
     /// Why no cluster was made, if it was not.
     failure: Arc<OnceLock<String>>,
     tasks: Vec<JoinHandle<()>>,
@@ -80,9 +83,35 @@ impl std::fmt::Debug for TopologyNode {
     }
 }
 
+/// The certificates of a node's ports; `None`: no TLS.
+struct PortKeys {
+    clients: Option<Keys>,
+    peers: Option<Keys>,
+    /// Whether clients may do without a certificate.
+    has_tokens: bool,
+}
+
+impl PortKeys {
+    fn new(config: &NodeConfig) -> Result<PortKeys, PortError> {
+        let clients = &config.clients;
+        let peers = config.peers.as_ref().and_then(|peers| peers.tls.as_ref());
+        let has_tokens = !clients.tokens.is_empty();
+        let clients = clients.tls.as_ref().map(|tls| tls::client_port(tls, has_tokens));
+        Ok(PortKeys {
+            clients: clients.transpose().map_err(tls_of(CLIENT_PORT))?.map(Keys::new),
+            peers: peers.map(tls::peer_port).transpose().map_err(tls_of(PEER_PORT))?.map(Keys::new),
+            has_tokens,
+        })
+    }
+}
+
+fn tls_of(port: &'static str) -> impl Fn(String) -> PortError {
+    move |error| PortError::Tls { port, error }
+}
+
 /// A port before it is served.
 struct Bound {
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     /// What others are told.
     told: String,
 }
@@ -91,14 +120,17 @@ impl TopologyNode {
     /// Starts a node. It listens when this returns; that its cluster has a leader, [`wait_until_ready`](TopologyNode::wait_until_ready) says.
     pub async fn start(config: NodeConfig) -> Result<TopologyNode, StartError> {
         config.check()?;
-        let client_port = bind(CLIENT_PORT, config.clients.listen, config.clients.advertise.clone()).await?;
+        let wire = &config.surroundings.wire;
+        let clients = &config.clients;
+        let client_port = bind(CLIENT_PORT, clients.listen, clients.advertise.clone(), wire).await?;
         let peer_port = match &config.peers {
-            Some(peers) => Some(bind(PEER_PORT, peers.listen, peers.advertise.clone()).await?),
+            Some(peers) => Some(bind(PEER_PORT, peers.listen, peers.advertise.clone(), wire).await?),
             None => None,
         };
         let disk = match &config.storage {
             Storage::Directory(directory) => Disk::in_directory(directory)?,
             Storage::Memory => Disk::in_memory()?,
+            Storage::Simulated(storage) => Disk::simulated(storage)?,
         };
         match TopologyNode::with_disk(config, client_port, peer_port, disk.clone()).await {
             Ok(node) => Ok(node),
@@ -116,10 +148,14 @@ impl TopologyNode {
         disk: Disk,
     ) -> Result<TopologyNode, StartError> {
         let owner = disk.owner(config.id).await?;
-        let peer_tls = config.peers.as_ref().and_then(|peers| peers.tls.as_ref()).map(peer_tls);
-        let (peer_server_tls, peer_client_tls) = peer_tls.unzip();
+        let keys = PortKeys::new(&config)?;
         let myself = Arc::new(myself(owner));
-        let peers = Arc::new(Peers::new(myself.clone(), peer_client_tls, config.tuning.connect_from));
+        let peers = Arc::new(Peers::new(
+            myself.clone(),
+            config.peers.as_ref().and_then(|peers| peers.tls.as_ref()).map(tls::to_peers),
+            config.surroundings.wire.clone(),
+            config.tuning.connect_from,
+        ));
         let feed = Arc::new(Feed::new(config.tuning.events_kept));
         let failed = |error: &dyn std::fmt::Display| StartError::Raft(error.to_string());
         let machine = Machine::open(disk.clone(), feed).await.map_err(|error| failed(&error))?;
@@ -137,6 +173,7 @@ impl TopologyNode {
             myself,
             client_address: client_address.clone(),
             tuning: config.tuning,
+            clock: config.surroundings.clock,
         };
         let keeper = Arc::new(Keeper::new(parts));
 
@@ -145,15 +182,15 @@ impl TopologyNode {
                 let port = PeerServer::new(PeerPort::new(keeper.clone(), disk.clone()))
                     .max_decoding_message_size(MAX_MESSAGE)
                     .max_encoding_message_size(MAX_MESSAGE);
-                Some((serve(PEER_PORT, listener, peer_server_tls, Routes::new(port))?, told))
+                Some((serve(PEER_PORT, listener, keys.peers.clone(), Routes::new(port)), told))
             }
             None => None,
         };
         let own_peer = peers.as_ref().map(|(_, told)| told.clone()).unwrap_or_default();
         let own = Member { peer: own_peer, client: client_address, store: owner.store };
-        let clients = serve_clients(&keeper, client_port.listener, &config.clients)?;
+        let clients = serve_clients(&keeper, client_port.listener, &config.clients, keys.clients.clone());
         let failure = Arc::default();
-        let mut node = TopologyNode { keeper, disk, clients, peers, failure, tasks: Vec::new() };
+        let mut node = TopologyNode { keeper, disk, clients, peers, keys, failure, tasks: Vec::new() };
         node.begin(own, config.start, moves, seams).await?;
         Ok(node)
     }
@@ -256,6 +293,31 @@ impl TopologyNode {
         }
     }
 
+    /// Shows other certificates and trusts other authorities on connections that are made from now on; those that are there go on. Where something
+    /// cannot be used, nothing changes. What a port begins with, it keeps: with TLS or without.
+    pub fn renew(
+        &self,
+        clients: Option<&ClientListenerTls>,
+        peers: Option<&PeerTls>,
+    ) -> Result<(), PortError> {
+        let clients = clients.zip(self.keys.clients.as_ref());
+        let for_clients =
+            clients.map(|(tls, keys)| Ok::<_, String>((keys, tls::client_port(tls, self.keys.has_tokens)?)));
+        let for_clients = for_clients.transpose().map_err(tls_of(CLIENT_PORT))?;
+        let peers = peers.zip(self.keys.peers.as_ref());
+        let for_peers =
+            peers.map(|(tls, keys)| Ok::<_, String>((keys, tls::peer_port(tls)?, tls::to_peers(tls))));
+        let for_peers = for_peers.transpose().map_err(tls_of(PEER_PORT))?;
+        if let Some((keys, config)) = for_clients {
+            keys.replace(config);
+        }
+        if let Some((keys, config, to_peers)) = for_peers {
+            keys.replace(config);
+            self.keeper.peers.set_tls(to_peers);
+        }
+        Ok(())
+    }
+
     /// Stops: watches end, ports close, and the store is free for another start when this returns. Nothing that was answered is lost.
     pub async fn stop(self) {
         self.keeper.begin_stop();
@@ -281,22 +343,28 @@ fn myself(owner: Owner) -> Myself {
     Myself { node: owner.node, store: owner.store, cluster }
 }
 
-async fn bind(port: &'static str, address: SocketAddr, told: Option<String>) -> Result<Bound, PortError> {
-    let (listener, bound) = listen(port, address).await?;
-    let told = told.unwrap_or_else(|| bound.to_string());
+async fn bind(
+    port: &'static str,
+    address: SocketAddr,
+    told: Option<String>,
+    wire: &Wire,
+) -> Result<Bound, PortError> {
+    let listener = listen(port, address, wire).await?;
+    let told = told.unwrap_or_else(|| listener.address().to_string());
     Ok(Bound { listener, told })
 }
 
 fn serve_clients(
     keeper: &Arc<Keeper>,
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     config: &ClientListener,
-) -> Result<Served, PortError> {
+    keys: Option<Keys>,
+) -> Served {
     let takes_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-    let access = Access::new(&config.tokens, takes_certificates);
-    let tls = config.tls.as_ref().map(|tls| client_tls(tls, !config.tokens.is_empty()));
+    let names = config.tls.as_ref().map_or(&[][..], |tls| &tls.rights);
+    let access = Access::new(&config.tokens, takes_certificates, names);
     let port = TopologyServer::new(ClientPort::new(keeper.clone())).max_encoding_message_size(usize::MAX);
-    serve(CLIENT_PORT, listener, tls, Routes::new(InterceptedService::new(port, access)))
+    serve(CLIENT_PORT, listener, keys, Routes::new(InterceptedService::new(port, access)))
 }
 
 fn raft_config(tuning: &Tuning) -> Result<Config, StartError> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::context::{Common, Context};
 use super::error::AdminError;
 use super::print::{self, Row};
+use super::recovering::{self, RecoverArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,7 +14,8 @@ Examples:
   podway topology add 4 10.0.0.4:7401            a node that was started with --id 4 --join
   podway topology replace 2 5 10.0.0.5:7401      node 5, started with --join, in the place of node 2
   podway topology replace 2 2 10.0.0.2:7401      node 2 again, with an empty disk, started with --join
-  podway topology remove 3";
+  podway topology remove 3
+  podway topology recover --data-dir /var/lib/podway                 what a new cluster would have, and lose";
 
 /// Shows and changes the nodes of the topology
 #[derive(Debug, clap::Subcommand)]
@@ -44,6 +46,8 @@ pub enum MembersCommandLine {
         #[command(flatten)]
         common: Common,
     },
+    /// Makes a new cluster of what one node's disk has, when a majority of the nodes is lost for good
+    Recover(RecoverArgs),
     /// Puts a node that was started with --join in the place of another, or of itself with an empty disk
     Replace {
         /// Who leaves
@@ -125,6 +129,7 @@ pub(super) async fn run(line: MembersCommandLine) -> Result<(), AdminError> {
             let done = format!("node {id} at {peer} has joined");
             change(&common, MemberChange::Add { id: NodeId(id), peer }, &done).await
         }
+        MembersCommandLine::Recover(args) => recovering::run(args).await,
         MembersCommandLine::Remove { id, common } => {
             let done = format!("node {id} has left; it can be stopped, and its disk cleared");
             change(&common, MemberChange::Remove { id: NodeId(id) }, &done).await

@@ -2,7 +2,7 @@
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard` (with `moving`), `table`, `user`, `operation`, `members`, `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export) →
+//! `shard` (with `moving`), `table`, `user`, `operation`, `members` (with `recovering`), `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export) →
 //! `advise`.
 
 mod advise;
@@ -18,6 +18,7 @@ mod moving;
 mod operation;
 mod print;
 mod proxies;
+mod recovering;
 mod secret_input;
 mod server;
 mod settings;
@@ -63,7 +64,7 @@ pub enum AdminCommand {
     User(UserCommandLine),
     /// `podway operation`
     Operation(OperationCommandLine),
-    /// `podway topology members|add|remove|replace`
+    /// `podway topology members|add|remove|replace|recover`
     Members(MembersCommandLine),
     /// `podway proxy list`
     Proxies(ProxiesCommandLine),

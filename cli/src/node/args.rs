@@ -1,13 +1,13 @@
 //! The command line of `podway topology`, and the node's configuration made of it. Read next: `run`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use podway_topology::{
     ClientListener, ClientListenerTls, InitialMember, NodeConfig, PeerListener, PeerTls, Start, Statements,
-    Storage, Tuning,
+    Storage, Surroundings, Tuning,
 };
-use podway_topology_api::NodeId;
+use podway_topology_api::{NodeId, NotARight, Right};
 
 use super::error::NodeError;
 use crate::provision::key_rules;
@@ -37,7 +37,10 @@ pub struct NodeArgs {
     /// Clients with a certificate from these authorities need no token, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub client_ca: Option<PathBuf>,
-    /// The tokens that let clients in, one a line
+    /// What certificates may do by a name that they carry: `read`, `proxy` or `admin`; others then nothing [default: each is `admin`]
+    #[arg(long, value_name = "NAME=RIGHT", value_delimiter = ',', value_parser = parse_right, requires = "client_ca")]
+    pub client_right: Vec<(String, Right)>,
+    /// The tokens that let clients in, one a line; behind a token may stand what it is for: `read`, `proxy` or `admin`, which it is without a word
     #[arg(long, value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
     /// Where other nodes connect; without it the node stays alone
@@ -82,16 +85,17 @@ fn parse_member(text: &str) -> Result<InitialMember, String> {
     Ok(InitialMember { id: NodeId(id), peer: peer.trim().to_owned() })
 }
 
+fn parse_right(text: &str) -> Result<(String, Right), String> {
+    let (name, right) =
+        text.split_once('=').ok_or("a right is given as NAME=RIGHT, for example p1.example=proxy")?;
+    let right = right.trim().parse().map_err(|error: NotARight| error.to_string())?;
+    Ok((name.trim().to_owned(), right))
+}
+
 impl NodeArgs {
     /// The node's configuration, with the files read.
     pub(super) fn config(&self) -> Result<NodeConfig, NodeError> {
-        let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Some(ClientListenerTls {
-                identity: identity(certificate, key)?,
-                client_ca: self.client_ca.as_deref().map(pem).transpose()?,
-            }),
-            _ => None,
-        };
+        let tls = self.client_tls()?;
         let clients = ClientListener {
             listen: self.listen,
             advertise: self.advertise.clone(),
@@ -109,6 +113,7 @@ impl NodeArgs {
                 statements: Statements { rules: key_rules(), ..Statements::default() },
                 ..Tuning::default()
             },
+            surroundings: Surroundings::default(),
         })
     }
 
@@ -124,15 +129,35 @@ impl NodeArgs {
 
     fn peers(&self) -> Result<Option<PeerListener>, NodeError> {
         let Some(listen) = self.peer_listen else { return Ok(None) };
-        let tls = match (&self.peer_cert, &self.peer_key, &self.peer_ca) {
-            (Some(certificate), Some(key), Some(ca)) => Some(PeerTls {
-                identity: identity(certificate, key)?,
-                ca: pem(ca)?,
-                server_name: self.peer_name.clone(),
-            }),
-            _ => None,
-        };
+        let tls = self.peer_tls()?;
         Ok(Some(PeerListener { listen, advertise: self.peer_advertise.clone(), tls }))
+    }
+
+    /// The client port's certificates, as the files are now.
+    pub(super) fn client_tls(&self) -> Result<Option<ClientListenerTls>, NodeError> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        Ok(Some(ClientListenerTls {
+            identity: identity(certificate, key)?,
+            client_ca: self.client_ca.as_deref().map(pem).transpose()?,
+            rights: self.client_right.clone(),
+        }))
+    }
+
+    /// The peer port's certificates, as the files are now.
+    pub(super) fn peer_tls(&self) -> Result<Option<PeerTls>, NodeError> {
+        let (Some(certificate), Some(key), Some(ca)) = (&self.peer_cert, &self.peer_key, &self.peer_ca)
+        else {
+            return Ok(None);
+        };
+        let identity = identity(certificate, key)?;
+        Ok(Some(PeerTls { identity, ca: pem(ca)?, server_name: self.peer_name.clone() }))
+    }
+
+    /// The files that certificates are read from.
+    pub(super) fn certificate_files(&self) -> Vec<&Path> {
+        let files =
+            [&self.tls_cert, &self.tls_key, &self.client_ca, &self.peer_cert, &self.peer_key, &self.peer_ca];
+        files.into_iter().flatten().map(PathBuf::as_path).collect()
     }
 }
 
@@ -178,6 +203,11 @@ mod tests {
             ("--data-dir d --together 1=a:1 --join", "cannot be used with"),
             ("--data-dir d --tls-cert c", "--tls-key"),
             ("--data-dir d --tokens-file /nowhere/tokens", "/nowhere/tokens"),
+            (
+                "--data-dir d --tls-cert c --tls-key k --client-ca a --client-right p1=all",
+                "`read`, `proxy` or `admin`",
+            ),
+            ("--data-dir d --client-right p1=proxy", "--client-ca"),
         ];
         for (words, expected) in cases {
             let error = parse(words).err().unwrap_or_default();

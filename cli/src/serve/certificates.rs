@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use podway_proxy::{Proxy, TlsMode};
 
-use super::file_watch::FileWatch;
+use crate::file_watch::FileWatch;
 
 /// Follows the files of a certificate and its key.
 pub(super) struct CertificateFollower {

@@ -2,7 +2,7 @@
 //! becomes a newer map. With a file it reads definitions and adopts accounts; it never creates, changes or moves tables or rows.
 //!
 //! Reading order: [`args`](ProxyArgs) → `limits` → `file` (the cluster file as typed) → `plan` (as decided) → `servers`, `keyspaces`,
-//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `file_watch`, `reread` and `certificates` (newer files) → `lease`, `operations` and
+//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` and `certificates` (newer files) → `lease`, `operations` and
 //! `from_topology` (without a file) → [`run`].
 
 mod accounts;
@@ -11,7 +11,6 @@ mod certificates;
 mod draw;
 mod error;
 mod file;
-mod file_watch;
 mod from_topology;
 mod keyspaces;
 mod lease;

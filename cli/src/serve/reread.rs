@@ -9,9 +9,9 @@ use podway_topology_api::MapPublisher;
 
 use super::draw::Draughtsman;
 use super::error::{PlanError, ServeError};
-use super::file_watch::FileWatch;
 use super::limits::Limits;
 use super::plan::ClusterPlan;
+use crate::file_watch::FileWatch;
 
 /// Follows a cluster file.
 pub(super) struct Rereader {

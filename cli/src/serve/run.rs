@@ -13,10 +13,10 @@ use super::args::ProxyArgs;
 use super::certificates::CertificateFollower;
 use super::draw::Draughtsman;
 use super::error::ServeError;
-use super::file_watch::FileWatch;
 use super::from_topology::Member;
 use super::plan::ClusterPlan;
 use super::reread::Rereader;
+use crate::file_watch::FileWatch;
 use crate::observe::{ObservePort, ProxyPages};
 use crate::stop_signal::StopSignal;
 

@@ -1,7 +1,8 @@
 //! The `podway` binary from outside, as people run it: started, used by a stock client, told to stop.
 //!
 //! Reading order: [`podway`] (a running binary) → [`demo`] → [`before`] (what a proxy finds) → [`proxy`] → [`tls`] → [`cluster`] (servers and
-//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`moves`] → [`observed`] (health and metrics) → [`advise`].
+//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`load`] → [`losses`] → [`namespaces`] → [`moves`] → [`observed`] (health and
+//! metrics) → [`advise`].
 
 mod administration;
 mod advise;
@@ -9,7 +10,10 @@ mod before;
 mod cluster;
 mod declarative;
 mod demo;
+mod load;
+mod losses;
 mod moves;
+mod namespaces;
 mod nodes;
 mod observed;
 mod podway;

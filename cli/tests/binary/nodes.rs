@@ -21,15 +21,15 @@ fn ports<const N: usize>() -> [u16; N] {
 }
 
 /// Three nodes.
-struct Nodes {
+pub struct Nodes {
     folder: tempfile::TempDir,
     clients: [u16; 4],
-    peers: [u16; 4],
-    running: Vec<Option<Podway>>,
+    pub peers: [u16; 4],
+    pub running: Vec<Option<Podway>>,
 }
 
 impl Nodes {
-    fn start() -> Nodes {
+    pub fn start() -> Nodes {
         let ports: [u16; 8] = ports();
         let mut nodes = Nodes {
             folder: tempfile::tempdir().expect("a folder"),
@@ -52,7 +52,7 @@ impl Nodes {
         format!("--together={}", members.join(","))
     }
 
-    fn data(&self, id: usize) -> String {
+    pub fn data(&self, id: usize) -> String {
         self.folder.path().join(format!("node-{id}")).to_str().unwrap_or_default().to_owned()
     }
 
@@ -73,28 +73,31 @@ impl Nodes {
         ])
     }
 
-    fn restart(&mut self, id: usize, how: &str) {
+    pub fn restart(&mut self, id: usize, how: &str) {
         let mut node = self.node(id, how);
         node.line(&format!("Podway's topology node {id} listens on "));
         self.running[id - 1] = Some(node);
     }
 
-    fn kill(&mut self, id: usize) {
+    pub fn kill(&mut self, id: usize) {
         let mut node = self.running[id - 1].take().expect("it runs");
         node.end(Signal::SIGKILL);
     }
 
+    /// Where clients reach these nodes.
+    pub fn addresses(&self, ids: &[usize]) -> Vec<String> {
+        ids.iter().map(|id| format!("127.0.0.1:{}", self.clients[id - 1])).collect()
+    }
+
     /// Runs a command against these nodes.
-    fn run(&self, ids: &[usize], words: &str) -> Ran {
-        let addresses: Vec<String> =
-            ids.iter().map(|id| format!("127.0.0.1:{}", self.clients[id - 1])).collect();
-        let addresses = addresses.join(",");
+    pub fn run(&self, ids: &[usize], words: &str) -> Ran {
+        let addresses = self.addresses(ids).join(",");
         let args: Vec<&str> = words.split(' ').chain(["--topology", &addresses]).collect();
         Podway::run(&args)
     }
 
     /// Runs one that has to work.
-    fn done(&self, words: &str) -> String {
+    pub fn done(&self, words: &str) -> String {
         let ran = self.run(&[1, 2, 3, 4], words);
         assert_eq!(ran.code, Some(0), "podway {words}: {ran:?}");
         ran.printed
@@ -105,7 +108,7 @@ impl Nodes {
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{words}: {error}: {printed}"))
     }
 
-    fn leader(&self) -> usize {
+    pub fn leader(&self) -> usize {
         let members = self.json("topology members");
         let nodes = members.as_array().expect("a list");
         let leader = nodes.iter().find(|node| node["role"] == "leader").expect("a leader");

@@ -47,7 +47,20 @@ impl Podway {
     /// Starts it with these arguments.
     pub fn start(args: &[&str]) -> Podway {
         let mut command = Command::new(env!("CARGO_BIN_EXE_podway"));
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args);
+        Podway::spawn(command)
+    }
+
+    /// Starts it in a network namespace.
+    pub fn start_in(namespace: &str, args: &[&str]) -> Podway {
+        let mut command = Command::new("ip");
+        // `ip` becomes the binary: it is the process that signals reach.
+        command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_podway")]).args(args);
+        Podway::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Podway {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));

@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`statement`](ClientStatement) → [`ddl`](Ddl) → [`command`](Command) →
 //! [`operation`](Operation) → [`answer`](Answer) and
-//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`credentials`](Credentials) → [`secure`](ClientTls) →
+//! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`credentials`](Credentials) → [`secure`](ClientTls) and
+//! [`right`](Right) → [`wire`](Wire) →
 //! [`store`](TopologyStore), what all of this is for → [`client`](TopologyClient) → [`follow`] → [`contract`].
 
 mod answer;
@@ -18,6 +19,7 @@ mod member;
 mod operation;
 mod refusal;
 mod registration;
+mod right;
 mod secret;
 mod secure;
 mod statement;
@@ -25,6 +27,7 @@ pub mod status;
 mod store;
 mod view;
 mod watch;
+mod wire;
 
 pub use answer::{Answer, Done, WatchEvent};
 pub use client::{ClientConfig, ClientConfigError, TopologyClient};
@@ -46,6 +49,7 @@ pub use operation::{
 };
 pub use refusal::{Refusal, Thing};
 pub use registration::{BeatAnswer, Registration};
+pub use right::{NotARight, Right};
 pub use secret::Secret;
 pub use secure::{ClientTls, Identity, NotAToken, Pem, Token};
 pub use statement::{ClientStatement, SqlBytes, StatementPiece};
@@ -57,3 +61,4 @@ pub use view::{
     SettingView, ShardView, TableView, View,
 };
 pub use watch::{MapPublisher, MapWatch, PublishError, map_channel};
+pub use wire::{Connection, Dial, Duplex, Listener, Network, Wire};

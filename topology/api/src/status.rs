@@ -15,13 +15,17 @@ pub fn to_status(error: &StoreError) -> Status {
     let code = match error {
         StoreError::Away { .. } => Code::Unavailable,
         StoreError::NotLetIn(_) => Code::Unauthenticated,
+        StoreError::NotAllowed(_) => Code::PermissionDenied,
         StoreError::TooSlow => Code::OutOfRange,
         StoreError::Members(_) => Code::FailedPrecondition,
         StoreError::Garbled(_) => Code::InvalidArgument,
     };
     let text = match error {
         StoreError::Away { last, .. } => last.clone(),
-        StoreError::NotLetIn(text) | StoreError::Members(text) | StoreError::Garbled(text) => text.clone(),
+        StoreError::NotLetIn(text)
+        | StoreError::NotAllowed(text)
+        | StoreError::Members(text)
+        | StoreError::Garbled(text) => text.clone(),
         StoreError::TooSlow => error.to_string(),
     };
     Status::new(code, text)
@@ -31,7 +35,8 @@ pub fn to_status(error: &StoreError) -> Status {
 pub fn from_status(status: &Status, waited: Duration) -> StoreError {
     let text = status.message().to_owned();
     match status.code() {
-        Code::Unauthenticated | Code::PermissionDenied => StoreError::NotLetIn(text),
+        Code::Unauthenticated => StoreError::NotLetIn(text),
+        Code::PermissionDenied => StoreError::NotAllowed(text),
         Code::OutOfRange => StoreError::TooSlow,
         Code::FailedPrecondition => StoreError::Members(text),
         Code::InvalidArgument | Code::Unimplemented | Code::ResourceExhausted => StoreError::Garbled(text),
@@ -80,6 +85,7 @@ mod tests {
         for error in [
             StoreError::Away { waited, last: "no leader".to_owned() },
             StoreError::NotLetIn("no token".to_owned()),
+            StoreError::NotAllowed("it needs the right `admin`".to_owned()),
             StoreError::TooSlow,
             StoreError::Members("node 3 does not answer".to_owned()),
             StoreError::Garbled("what?".to_owned()),

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// The caller could not prove who it is.
     #[error("the topology does not let this caller in: {0}")]
     NotLetIn(String),
+    /// The caller is known, but has no right to this.
+    #[error("the topology refuses this: {0}")]
+    NotAllowed(String),
     /// A watcher read more slowly than the map changed: it has to begin again.
     #[error("the watch fell too far behind")]
     TooSlow,

@@ -50,6 +50,7 @@ impl Keeper {
         let mut last = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 _ = ticks.tick() => {}
                 _ = stopping.wait_for(|stops| *stops) => return,
             }

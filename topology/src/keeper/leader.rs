@@ -1,7 +1,7 @@
 //! Asking the leader: directly where it is this node, over the peer port where it is another, again where it has just changed. It does not know
 //! what is asked.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use podway_topology_api::contract::PeerRequest;
 use podway_topology_api::status::{describe, from_status, is_worth_another_try};
@@ -146,13 +146,12 @@ impl Keeper {
 
     /// This node's clock: the time since 1970.
     pub(super) fn wall_clock(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        Duration::from_millis(self.clock.now_ms())
     }
 
     /// This node's clock, for an entry that it proposes as the leader; never before that of the one before.
     pub fn stamp(&self) -> LogTime {
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(clock.as_millis()).unwrap_or(u64::MAX);
+        let now = self.clock.now_ms();
         let last = self.last_stamp.fetch_max(now, Ordering::Relaxed);
         LogTime(now.max(last))
     }

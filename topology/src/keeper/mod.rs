@@ -21,6 +21,7 @@ use crate::config::Tuning;
 use crate::raft::machine::Machine;
 use crate::raft::peers::{Myself, Peers};
 use crate::raft::types::Raft;
+use crate::surroundings::Clock;
 use beats::Pending;
 use touch::Touch;
 
@@ -42,6 +43,7 @@ pub struct Keeper {
     /// Where clients reach it: `host:port`.
     pub client_address: String,
     tuning: Tuning,
+    clock: Clock,
     touch: Touch,
     pending: Pending,
     under_way: Semaphore,
@@ -65,12 +67,14 @@ pub struct Parts {
     pub client_address: String,
     /// Paces and bounds.
     pub tuning: Tuning,
+    /// Of which it stamps entries as the leader.
+    pub clock: Clock,
 }
 
 impl Keeper {
     /// Puts a node together; nothing runs yet.
     pub fn new(parts: Parts) -> Keeper {
-        let Parts { raft, machine, peers, myself, client_address, tuning } = parts;
+        let Parts { raft, machine, peers, myself, client_address, tuning, clock } = parts;
         Keeper {
             raft,
             machine,
@@ -78,6 +82,7 @@ impl Keeper {
             myself,
             client_address,
             tuning,
+            clock,
             touch: Touch::default(),
             pending: Pending::default(),
             under_way: Semaphore::new(answers::MOST_UNDER_WAY),

@@ -52,6 +52,7 @@ impl Keeper {
         let mut answered = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 () = sleep(lease / 4) => {}
                 _ = stopping.wait_for(|stops| *stops) => return,
             }

@@ -10,6 +10,8 @@ use podway_topology_api::{ClusterId, NodeId, StoreId};
 use redb::backends::InMemoryBackend;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::storage::SimulatedStorage;
+
 /// The file's name in a node's directory.
 pub const FILE_NAME: &str = "topology.redb";
 
@@ -109,7 +111,11 @@ from_redb!(
 
 /// A node's disk. Clones are the same disk.
 #[derive(Clone)]
-pub struct Disk(Arc<RwLock<Option<Database>>>);
+pub struct Disk {
+    database: Arc<RwLock<Option<Database>>>,
+    /// If it is a simulation's: then calls never block, and take the simulation's time.
+    simulated: Option<SimulatedStorage>,
+}
 
 /// Whose a disk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,27 +137,51 @@ impl Disk {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_file(file)?;
         // The file's own directory entry has to survive too, or a vote could be lost with it.
         std::fs::File::open(directory).and_then(|opened| opened.sync_all()).map_err(failed)?;
-        Disk::with_tables(database)
+        Disk::with_tables(database, None)
     }
 
     /// A store that ends with the process: for trying out, and for tests.
     pub fn in_memory() -> Result<Disk, DiskError> {
-        Disk::with_tables(Database::builder().create_with_backend(InMemoryBackend::new())?)
+        let database = Database::builder().create_with_backend(InMemoryBackend::new())?;
+        Disk::with_tables(database, None)
     }
 
-    fn with_tables(database: Database) -> Result<Disk, DiskError> {
+    /// A store on a simulation's disk.
+    pub fn simulated(storage: &SimulatedStorage) -> Result<Disk, DiskError> {
+        let database = Database::builder().create_with_backend(storage.backend())?;
+        Disk::with_tables(database, Some(storage.clone()))
+    }
+
+    fn with_tables(database: Database, simulated: Option<SimulatedStorage>) -> Result<Disk, DiskError> {
         let write = database.begin_write()?;
         write.open_table(LOG)?;
         write.open_table(HEAD)?;
         write.commit()?;
-        Ok(Disk(Arc::new(RwLock::new(Some(database)))))
+        Ok(Disk { database: Arc::new(RwLock::new(Some(database))), simulated })
     }
 
     /// Ends the store's use, so that it can be opened again; whoever still holds it gets [`DiskError::Closed`].
     pub async fn close(&self) {
         let disk = self.clone();
         // Dropping the database syncs: not on a thread that serves others. It cannot fail but by the thread's end, which closes it too.
-        let _ended = tokio::task::spawn_blocking(move || drop(disk.0.write().take())).await;
+        let _ended = self.aside(move || drop(disk.database.write().take())).await;
+    }
+
+    /// Does work that takes long, or that may block, on a thread of its own; a simulation has one thread, and waits.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, DiskError> {
+        match self.simulated {
+            None => Ok(tokio::task::spawn_blocking(work).await?),
+            Some(_) => Ok(work()),
+        }
+    }
+
+    async fn take_time(&self) {
+        if let Some(storage) = &self.simulated {
+            storage.take_time().await;
+        }
     }
 
     async fn on_thread<T: Send + 'static>(
@@ -159,7 +189,7 @@ impl Disk {
         work: impl FnOnce(&Database) -> Result<T, DiskError> + Send + 'static,
     ) -> Result<T, DiskError> {
         let disk = self.clone();
-        tokio::task::spawn_blocking(move || work(disk.0.read().as_ref().ok_or(DiskError::Closed)?)).await?
+        self.aside(move || work(disk.database.read().as_ref().ok_or(DiskError::Closed)?)).await?
     }
 
     async fn write(
@@ -167,13 +197,16 @@ impl Disk {
         durability: Durability,
         work: impl FnOnce(&WriteTransaction) -> Result<(), DiskError> + Send + 'static,
     ) -> Result<(), DiskError> {
-        self.on_thread(move |database| {
+        self.take_time().await;
+        let written = self.on_thread(move |database| {
             let mut write = database.begin_write()?;
             write.set_durability(durability)?;
             work(&write)?;
             Ok(write.commit()?)
-        })
-        .await
+        });
+        written.await?;
+        self.take_time().await;
+        Ok(())
     }
 
     /// Whose store this is; an empty one becomes `node`'s.

@@ -84,14 +84,29 @@ impl Machine {
         let map = self.look(|state| state.map().clone());
         let revision = map.revision.0;
         // A large map takes milliseconds to print: not on a thread that serves others.
-        let printing = tokio::task::spawn_blocking(move || {
-            map.as_changes().chunks(CHANGES_IN_A_PIECE).map(printed_changes).collect()
-        });
+        let printing = self
+            .disk
+            .aside(move || map.as_changes().chunks(CHANGES_IN_A_PIECE).map(printed_changes).collect());
         // The thread cannot fail but by a bug in printing, which a watcher has to stumble over.
         let pieces = printing.await.unwrap_or_else(|_| vec![Bytes::from_static(UNPRINTABLE)]);
         let made = Arc::new(WatchSnapshot { revision, pieces });
         *encoded = Some(made.clone());
         made
+    }
+
+    /// Applies an entry that the log has, unless the snapshot has it already.
+    pub fn replay(&self, entry: Entry) {
+        let is_new = self.applied.read().last.is_none_or(|last| last < entry.log_id);
+        if is_new {
+            self.step(entry);
+        }
+    }
+
+    /// The last entry that was applied, and the nodes that it leaves the cluster with.
+    pub fn stands(&self) -> (Option<LogId<NodeId>>, Vec<(NodeId, Member)>) {
+        let applied = self.applied.read();
+        let nodes = applied.membership.nodes().map(|(id, member)| (*id, member.clone()));
+        (applied.last, nodes.collect())
     }
 
     fn step(&self, entry: Entry) -> Outcome {
@@ -171,7 +186,7 @@ impl RaftSnapshotBuilder<TypeConfig> for MachineHandle {
             (applied.state.clone(), meta)
         };
         // A large state takes milliseconds to print: not on a thread that serves others.
-        let printed = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
+        let printed = self.0.disk.aside(move || serde_json::to_vec(&state)).await;
         let failed = |error| StorageIOError::write_snapshot(Some(meta.signature()), error);
         let bytes = printed
             .map_err(|error| failed(AnyError::new(&error)))?

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use podway_topology_api::contract::Envelope;
 use podway_topology_api::contract::peer_client::PeerClient;
-use podway_topology_api::{ClusterId, Member, NodeId, StoreId};
+use podway_topology_api::{ClusterId, Member, NodeId, StoreId, Wire};
 use tokio::time::Instant;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
@@ -36,7 +36,8 @@ pub struct Myself {
 /// The way to the other nodes.
 pub struct Peers {
     myself: Arc<Myself>,
-    tls: Option<ClientTlsConfig>,
+    tls: Mutex<Option<ClientTlsConfig>>,
+    wire: Wire,
     /// Where this node's connections come from; `None`: the system chooses.
     from: Option<IpAddr>,
     channels: Mutex<HashMap<String, PeerClient<Channel>>>,
@@ -49,10 +50,11 @@ const CHANNELS_KEPT: usize = 64;
 
 impl Peers {
     /// No connection is made yet.
-    pub fn new(myself: Arc<Myself>, tls: Option<ClientTlsConfig>, from: Option<IpAddr>) -> Peers {
+    pub fn new(myself: Arc<Myself>, tls: Option<ClientTlsConfig>, wire: Wire, from: Option<IpAddr>) -> Peers {
         Peers {
             myself,
-            tls,
+            tls: Mutex::new(tls),
+            wire,
             from,
             channels: Mutex::default(),
             heard: Mutex::default(),
@@ -66,17 +68,22 @@ impl Peers {
         if let Some(client) = channels.get(address) {
             return Ok(client.clone());
         }
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let tls = self.tls.lock().clone();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))?
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
             .keep_alive_timeout(KEEP_ALIVE_WITHIN)
             .local_address(self.from);
-        if let Some(tls) = &self.tls {
-            endpoint = endpoint.tls_config(tls.clone())?;
+        if let Some(tls) = tls {
+            endpoint = endpoint.tls_config(tls)?;
         }
-        let client = PeerClient::new(endpoint.connect_lazy())
+        let channel = match self.wire.dial() {
+            Some(dial) => endpoint.connect_with_connector_lazy(dial),
+            None => endpoint.connect_lazy(),
+        };
+        let client = PeerClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
         if channels.len() >= CHANNELS_KEPT {
@@ -84,6 +91,12 @@ impl Peers {
         }
         channels.insert(address.to_owned(), client.clone());
         Ok(client)
+    }
+
+    /// Shows another certificate on connections that are made from now on. Those that are there end when nothing runs on them.
+    pub fn set_tls(&self, tls: ClientTlsConfig) {
+        *self.tls.lock() = Some(tls);
+        self.channels.lock().clear();
     }
 
     /// Whether this node, as a leader, has to leave the others alone, so that they elect another.

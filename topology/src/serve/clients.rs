@@ -21,6 +21,8 @@ use serde::de::DeserializeOwned;
 use tonic::codegen::Bytes;
 use tonic::{Request, Response, Status};
 
+use super::access::Granted;
+use super::rights::Call;
 use crate::keeper::{Keeper, Told, Watching};
 
 /// The largest proposal, in bytes of JSON: one entry must fit a message between nodes many times over.
@@ -92,12 +94,15 @@ type Answered<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Topology for ClientPort {
     async fn propose(&self, request: Request<ProposeRequest>) -> Answered<ProposeReply> {
+        let granted = Granted::of(&request)?;
         let proposal = proposal(&request.get_ref().proposal)?;
+        granted.allows_to_propose(&proposal.command)?;
         let answer = self.packed(self.keeper.propose(proposal).await)?;
         Ok(Response::new(ProposeReply { answer }))
     }
 
     async fn read(&self, request: Request<ReadRequest>) -> Answered<ReadReply> {
+        Granted::of(&request)?.allows(Call::Read)?;
         let view = self.packed(self.keeper.read(request.get_ref().linearizable).await)?;
         Ok(Response::new(ReadReply { view }))
     }
@@ -105,6 +110,7 @@ impl Topology for ClientPort {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchReply, Status>> + Send>>;
 
     async fn watch(&self, request: Request<WatchRequest>) -> Answered<Self::WatchStream> {
+        Granted::of(&request)?.allows(Call::Watch)?;
         let seat = self.seat()?;
         let watching = Watching::new(self.keeper.clone(), request.get_ref().from);
         let told = stream::unfold(Some((watching, seat)), |place| async move {
@@ -118,6 +124,7 @@ impl Topology for ClientPort {
     }
 
     async fn register(&self, request: Request<RegisterRequest>) -> Answered<RegisterReply> {
+        Granted::of(&request)?.allows(Call::Register)?;
         let registered = match self.keeper.register(proposal(&request.get_ref().proposal)?).await {
             Ok(registration) => Ok(Ok::<Registration, Refusal>(registration)),
             Err(ProposeError::Refused(refusal)) => Ok(Err(refusal)),
@@ -126,28 +133,33 @@ impl Topology for ClientPort {
         Ok(Response::new(RegisterReply { registration: self.packed(registered)? }))
     }
 
-    async fn credentials(&self, _request: Request<CredentialsRequest>) -> Answered<CredentialsReply> {
+    async fn credentials(&self, request: Request<CredentialsRequest>) -> Answered<CredentialsReply> {
+        Granted::of(&request)?.allows(Call::Credentials)?;
         let credentials = self.packed(self.keeper.credentials().await)?;
         Ok(Response::new(CredentialsReply { credentials }))
     }
 
     async fn report(&self, request: Request<BeatRequest>) -> Answered<BeatReply> {
+        Granted::of(&request)?.allows(Call::Report)?;
         let beat = unpacked(&request.get_ref().beat)?;
         Ok(Response::new(BeatReply { answer: self.packed(self.keeper.beat(beat).await)? }))
     }
 
     async fn operation(&self, request: Request<OperationRequest>) -> Answered<OperationReply> {
+        Granted::of(&request)?.allows(Call::Read)?;
         let OperationRequest { id, within_ms } = request.into_inner();
         let waited = self.keeper.operation(OperationId(id), Duration::from_millis(within_ms));
         Ok(Response::new(OperationReply { operation: self.packed(waited.await)? }))
     }
 
-    async fn members(&self, _request: Request<MembersRequest>) -> Answered<MembersReply> {
+    async fn members(&self, request: Request<MembersRequest>) -> Answered<MembersReply> {
+        Granted::of(&request)?.allows(Call::Members)?;
         let members = self.packed(self.keeper.members().await)?;
         Ok(Response::new(MembersReply { members }))
     }
 
     async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Answered<MembersReply> {
+        Granted::of(&request)?.allows(Call::ChangeMembers)?;
         let change = unpacked(&request.get_ref().change)?;
         let members = self.packed(self.keeper.change_members(change).await)?;
         Ok(Response::new(MembersReply { members }))

@@ -2,11 +2,14 @@
 //! [`keeper`](crate::keeper)'s business.
 
 mod access;
+mod arrivals;
 mod clients;
 mod peers;
 mod port;
+mod rights;
+pub mod tls;
 
 pub use access::Access;
 pub use clients::ClientPort;
 pub use peers::PeerPort;
-pub use port::{PortError, Served, client_tls, listen, peer_tls, serve};
+pub use port::{PortError, Served, listen, serve};

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
 //! [`settings`] → [`proxies`] → [`moves`] → [`statements`] → [`operations`] →
-//! [`following`].
+//! [`following`] → [`recovery`].
 
 mod accounts;
 mod following;
@@ -17,6 +17,7 @@ mod names;
 mod operations;
 mod outcome;
 mod proxies;
+mod recovery;
 mod retries;
 mod sequences;
 mod servers;
@@ -34,6 +35,8 @@ use podway_topology_api::{
     OperationId, Proposal, ProxyCommand, Refusal, SequenceCommand, ServerCommand, TableCommand, View,
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::recovery::INDEXES_SKIPPED;
 
 use self::keyspaces::{Shards, find_keyspace};
 use self::log::ChangeLog;

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use podway_model::{FreezeId, Keyspace, Map, ServerId, ShardId};
+use podway_model::{Change, FreezeId, Keyspace, Map, ServerId, ShardId};
 use podway_topology_api::{
-    ClientStatement, Done, NewOperation, Operation, OperationCommand, OperationId, OperationKind,
+    ClientStatement, Done, LogTime, NewOperation, Operation, OperationCommand, OperationId, OperationKind,
     OperationState, Refusal, Report, ShardMove, TableEffect, Target, TargetState, Term, Thing,
 };
 use serde::{Deserialize, Serialize};
 
-use super::keyspaces::{Holders, find_keyspace};
+use super::keyspaces::{Holders, Shards, find_keyspace, find_shard};
 use super::moves::{self, Around, wrong_state};
 use super::names::{clipped, sentence, unknown};
 use super::outcome::{Effect, Outcome};
@@ -127,6 +127,35 @@ impl Operations {
             _ => is_removed && operation.targets.iter().any(|(target, _)| *target == Target::Server(server)),
         };
         busy(self.open().find(needs_it), Thing::Server, name)
+    }
+
+    /// Ends every move that goes on, where it is: its flip may have been lost. Says which, and what watchers are told.
+    pub(super) fn give_up_moves(
+        &mut self,
+        map: &Map,
+        shards: &mut Shards,
+        at: LogTime,
+    ) -> (Vec<String>, Vec<Change>) {
+        let (mut notes, mut changes) = (Vec::new(), Vec::new());
+        for operation in self.known.values_mut().map(|record| &mut record.operation) {
+            let OperationKind::MoveShard(one) = &mut operation.kind else { continue };
+            if !operation.state.is_open() {
+                continue;
+            }
+            let was_frozen = one.freeze.take().is_some();
+            notes.push(format!(
+                "{} of {} was given up at its step {}: look where its rows are before you use it",
+                operation.id, one.shard, one.step
+            ));
+            if was_frozen && let Ok(found) = find_shard(one.shard, map) {
+                changes.push(found.change(found.shard.clone(), None));
+            }
+            operation.state = OperationState::GivenUp;
+            operation.trouble = Some("the cluster was made anew; its end may have been lost".into());
+            operation.changed = at;
+            moves::release(operation, shards);
+        }
+        (notes, changes)
     }
 
     fn open(&self) -> impl Iterator<Item = &Operation> {

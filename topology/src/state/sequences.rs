@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use podway_model::{Change, ColumnType, Keyspace, Name, Table, TableKind};
+use podway_model::{Change, ColumnType, Keyspace, Map, Name, Table, TableKind};
 use podway_topology_api::{Done, Incarnation, Refusal, SequenceStep, SequenceView};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +110,25 @@ impl Sequences {
             sequence.void(self.last_generation);
             tables.insert(to.key().into(), sequence);
         }
+    }
+
+    /// Leaves out numbers of every table, `count` or half of what is left, which may have been given to proxies that nobody here knows of; all blocks
+    /// become void. What watchers are told.
+    pub(super) fn skip(&mut self, map: &Map, count: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for keyspace in map.keyspaces() {
+            let Some(known) = self.known.get_mut(keyspace.name.key()) else { continue };
+            for table in keyspace.tables.values() {
+                let known = known.get_mut(table.name.key());
+                let (Some(sequence), Some(largest)) = (known, largest_number(table)) else { continue };
+                let left = largest.saturating_sub(sequence.next) / 2;
+                sequence.next += count.min(left);
+                self.last_generation += 1;
+                sequence.void(self.last_generation);
+                changes.push(generation_change(keyspace, table, self.last_generation));
+            }
+        }
+        changes
     }
 
     /// What watchers are told of a table's generation.

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use podway_topology::{
-    ClientListener, InitialMember, NodeConfig, PeerListener, Start, Storage, TopologyNode, Tuning,
+    ClientListener, InitialMember, NodeConfig, PeerListener, Start, Storage, Surroundings, TopologyNode,
+    Tuning,
 };
 use podway_topology_api::{
     ClientConfig, Command, Done, MemberRole, Members, NodeId, Proposer, SettingCommand, StoreError,
@@ -77,6 +78,7 @@ impl Place {
             }),
             insecure: false,
             tuning: Tuning { connect_from, ..tuning.clone() },
+            surroundings: Surroundings::default(),
         }
     }
 }

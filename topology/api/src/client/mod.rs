@@ -23,7 +23,7 @@ use crate::status::{describe, from_status, hint, is_worth_another_try};
 use crate::{
     Answer, Beat, BeatAnswer, ClientTls, Credentials, LONGEST_WAIT, MemberChange, Members, Operation,
     OperationId, Proposal, ProposeError, ProxyInfo, Refusal, Registration, StoreError, Token, TopologyStore,
-    View, WatchEvent, WatchMessage, WatchStream, registering,
+    View, WatchEvent, WatchMessage, WatchStream, Wire, registering,
 };
 use ways::{Way, Ways};
 
@@ -47,12 +47,15 @@ pub struct ClientConfig {
     pub token: Option<Token>,
     /// An answer that takes longer is not waited for. Changes of the nodes have a deadline of their own.
     pub deadline: Duration,
+    /// Which network leads there.
+    pub wire: Wire,
 }
 
 impl ClientConfig {
     /// Without TLS and token, with the usual deadline.
     pub fn plain(addresses: Vec<String>) -> ClientConfig {
-        ClientConfig { addresses, tls: None, token: None, deadline: ClientConfig::USUAL_DEADLINE }
+        let deadline = ClientConfig::USUAL_DEADLINE;
+        ClientConfig { addresses, tls: None, token: None, deadline, wire: Wire::default() }
     }
 
     /// Outlasts an election several times over.

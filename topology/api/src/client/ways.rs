@@ -8,8 +8,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::{ClientConfig, ClientConfigError};
-use crate::ClientTls;
 use crate::contract::topology_client::TopologyClient as Generated;
+use crate::{ClientTls, Wire};
 
 /// Addresses kept: those given, and those that hints named.
 const WAYS_KEPT: usize = 32;
@@ -35,6 +35,7 @@ pub struct Way {
 #[derive(Debug)]
 pub struct Ways {
     tls: Option<ClientTlsConfig>,
+    wire: Wire,
     authorization: Option<MetadataValue<Ascii>>,
     known: Mutex<Known>,
 }
@@ -57,14 +58,15 @@ impl Ways {
             value
         });
         let authorization = authorization.transpose().map_err(|_| ClientConfigError::NoAddress)?;
-        let ways = config.addresses.iter().map(|address| way(address, tls.as_ref()));
+        let wire = config.wire;
+        let ways = config.addresses.iter().map(|address| way(address, tls.as_ref(), &wire));
         let ways: Vec<_> = ways.collect::<Result<_, _>>()?;
         if ways.is_empty() {
             return Err(ClientConfigError::NoAddress);
         }
         // Clients spread over the nodes, which serve all of them alike.
         let current = rand::random_range(0..ways.len());
-        Ok(Ways { tls, authorization, known: Mutex::new(Known { ways, current }) })
+        Ok(Ways { tls, wire, authorization, known: Mutex::new(Known { ways, current }) })
     }
 
     /// How many there are.
@@ -96,7 +98,7 @@ impl Ways {
         if known.ways.len() >= WAYS_KEPT {
             return None;
         }
-        known.ways.push(way(address, self.tls.as_ref()).ok()?);
+        known.ways.push(way(address, self.tls.as_ref(), &self.wire).ok()?);
         Some(known.ways.len() - 1)
     }
 
@@ -123,7 +125,7 @@ fn tls_config(tls: &ClientTls) -> ClientTlsConfig {
     }
 }
 
-fn way(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Way, ClientConfigError> {
+fn way(address: &str, tls: Option<&ClientTlsConfig>, wire: &Wire) -> Result<Way, ClientConfigError> {
     let wrong = |error: &dyn std::error::Error| {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         ClientConfigError::Address { address: address.to_owned(), reason: format!("{error}{cause}") }
@@ -144,6 +146,10 @@ fn way(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Way, ClientConfig
     if let Some(tls) = tls {
         endpoint = endpoint.tls_config(tls.clone()).map_err(|error| wrong(&error))?;
     }
-    let client = Generated::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_ANSWER);
+    let channel = match wire.dial() {
+        Some(dial) => endpoint.connect_with_connector_lazy(dial),
+        None => endpoint.connect_lazy(),
+    };
+    let client = Generated::new(channel).max_decoding_message_size(MAX_ANSWER);
     Ok(Way { address: address.to_owned(), client })
 }

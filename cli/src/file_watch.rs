@@ -14,7 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Files that somebody wants to read again when they change.
-pub(super) struct FileWatch {
+pub(crate) struct FileWatch {
     paths: Vec<PathBuf>,
     seen: Vec<Option<Stamp>>,
     looks: Interval,
@@ -31,7 +31,7 @@ struct Stamp {
 
 impl FileWatch {
     /// Watches these files from now on: made before they are first read, it misses no change. SIGHUP no longer ends the process.
-    pub(super) fn new(paths: &[&Path]) -> io::Result<FileWatch> {
+    pub(crate) fn new(paths: &[&Path]) -> io::Result<FileWatch> {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
@@ -39,7 +39,7 @@ impl FileWatch {
     }
 
     /// Waits until it is time to read them again.
-    pub(super) async fn due(&mut self) {
+    pub(crate) async fn due(&mut self) {
         loop {
             let is_asked = tokio::select! {
                 _ = self.hangup.recv() => true,
