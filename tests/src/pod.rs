@@ -96,6 +96,7 @@ impl Pod {
             publisher,
             watch: given.watch.clone(),
             change: Mutex::default(),
+            told: None,
             proxy: None,
             given: Some(given),
         };

@@ -12,6 +12,10 @@ use podway_topology_api::MoveStep;
 pub struct Moves {
     /// Whether the source is made READ ONLY. Only a test that shows what is lost without it says no.
     pub has_fence: bool,
+    /// Whether proxies are waited for until they have acknowledged the freeze. Only a test that shows what goes wrong without it says no.
+    pub has_acknowledgement: bool,
+    /// Whether threads of proxies without a lease are ended. Only a test that shows what goes wrong without it says no.
+    pub has_shut_out: bool,
     /// Sees, and can hold, each step.
     pub probe: MoveProbe,
 }
@@ -48,7 +52,7 @@ impl MoveProbe {
 
 impl Default for Moves {
     fn default() -> Moves {
-        Moves { has_fence: true, probe: MoveProbe::default() }
+        Moves { has_fence: true, has_acknowledgement: true, has_shut_out: true, probe: MoveProbe::default() }
     }
 }
 

@@ -2,8 +2,8 @@
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard` (with `moving`), `table`, `user`, `operation`, `members` (with `recovering`), `proxies`, `settings`, `log`, `watch` → `cluster_file` (apply, diff, export) →
-//! `advise`.
+//! `shard` (with `moving` and `retired`), `table`, `user`, `operation`, `members` (with `recovering`), `proxies`, `settings`, `log`, `watch` →
+//! `cluster_file` (apply, diff, export) → `advise`.
 
 mod advise;
 mod clock;
@@ -19,6 +19,7 @@ mod operation;
 mod print;
 mod proxies;
 mod recovering;
+mod retired;
 mod secret_input;
 mod server;
 mod settings;
@@ -39,6 +40,7 @@ pub use members::MembersCommandLine;
 pub use moving::{CancelArgs, MoveArgs};
 pub use operation::OperationCommandLine;
 pub use proxies::ProxiesCommandLine;
+pub use retired::{RetiredArgs, RetiredSchemaArgs};
 pub use server::{AdminArgs, ServerCommandLine};
 pub use settings::SettingsCommandLine;
 pub use shard::ShardCommandLine;

@@ -1,4 +1,4 @@
-//! `podway shard`: where the shards lie; moving them is `moving`.
+//! `podway shard`: where the shards lie; moving them is `moving`, what they leave behind `retired`.
 
 use podway_topology_api::{KeyspaceView, ShardView, View};
 use serde::Serialize;
@@ -8,6 +8,7 @@ use super::error::AdminError;
 use super::find;
 use super::moving::{self, CancelArgs, MoveArgs};
 use super::print::{self, Row};
+use super::retired::{self, RetiredArgs, RetiredSchemaArgs};
 
 /// Shows where the shards lie, and moves them
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +34,12 @@ pub enum ShardCommandLine {
     Move(MoveArgs),
     /// Gives a shard's move up, before the shard has its new owner
     Cancel(CancelArgs),
+    /// Lists the schemas that shards left behind, and when they are dropped
+    Retired(RetiredArgs),
+    /// Drops a schema that a shard left behind, before its retention is over
+    DropRetired(RetiredSchemaArgs),
+    /// Forgets a schema that a shard left behind: for one that was dropped by hand, or is to stay
+    ForgetRetired(RetiredSchemaArgs),
 }
 
 /// A shard in a list.
@@ -107,6 +114,9 @@ pub(super) async fn run(line: ShardCommandLine) -> Result<(), AdminError> {
     match line {
         ShardCommandLine::Move(args) => moving::run(args).await,
         ShardCommandLine::Cancel(args) => moving::cancel(args).await,
+        ShardCommandLine::Retired(args) => retired::list(args).await,
+        ShardCommandLine::DropRetired(args) => retired::drop_now(args).await,
+        ShardCommandLine::ForgetRetired(args) => retired::forget(args).await,
         ShardCommandLine::List { keyspace, common } => {
             let context = Context::new(&common)?;
             let view = context.view().await?;

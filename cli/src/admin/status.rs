@@ -15,6 +15,7 @@ use super::members::NodeRow;
 use super::moving;
 use super::print::{self, Row, counted};
 use super::proxies::ProxyRow;
+use super::retired::RetiredRow;
 use super::server;
 use super::shard::ShardRow;
 use super::sizes::{SchemaSize, read_sizes};
@@ -53,6 +54,8 @@ struct Picture {
     keyspaces: Vec<KeyspaceLine>,
     users: usize,
     shards: Vec<SizedShard>,
+    /// What shards left behind.
+    retired: Vec<RetiredRow>,
     servers: Vec<ServerLine>,
     proxies: Vec<ProxyRow>,
     nodes: Vec<NodeRow>,
@@ -174,6 +177,8 @@ async fn picture(
         away.map(|server| format!("server {} at {}: {}", server.server, server.address, server.health)),
     );
     alarms.extend(map_alarms(view, &proxies));
+    let retired = RetiredRow::all(view);
+    alarms.extend(retired.iter().filter_map(RetiredRow::alarm));
     Picture {
         alarms,
         revision: view.revision.0,
@@ -186,6 +191,7 @@ async fn picture(
             .collect(),
         users: view.accounts.len(),
         shards,
+        retired,
         servers,
         proxies,
         nodes,
@@ -339,6 +345,9 @@ impl Picture {
         section(&mut text, "Servers", &self.servers);
         section(&mut text, "Proxies", &self.proxies);
         section(&mut text, "Topology", &self.nodes);
+        if !self.retired.is_empty() {
+            section(&mut text, "Left behind", &self.retired);
+        }
         if !self.operations.is_empty() {
             text += &format!("\nUnder way\n  {}\n", self.operations.join("\n  "));
         }

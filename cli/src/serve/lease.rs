@@ -9,14 +9,16 @@ use podway_topology_api::{
     Beat, BeatAnswer, Command, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo, Registration,
     StoreError, TopologyStore,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The setting that says how long a lease is.
 const LEASE_SETTING: &str = "proxy.lease";
 /// Heartbeats in the time of one lease: two may get lost.
 const BEATS_PER_LEASE: u32 = 4;
-/// The pause between heartbeats is at least this. A change of what the proxy can say is noticed within it.
-const LEAST_PAUSE: Duration = Duration::from_millis(50);
+/// A change of what the proxy can say is noticed within this …
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// … and within this while a shard is frozen: then clients wait for what it says.
+const LOOK_WHILE_FROZEN: Duration = Duration::from_millis(5);
 /// The pause before a failed registration is tried again.
 const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 /// How long leaving may take: the lease ends by itself otherwise.
@@ -51,11 +53,9 @@ impl<S: TopologyStore> Lease<S> {
     /// Reports for ever: in time, whenever a newer map was applied, and soon after what a freeze waits for has ended. Without a proxy, which is then
     /// stopping, what it said last is said again: it only becomes truer. Safe to cancel and to call again.
     pub(crate) async fn keep(&mut self, proxy: Option<&Proxy>) {
-        let mut ticks = interval(LEAST_PAUSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = self.watch.clone();
         let mut reported: Option<(Instant, Said)> = None;
         loop {
-            ticks.tick().await;
             if let Some(proxy) = proxy {
                 // It may have become another one since.
                 proxy.set_incarnation(self.registration.incarnation);
@@ -67,6 +67,12 @@ impl<S: TopologyStore> Lease<S> {
                 let answer = self.store.beat(self.beat()).await;
                 self.take_answer(answer).await;
                 reported = Some((Instant::now(), self.said.clone()));
+            }
+            let is_frozen = watch.current().keyspaces().any(|keyspace| keyspace.freezes().next().is_some());
+            let pause = if is_frozen { LOOK_WHILE_FROZEN } else { LOOK_EVERY };
+            tokio::select! {
+                () = sleep(pause) => {}
+                Some(_newer) = watch.changed() => {}
             }
         }
     }

@@ -1,13 +1,14 @@
 //! The `podway` binary from outside, as people run it: started, used by a stock client, told to stop.
 //!
 //! Reading order: [`podway`] (a running binary) → [`demo`] → [`before`] (what a proxy finds) → [`proxy`] → [`tls`] → [`cluster`] (servers and
-//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`load`] → [`losses`] → [`namespaces`] → [`moves`] → [`observed`] (health and
-//! metrics) → [`advise`].
+//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`load`] → [`losses`] → [`namespaces`] → [`moves`] → [`cutover`] → [`observed`]
+//! (health and metrics) → [`advise`].
 
 mod administration;
 mod advise;
 mod before;
 mod cluster;
+mod cutover;
 mod declarative;
 mod demo;
 mod load;

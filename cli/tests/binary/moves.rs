@@ -73,6 +73,22 @@ async fn a_shard_moves_by_one_command_under_an_application_that_notices_nothing(
     assert!(written.unwrap_err().to_string().contains("3989"), "the old owner's schema stays fenced");
 
     refusals(&cluster);
+    what_is_left_behind(&cluster);
+}
+
+fn what_is_left_behind(cluster: &Cluster) {
+    let left = cluster.json("shard retired");
+    assert_eq!((&left[0]["server"], &left[0]["schema"]), (&"b".into(), &"shop__2".into()), "{left}");
+    let status = cluster.done("status");
+    assert!(status.contains("Left behind") && status.contains("23 h"), "{status}");
+    let dropped = cluster.done("shard drop-retired b shop__2");
+    assert_eq!(dropped, "retired schema shop__2 on server b is dropped");
+    assert_eq!(cluster.done("shard retired"), "(none)");
+    for words in ["shard drop-retired b shop__2", "shard forget-retired b shop__2"] {
+        let ran = cluster.run(words);
+        assert_eq!(ran.code, Some(1), "podway {words}: {ran:?}");
+        assert!(ran.said.contains("there is no retired schema shop__2"), "podway {words}: {ran:?}");
+    }
 }
 
 fn refusals(cluster: &Cluster) {

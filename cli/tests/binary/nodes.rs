@@ -13,7 +13,7 @@ use crate::cluster::eventually;
 use crate::podway::{Podway, Ran};
 
 /// Ports that nobody listens on just now, below those that systems give to connections: a node finds its own free when it comes back.
-fn ports<const N: usize>() -> [u16; N] {
+pub fn ports<const N: usize>() -> [u16; N] {
     let free =
         || (0..).find_map(|_| TcpListener::bind(("127.0.0.1", rand::random_range(20_000..32_000))).ok());
     let listeners: [TcpListener; N] = std::array::from_fn(|_| free().expect("a port"));

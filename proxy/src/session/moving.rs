@@ -1,6 +1,6 @@
 //! A shard that changes its owner, as a session sees it: new statements wait while the map says that it is frozen, statements that its
 //! server refuses as no longer its own are tried again under a newer map, and a transaction never enters a shard that came to its place
-//! after the transaction began.
+//! after the transaction began. What does not let a frozen shard go in time, locks and the like included, is ended.
 //!
 //! Trying again is safe because a fenced schema refuses a statement before it has any effect. Whether a refusal means a move is decided
 //! here; when it is over is [`crate::error::Moved`]'s to say; who moves shards, and how, is the topology's.
@@ -15,7 +15,7 @@ use podway_wire::ErrPacket;
 use tokio::time::timeout_at;
 
 use super::core::{Session, Spot};
-use super::registry::SessionHandle;
+use super::registry::{Evicted, SessionHandle};
 use super::shared::Shared;
 use crate::backend::{BackendConnection, ServerThread};
 use crate::error::{ClientError, ErrorCode, Moved, ProxyError, Why};
@@ -31,8 +31,12 @@ const READ_ONLY_SCHEMA: u16 = 3989;
 /// What a retired schema, revoked privileges and killed threads look like: ER_DBACCESS_DENIED_ERROR, ER_BAD_DB_ERROR,
 /// ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_NO_SUCH_TABLE, ER_QUERY_INTERRUPTED. They have other causes too.
 const SUSPICIOUS: [u16; 6] = [1044, 1049, 1142, 1143, 1146, INTERRUPTED];
+/// Those of them that withheld privileges look like.
+const DENIED: [u16; 3] = [1044, 1142, 1143];
 /// ER_QUERY_INTERRUPTED.
 const INTERRUPTED: u16 = 1317;
+/// ER_NO_SUCH_THREAD.
+const NO_SUCH_THREAD: u16 = 1094;
 
 /// How often a statement was tried.
 #[derive(Debug, Default)]
@@ -67,6 +71,12 @@ impl Session {
 
     /// The command has ended: without a transaction nothing is under way any more.
     pub(super) fn leave(&mut self) {
+        if self.handle.has_kept() {
+            let is_kept = |thread: &Arc<ServerThread>| {
+                self.held.iter().any(|held| held.is_pinned() && Arc::ptr_eq(held.thread(), thread))
+            };
+            self.handle.keeps_only(is_kept);
+        }
         if self.state.transaction.server().is_none() {
             self.under = None;
             self.handle.runs_under_nothing();
@@ -91,14 +101,44 @@ impl Session {
             return if self.follows_a_move(spot) { Err(self.restart().await?) } else { Ok(()) };
         };
         // What runs already is what the freeze waits for.
-        if self.state.transaction.server() == Some(spot.pool.id()) {
+        if self.state.transaction.server() == Some(spot.pool.id()) || self.is_kept_from_before(spot) {
             return Ok(());
         }
         Err(ProxyError::ShardMoved(Box::new(moved)))
     }
 
-    /// The transaction was ended while its client was silent: this says so, unless the client rolls it back itself.
+    /// Whether the session has had locks or the like on a frozen shard's server since before the freeze.
+    fn is_kept_from_before(&self, spot: &Spot) -> bool {
+        let freeze = spot.keyspace.as_ref().and_then(|keyspace| keyspace.freeze(spot.index));
+        let since = freeze.and_then(|freeze| Some(self.shared.freezes.lock().get(&freeze)?.0));
+        since.is_some_and(|since| self.handle.has_kept_since_before(spot.pool.id(), since))
+    }
+
+    /// Whether something of the session was ended that it has not been told of.
+    pub(super) fn was_evicted(&self) -> bool {
+        self.handle.is_evicted() || !self.handle.ended().is_empty()
+    }
+
+    /// What the session had on a server was ended while its client was silent: this says so, unless it was a transaction and the client rolls it back itself.
     pub(super) fn abandon(&mut self, rolls_back: bool) -> Result<(), ProxyError> {
+        let ended = self.handle.ended();
+        if !ended.is_empty() {
+            // Without its locks or temporary tables it cannot go on as if nothing had happened.
+            self.lost = true;
+            let is_ended =
+                |held: &BackendConnection| ended.iter().any(|thread| Arc::ptr_eq(thread, held.thread()));
+            self.held.retain(|held| !is_ended(held));
+            if self
+                .state
+                .transaction
+                .server()
+                .is_some_and(|open| !self.held.iter().any(|held| held.endpoint().id() == open))
+            {
+                self.state.transaction = Transaction::None;
+            }
+            self.handle.was_told();
+            return Err(too_long());
+        }
         let Some(server) = self.state.transaction.server() else { return Ok(()) };
         // What a pinned connection held besides is gone with it.
         self.lost |= self.held.iter().any(|held| held.endpoint().id() == server && held.is_pinned());
@@ -177,13 +217,18 @@ impl Session {
 
     fn shows_move(&self, refused: &ErrPacket, spot: &Spot) -> bool {
         let Some((keyspace, shard)) = spot.shard() else { return false };
-        if SUSPICIOUS.contains(&refused.code) {
-            let newest = self.shared.map.load();
-            return newest.keyspace(&keyspace.name).is_some_and(|now| {
-                !now.shards.contains(shard) && now.shards.iter().any(|s| s.id == shard.id)
-            });
+        if refused.code == READ_ONLY_SCHEMA {
+            return true;
         }
-        refused.code == READ_ONLY_SCHEMA
+        let newest = self.shared.map.load();
+        let has_moved = || {
+            newest
+                .keyspace(&keyspace.name)
+                .is_some_and(|now| !now.shards.contains(shard) && now.shards.iter().any(|s| s.id == shard.id))
+        };
+        // Who is out of touch with the topology finds no privileges where a shard was, and has no map that says why.
+        (SUSPICIOUS.contains(&refused.code) && has_moved())
+            || (DENIED.contains(&refused.code) && !self.shared.map.is_live())
     }
 
     /// Waits until the map gives reason to try a statement again; the error that its client gets where it does not.
@@ -277,17 +322,23 @@ impl Shared {
         let longest = self.map.load().span("freeze.drain").unwrap_or(self.config.client.drain_deadline);
         for frozen in self.frozen(&known).iter().filter(|frozen| frozen.heard.elapsed() > longest) {
             for handle in self.laggards(frozen) {
-                let Some((thread, query_only)) = handle.evict(frozen.server) else { continue };
+                let Some((thread, what)) = handle.evict(frozen.server, frozen.since) else { continue };
                 tracing::info!(
                     session = handle.id,
                     freeze = frozen.freeze.0,
+                    ?what,
                     "a laggard is ended: its shard is changing its owner"
                 );
                 tokio::spawn(async move {
                     let ServerThread { endpoint, key, number } = &*thread;
-                    match endpoint.kill(key, *number, query_only).await {
-                        Ok(()) if !query_only => handle.let_go(),
-                        Ok(()) => {}
+                    match endpoint.kill(key, *number, what == Evicted::Statement).await {
+                        Ok(()) if what == Evicted::Statement => {}
+                        Ok(()) => handle.let_go(&thread, what),
+                        Err(ProxyError::Server(refused))
+                            if refused.code == NO_SUCH_THREAD && what != Evicted::Statement =>
+                        {
+                            handle.let_go(&thread, what);
+                        }
                         Err(error) => {
                             tracing::warn!(session = handle.id, %error, "a laggard could not be ended")
                         }
@@ -309,10 +360,13 @@ impl Shared {
         freezes.collect()
     }
 
-    /// The sessions with a statement or a transaction from before the freeze that is on the shard's server, or whose server is not known yet.
+    /// The sessions with a statement or a transaction from before the freeze that is on the shard's server, or whose server is not known yet; and those that have kept
+    /// something there since before it, such as locks. In this order: what a statement leaves behind is known before the statement has ended.
     fn laggards(&self, frozen: &Frozen) -> Vec<Arc<SessionHandle>> {
         let lags = |handle: &Arc<SessionHandle>| {
-            handle.under().is_some_and(|under| under < frozen.since) && handle.may_touch(frozen.server)
+            let is_at_work =
+                handle.under().is_some_and(|under| under < frozen.since) && handle.may_touch(frozen.server);
+            is_at_work || handle.has_kept_since_before(frozen.server, frozen.since)
         };
         self.registry.all().into_iter().filter(lags).collect()
     }

@@ -269,7 +269,7 @@ impl Session {
         }
         self.close_cursor(statement).await?;
         let map = self.enter();
-        if self.handle.is_evicted() {
+        if self.was_evicted() {
             self.abandon(false)?;
         }
         if statement.schema_version != map.schema_version {

@@ -39,6 +39,8 @@ pub struct SessionHandle {
     under: AtomicU64,
     /// Its transaction or statement was ended because it would not let a shard go.
     evicted: AtomicBool,
+    /// Whether a thread is kept for more than a transaction, so that most statements need not look.
+    has_kept: AtomicBool,
     abort: OnceLock<AbortHandle>,
     info: Mutex<Info>,
 }
@@ -54,8 +56,30 @@ struct Info {
     running: Option<Arc<ServerThread>>,
     /// The thread that its open transaction is on.
     holds: Option<Arc<ServerThread>>,
+    /// The threads that keep something of it besides, by what can be carried to no other: locks, temporary tables …
+    kept: Vec<Kept>,
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
     condemned: bool,
+}
+
+/// A thread that keeps something of a session.
+struct Kept {
+    thread: Arc<ServerThread>,
+    /// The revision of the map under which it began to.
+    under: Revision,
+    /// It was ended, because it would not let a shard go; the session has yet to be told.
+    is_ended: bool,
+}
+
+/// What of a session is to be ended on a server that a shard leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// The statement that runs there, by KILL QUERY.
+    Statement,
+    /// The idle transaction, with its thread.
+    Transaction,
+    /// What else a thread keeps, with the thread.
+    Kept,
 }
 
 /// A row of SHOW PROCESSLIST.
@@ -120,6 +144,7 @@ impl SessionHandle {
             in_transaction: false,
             running: None,
             holds: None,
+            kept: Vec::new(),
             condemned: false,
         };
         SessionHandle {
@@ -128,6 +153,7 @@ impl SessionHandle {
             phase: AtomicU8::new(BUSY),
             under: AtomicU64::new(NOTHING),
             evicted: AtomicBool::new(false),
+            has_kept: AtomicBool::new(false),
             abort: OnceLock::new(),
             info: Mutex::new(info),
         }
@@ -207,23 +233,70 @@ impl SessionHandle {
         }
     }
 
-    /// Marks that what it has under way on this server is to end, and gives the thread to be ended by the caller: what runs there alone (KILL
-    /// QUERY) where true, else the thread with its transaction.
-    pub fn evict(&self, server: ServerId) -> Option<(Arc<ServerThread>, bool)> {
+    /// Marks that what it has had under way on this server since before a revision is to end, and gives the thread to be ended by the caller.
+    pub fn evict(&self, server: ServerId, before: Revision) -> Option<(Arc<ServerThread>, Evicted)> {
         let mut info = self.info.lock();
         let there = |thread: &&Arc<ServerThread>| thread.endpoint.id() == server;
-        let running = info.running.as_ref().filter(there).cloned();
-        let is_running = running.is_some();
-        let thread = running.or_else(|| info.holds.as_ref().filter(there).cloned())?;
-        info.condemned |= is_running;
-        self.evicted.store(true, Ordering::Release);
-        Some((thread, is_running))
+        if self.under().is_some_and(|under| under < before) {
+            let running = info.running.as_ref().filter(there).cloned();
+            let holds = info.holds.as_ref().filter(there).cloned();
+            info.condemned |= running.is_some();
+            let statement = running.map(|thread| (thread, Evicted::Statement));
+            let found = statement.or_else(|| Some((holds?, Evicted::Transaction)));
+            if found.is_some() {
+                self.evicted.store(true, Ordering::Release);
+                return found;
+            }
+        }
+        let kept = info.kept.iter().find(|kept| kept.is_from_before(server, before))?;
+        Some((kept.thread.clone(), Evicted::Kept))
     }
 
-    /// The thread of an idle transaction that was marked to end is no more; its client has yet to be told.
-    pub fn let_go(&self) {
-        self.info.lock().holds = None;
-        self.under.store(NOTHING, Ordering::Release);
+    /// The thread that was marked to end is no more; the session has yet to be told.
+    pub fn let_go(&self, thread: &Arc<ServerThread>, what: Evicted) {
+        let mut info = self.info.lock();
+        for kept in info.kept.iter_mut().filter(|kept| Arc::ptr_eq(&kept.thread, thread)) {
+            kept.is_ended = true;
+        }
+        if what == Evicted::Transaction {
+            info.holds = None;
+            self.under.store(NOTHING, Ordering::Release);
+        }
+    }
+
+    /// A thread keeps something of the session from now on, by a statement under this map.
+    pub fn keeps(&self, thread: &Arc<ServerThread>, under: Revision) {
+        let mut info = self.info.lock();
+        if !info.kept.iter().any(|kept| Arc::ptr_eq(&kept.thread, thread)) {
+            info.kept.push(Kept { thread: thread.clone(), under, is_ended: false });
+            self.has_kept.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a thread keeps something of it, or did until it was ended.
+    pub fn has_kept(&self) -> bool {
+        self.has_kept.load(Ordering::Acquire)
+    }
+
+    /// Only these threads keep something of it still. Those that were ended are forgotten when the session has been told.
+    pub fn keeps_only(&self, is_kept: impl Fn(&Arc<ServerThread>) -> bool) {
+        let mut info = self.info.lock();
+        info.kept.retain(|kept| is_kept(&kept.thread));
+        self.has_kept.store(!info.kept.is_empty(), Ordering::Release);
+    }
+
+    /// Whether a thread on this server has kept something of it since before a revision, and lives.
+    pub fn has_kept_since_before(&self, server: ServerId, before: Revision) -> bool {
+        self.has_kept() && self.info.lock().kept.iter().any(|kept| kept.is_from_before(server, before))
+    }
+
+    /// The threads that kept something of it and were ended.
+    pub fn ended(&self) -> Vec<Arc<ServerThread>> {
+        if !self.has_kept() {
+            return Vec::new();
+        }
+        let info = self.info.lock();
+        info.kept.iter().filter(|kept| kept.is_ended).map(|kept| kept.thread.clone()).collect()
     }
 
     /// Its client has been told.
@@ -306,6 +379,12 @@ impl SessionHandle {
             in_transaction: info.in_transaction,
             text: info.text.clone(),
         }
+    }
+}
+
+impl Kept {
+    fn is_from_before(&self, server: ServerId, before: Revision) -> bool {
+        !self.is_ended && self.under < before && self.thread.endpoint.id() == server
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
-use podway_model::{Keyspace, Map, Name, ServerId};
+use podway_model::{Keyspace, Map, Name, Revision, ServerId};
 use podway_router::{Effects, Facts, Plan, Route, Target};
 use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
 
@@ -394,6 +394,10 @@ impl Session {
         self.state.transaction = transaction.after_answer(server, connection.in_transaction());
         if connection.in_transaction() {
             self.handle.holds(connection.thread());
+        }
+        if connection.is_pinned() {
+            let under = self.under.as_ref().map_or(Revision(0), |under| under.revision);
+            self.handle.keeps(connection.thread(), under);
         }
         if connection.is_pinned() || connection.in_transaction() {
             self.held.push(connection);

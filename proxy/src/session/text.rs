@@ -74,7 +74,7 @@ impl Session {
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
         let database = self.state.database.clone();
         let planned = Planned { sql, normal, map, plan, database: database.as_ref() };
-        if self.handle.is_evicted() {
+        if self.was_evicted() {
             self.abandon(matches!(planned.plan.statement(), Statement::Rollback(_)))?;
         }
         if *planned.plan.statement() == Statement::Query {

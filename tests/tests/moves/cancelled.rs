@@ -54,6 +54,13 @@ async fn check_clean(ground: &Ground, step: MoveStep) {
         assert_eq!(left, Some(0), "{step}: {sql}");
     }
     let schema = ground.keyspace.physical(ShardIndex(1));
-    let sql = format!("UPDATE `{schema}`.customers SET balance = balance");
-    ground.server(SOURCE).await.query_drop(sql).await.unwrap();
+    let mut source = ground.server(SOURCE).await;
+    source.query_drop(format!("UPDATE `{schema}`.customers SET balance = balance")).await.unwrap();
+    for table in ["departures", "withheld"] {
+        let sql = format!("SELECT COUNT(*) FROM _podway.{table} WHERE schema_name = '{schema}'");
+        assert_eq!(source.query_first::<u64, _>(&sql).await.unwrap(), Some(0), "{step}: {sql}");
+    }
+    let kept: Option<u64> =
+        source.query_first("SELECT COUNT(*) FROM mysql.db WHERE User = 'cancelling'").await.unwrap();
+    assert_eq!(kept, Some(1), "{step}: what was withheld was given back");
 }

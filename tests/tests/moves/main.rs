@@ -8,4 +8,5 @@ mod crashes;
 mod fenced;
 mod ground;
 mod restarts;
+mod retired;
 mod shut_out;

@@ -62,7 +62,7 @@ async fn a_leader_that_is_late_changes_nothing_and_what_it_left_open_is_ended() 
     let term: Option<u64> = target.query_first(&sql).await.unwrap();
     let later = format!("UPDATE _podway.control SET term = 1000 WHERE cluster = '{cluster}'");
     target.query_drop(later).await.unwrap();
-    let lock = format!("SELECT GET_LOCK('podway.control.{cluster}', 0)");
+    let lock = format!("SELECT GET_LOCK('podway.control.{cluster}', 10)");
     let mut left_open = ground.server(3).await;
     let got: Option<u64> = left_open.query_first(&lock).await.unwrap();
     assert_eq!(got, Some(1));

@@ -517,6 +517,65 @@ async fn what_does_not_let_a_frozen_shard_go_is_rolled_back() {
     assert_eq!(gone.query_first::<u64, _>(&count).await.unwrap(), Some(0));
 }
 
+#[tokio::test]
+async fn locks_and_temporary_tables_on_a_frozen_shard_end_with_their_sessions() {
+    let keyspace = shop("moves_kept", 1).await;
+    let source = keyspace.get().shards[0].clone();
+    let (publisher, watch) = map_channel((*keyspace.pod.map()).clone());
+    let proxy = keyspace
+        .pod
+        .another_proxy(watch, |config| config.client.drain_deadline = Duration::from_millis(200))
+        .await
+        .unwrap();
+    let connect = async || {
+        let options = keyspace.pod.client_options().tcp_port(proxy.address.port());
+        Conn::new(options.db_name(Some(&keyspace.name))).await.unwrap()
+    };
+    let mut kept = Vec::new();
+    for sql in
+        ["LOCK TABLES customers READ", "DO GET_LOCK('moves_kept', 0)", "CREATE TEMPORARY TABLE kept (a INT)"]
+    {
+        let mut conn = connect().await;
+        conn.query_drop(sql).await.unwrap();
+        kept.push((sql, conn));
+    }
+    let mut other = connect().await;
+    other.query_drop("DO 1").await.unwrap();
+    let freeze = FreezeId(4_711);
+    let publish = |freeze: Option<FreezeId>| {
+        let mut map = (*publisher.current()).clone();
+        let mut keyspace = (**map.keyspace_spelled(&keyspace.name).unwrap()).clone();
+        keyspace.set_freeze(ShardIndex(0), freeze);
+        map.put_keyspace(keyspace).unwrap();
+        map.revision = Revision(map.revision.0 + 1);
+        publisher.publish(map).unwrap();
+    };
+    publish(Some(freeze));
+    eventually_async(DEADLINE, "the freeze arrives", async || {
+        (proxy.proxy.applied() == publisher.current().revision).then_some(())
+    })
+    .await;
+    // What runs already goes on until its time is over.
+    assert!(!proxy.proxy.drained().contains(&freeze), "locks are held there");
+    kept[0].1.query_drop("SELECT COUNT(*) FROM customers").await.unwrap();
+    eventually_async(DEADLINE, "the proxy drains the shard", async || {
+        proxy.proxy.drained().contains(&freeze).then_some(())
+    })
+    .await;
+    let mut admin = keyspace.pod.admin(source.server).await.unwrap();
+    admin.query_drop("SET lock_wait_timeout = 5").await.unwrap();
+    for on in [1, 0] {
+        admin.query_drop(format!("ALTER DATABASE `{}` READ ONLY = {on}", source.schema)).await.unwrap();
+    }
+    publish(None);
+    for (sql, mut conn) in kept {
+        assert_eq!(number(conn.query_drop("SELECT 1").await.unwrap_err()), 1213, "{sql}");
+        let ended = conn.query_drop("SELECT 1").await.unwrap_err();
+        assert!(!matches!(ended, Error::Server(_)), "{sql}: the session goes with what it held: {ended}");
+    }
+    other.query_drop(format!("{ADD}1")).await.unwrap();
+}
+
 async fn wait_for_two(mut admin: Conn) {
     let started = Instant::now();
     let running = "SELECT COUNT(*) FROM information_schema.processlist \

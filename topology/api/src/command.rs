@@ -6,12 +6,12 @@
 use std::fmt;
 
 use podway_model::{
-    Account, AccountName, ClusterSecret, Column, FreezeId, HybridTime, KeyRange, NameRule, Revision, ShardId,
+    Account, AccountName, ClusterSecret, Column, FreezeId, HybridTime, KeyRange, NameRule, Revision, ServerId, ShardId,
     Table,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::incarnation::Incarnation;
+use crate::incarnation::{Incarnation, LogTime};
 use crate::operation::OperationCommand;
 use crate::secret::Secret;
 
@@ -130,6 +130,37 @@ pub enum ShardCommand {
         server: Box<str>,
         /// The schema.
         schema: Box<str>,
+    },
+    /// Has a retired schema dropped before its retention is over.
+    DropRetired {
+        /// The server's name.
+        server: Box<str>,
+        /// The schema.
+        schema: Box<str>,
+    },
+    /// A leader tells what became of a retired schema that it was to drop.
+    ReportRetired {
+        /// The server.
+        server: ServerId,
+        /// The schema.
+        schema: Box<str>,
+        /// Since when it is retired: a report about an earlier one of this name is not listened to.
+        since: LogTime,
+        /// What became of it.
+        report: RetiredReport,
+    },
+}
+
+/// What became of a retired schema that was to be dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetiredReport {
+    /// It is no more.
+    Dropped,
+    /// It is still there.
+    Stays {
+        /// Why, without secrets.
+        reason: Box<str>,
     },
 }
 

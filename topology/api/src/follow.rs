@@ -14,6 +14,8 @@ use crate::{MapPublisher, StoreError, TopologyStore, WatchEvent, WatchMessage, W
 
 /// A node that says nothing for so long is taken for lost; a healthy one speaks every second.
 pub const SILENCE: Duration = Duration::from_secs(5);
+/// A map is taken for the newest so long after a node spoke: two of its signs may be late. A proxy's lease is longer, so whoever has lost it does not believe that any more.
+const LIVE_FOR: Duration = Duration::from_millis(2_500);
 /// The pause before the second attempt, doubled each time …
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// … up to this; each is a random part of it, so that the proxies of a lost node come back one by one.
@@ -164,7 +166,7 @@ impl Follower {
 
     fn heard(&mut self) {
         self.pause = FIRST_PAUSE;
-        self.publisher.set_live(true);
+        self.publisher.set_live_for(LIVE_FOR);
         let is_new = |health: &TopologyHealth| matches!(health.contact, TopologyContact::Away { .. });
         self.health.send_if_modified(|health| {
             let is_new = is_new(health);

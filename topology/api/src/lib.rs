@@ -33,8 +33,8 @@ pub use answer::{Answer, Done, WatchEvent};
 pub use client::{ClientConfig, ClientConfigError, TopologyClient};
 pub use command::{
     AccountCommand, AdminAccount, Beat, ClientId, Command, KeyspaceCommand, NewShard, Proposal, ProxyCommand,
-    ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand, ShardCommand,
-    TableCommand,
+    ProxyInfo, RetiredReport, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand,
+    ShardCommand, TableCommand,
 };
 pub use credentials::Credentials;
 pub use ddl::{Ddl, Follow, TableDeclaration, TableEffect};

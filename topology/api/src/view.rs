@@ -188,6 +188,12 @@ pub struct RetiredSchema {
     pub shard: ShardId,
     /// Since when.
     pub since: LogTime,
+    /// Whether it is to be dropped before its retention is over.
+    #[serde(default)]
+    pub is_unwanted: bool,
+    /// Why it could not be dropped when it was tried last.
+    #[serde(default)]
+    pub trouble: Option<Box<str>>,
 }
 
 /// A line of the log of changes.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use podway_model::Map;
 use podway_topology_api::{
     BEAT_GAP_MS, Beat, BeatAnswer, ClientId, Command, Done, Proposal, ProxyCommand, StoreError,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Keeper;
@@ -23,7 +24,11 @@ const AT_LEAST_EVERY: Duration = Duration::from_millis(BEAT_GAP_MS / 2);
 
 /// Heartbeats that wait for the next tick.
 #[derive(Default)]
-pub struct Pending(Mutex<Vec<(Beat, oneshot::Sender<BeatAnswer>)>>);
+pub struct Pending {
+    waiting: Mutex<Vec<(Beat, oneshot::Sender<BeatAnswer>)>>,
+    /// They are not to wait for the tick.
+    hurry: Notify,
+}
 
 impl Keeper {
     /// Takes a heartbeat as the leader and answers it when its lease is renewed.
@@ -33,13 +38,22 @@ impl Keeper {
         }
         let (sender, answer) = oneshot::channel();
         {
-            let mut pending = self.pending.0.lock();
+            let mut pending = self.pending.waiting.lock();
             if pending.len() >= MOST_PENDING {
                 return Err(away("too many heartbeats at once"));
             }
             pending.push((beat, sender));
         }
+        // Clients wait for what is said while a shard is frozen.
+        if self.machine.look(|state| has_freezes(state.map())) {
+            self.hurry_beats();
+        }
         answer.await.map_err(|_| away("the heartbeat did not come into the log"))
+    }
+
+    /// Puts the heartbeats that wait into the log at once: somebody waits for what they say.
+    pub fn hurry_beats(&self) {
+        self.pending.hurry.notify_one();
     }
 
     /// Puts the heartbeats into the log, tick by tick, until the node stops.
@@ -52,9 +66,10 @@ impl Keeper {
             tokio::select! {
                 biased;
                 _ = ticks.tick() => {}
+                () = self.pending.hurry.notified() => {}
                 _ = stopping.wait_for(|stops| *stops) => return,
             }
-            let beats = std::mem::take(&mut *self.pending.0.lock());
+            let beats = std::mem::take(&mut *self.pending.waiting.lock());
             if !self.is_leader() {
                 // Dropped: whoever waits hears so and asks the new leader.
                 continue;
@@ -99,4 +114,8 @@ impl Keeper {
             let _left = sender.send(BeatAnswer { has_lease, at, revision, clock });
         }
     }
+}
+
+fn has_freezes(map: &Map) -> bool {
+    map.keyspaces().any(|keyspace| keyspace.freezes().next().is_some())
 }

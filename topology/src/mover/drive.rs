@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::RaftMetrics;
+use podway_model::Revision;
 use podway_topology_api::{
-    Command, Done, Member, MoveStep, NodeId, Operation, OperationCommand, OperationId, OperationKind,
-    OperationState, ProposeError, Proposer, ProxyCommand, Report, ShardMove, Term,
+    Beat, Command, Done, Incarnation, Member, MoveStep, NodeId, Operation, OperationCommand, OperationId,
+    OperationKind, OperationState, ProposeError, Proposer, ProxyCommand, Report, RetiredReport, ShardCommand,
+    ShardMove, Term,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::error::MoveError;
+use super::leftovers::Leftovers;
 use super::plan::{Facts, Next, Work, left_ms, next};
-use super::work::Worker;
+use super::sessions::Sessions;
+use super::work::{Worker, drop_retired};
 use crate::keeper::{Keeper, LocalStore};
 use crate::move_probe::{Moment, Moves};
 use crate::state::State;
@@ -64,7 +68,9 @@ struct Driver {
     moves: Moves,
     term: Term,
     proposer: Proposer<LocalStore>,
+    sessions: Sessions,
     troubles: HashMap<OperationId, Trouble>,
+    leftovers: Leftovers,
 }
 
 /// What does not go on with a move.
@@ -79,7 +85,9 @@ struct Trouble {
 impl Driver {
     fn new(keeper: Arc<Keeper>, moves: Moves, term: Term) -> Driver {
         let proposer = Proposer::new(LocalStore(keeper.clone()), "the topology");
-        Driver { keeper, moves, term, proposer, troubles: HashMap::new() }
+        let sessions = Sessions::new(keeper.clone(), term);
+        let (troubles, leftovers) = (HashMap::new(), Leftovers::default());
+        Driver { keeper, moves, term, proposer, sessions, troubles, leftovers }
     }
 
     async fn lead(mut self) {
@@ -92,6 +100,10 @@ impl Driver {
                 if rests.is_none_or(|until| until <= Instant::now()) {
                     self.advance(operation, &open).await;
                 }
+            }
+            if open.is_empty() {
+                self.drop_what_was_left().await;
+                self.sessions.close();
             }
             // Each command that is applied is news, this driver's own reports too.
             let _either = timeout(LOOK_AGAIN, news.changed()).await;
@@ -106,7 +118,11 @@ impl Driver {
         match next(operation, &facts) {
             Next::Nothing | Next::WaitForOther => {}
             Next::Take => self.tell(OperationCommand::Take { id, term }).await,
+            Next::WaitForDrained(proxies) if !self.moves.has_acknowledgement => {
+                self.acknowledge_for(one, &proxies).await;
+            }
             Next::WaitForDrained(proxies) => {
+                self.keeper.hurry_beats();
                 let names: Vec<String> = proxies.iter().map(ToString::to_string).collect();
                 let reason = format!("still to drain: {}", names.join(", "));
                 self.wait(operation, one.step, &reason).await;
@@ -138,15 +154,58 @@ impl Driver {
             is_road_taken,
             undrained: one.freeze.map(|freeze| state.undrained(freeze)).unwrap_or_default(),
             ended: state.ended_proxies(),
+            late: one.freeze.map(|freeze| state.late_proxies(freeze)).unwrap_or_default(),
         })
+    }
+
+    /// What [`Moves::has_acknowledgement`] takes away: says for proxies what they have not said.
+    async fn acknowledge_for(&self, one: &ShardMove, proxies: &[Incarnation]) {
+        let drained: Vec<_> = one.freeze.into_iter().collect();
+        let beat = |incarnation: &Incarnation| Beat {
+            incarnation: *incarnation,
+            applied: Revision(0),
+            settled: Revision(0),
+            clock: podway_model::HybridTime::default(),
+            drained: drained.clone(),
+        };
+        self.propose(Command::Proxy(ProxyCommand::Beats(proxies.iter().map(beat).collect()))).await;
+    }
+
+    /// Drops one of the schemas that shards left, if the time of one has come.
+    async fn drop_what_was_left(&mut self) {
+        let now = self.keeper.stamp();
+        let due = self.keeper.machine.look(|state| state.due_retired(now));
+        let Some(one) = self.leftovers.next(due, Instant::now()) else { return };
+        let (keeper, term) = (self.keeper.clone(), self.term);
+        let dropped = tokio::select! {
+            dropped = timeout(WORK_WITHIN, drop_retired(&keeper, &mut self.sessions, &one)) => dropped,
+            () = led_no_more(&keeper, term) => return,
+        };
+        let report = match dropped {
+            Ok(Ok(())) => RetiredReport::Dropped,
+            Ok(Err(error)) => RetiredReport::Stays { reason: error.to_string().into() },
+            Err(_) => RetiredReport::Stays { reason: format!("not dropped within {WORK_WITHIN:?}").into() },
+        };
+        if let RetiredReport::Stays { reason } = &report {
+            self.leftovers.rest(&one, Instant::now());
+            if one.trouble.as_ref() == Some(reason) {
+                return;
+            }
+            tracing::warn!(server = %one.server, schema = %one.schema, %reason, "a retired schema is not dropped");
+        }
+        let (server, schema, since) = (one.server, one.schema.as_str().into(), one.since);
+        self.propose(Command::Shard(ShardCommand::ReportRetired { server, schema, since, report })).await;
     }
 
     async fn do_and_report(&mut self, operation: &Operation, one: &ShardMove, facts: &Facts, work: Work) {
         let is_undone = matches!(work, Work::Undo { .. });
-        let shut_out = if let Work::ShutOut(proxies) = &work { proxies.clone() } else { Vec::new() };
+        let shut_out = match &work {
+            Work::ShutOut(proxies) | Work::Flip(proxies) => proxies.clone(),
+            _ => Vec::new(),
+        };
         let (id, term, step, probe) = (operation.id, self.term, one.step, self.moves.probe.clone());
-        let worker =
-            Worker { keeper: &self.keeper, operation: id, one, term, has_fence: self.moves.has_fence };
+        let (keeper, sessions, moves) = (&*self.keeper, &mut self.sessions, &self.moves);
+        let mut worker = Worker { keeper, sessions, operation: id, one, moves };
         let worked = async {
             if is_undone {
                 return worker.work(&work).await;
@@ -233,12 +292,18 @@ impl Driver {
     /// What is refused or not answered shows in the record, which is looked at next.
     async fn propose(&self, command: Command) {
         match self.proposer.propose(command).await {
-            Ok(Done::Changed | Done::Unchanged) => {}
+            Ok(Done::Changed | Done::Unchanged | Done::Beats { .. }) => {}
             Ok(other) => tracing::error!(?other, "a report was answered with something else"),
             Err(ProposeError::Refused(refusal)) => tracing::info!(%refusal, "a move's report was refused"),
             Err(ProposeError::Store(error)) => tracing::info!(%error, "a move's report was not answered"),
         }
     }
+}
+
+/// Returns when this node does not lead in this term any more.
+async fn led_no_more(keeper: &Keeper, term: Term) {
+    let mut news: watch::Receiver<RaftMetrics<NodeId, Member>> = keeper.raft.metrics();
+    let _ended = news.wait_for(|news| leads(news, keeper.myself.node) != Some(term)).await;
 }
 
 /// Returns when what is being done is to stop: the move was cancelled, or this node does not lead any more.

@@ -20,6 +20,8 @@ pub struct Facts {
     pub undrained: Vec<Incarnation>,
     /// Whose lease ended, and who is not shut out.
     pub ended: Vec<Incarnation>,
+    /// Those of them who have not acknowledged this move's freeze.
+    pub late: Vec<Incarnation>,
 }
 
 /// What comes next.
@@ -54,15 +56,15 @@ pub enum Work {
     Fence,
     /// Copy and compare.
     CatchUp,
-    /// Look once more that the source is READ ONLY.
-    Flip,
-    /// Take the users' privileges on the source's schema away, and kill who is in it.
+    /// Kill the threads of these, look once more that the source is READ ONLY, and withhold the users' privileges on it.
+    Flip(Vec<Incarnation>),
+    /// Take privileges on the source's schema away that came back since, and kill who is in it.
     Revoke,
     /// Nothing: the flip has recorded the source's schema as retired.
     Retire,
     /// Drop the target's schema.
     Undo {
-        /// And make the source's writable: it may be READ ONLY.
+        /// And make the source's writable and usable: it may be READ ONLY, and privileges on it withheld.
         is_fenced: bool,
     },
 }
@@ -85,13 +87,15 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
     match one.step {
         MoveStep::Prepare if facts.is_road_taken => Next::WaitForOther,
         MoveStep::Prepare => Next::Do(Work::Prepare),
-        MoveStep::Freeze if !facts.undrained.is_empty() => Next::WaitForDrained(facts.undrained.clone()),
+        MoveStep::Freeze | MoveStep::Flip if !facts.undrained.is_empty() => {
+            Next::WaitForDrained(facts.undrained.clone())
+        }
         MoveStep::Freeze => Next::Do(Work::Drained),
         MoveStep::ShutOut => Next::Do(Work::ShutOut(facts.ended.clone())),
         MoveStep::ResolveBranches => Next::Do(Work::ResolveBranches),
         MoveStep::Fence => Next::Do(Work::Fence),
         MoveStep::CatchUp => Next::Do(Work::CatchUp),
-        MoveStep::Flip => Next::Do(Work::Flip),
+        MoveStep::Flip => Next::Do(Work::Flip(facts.late.clone())),
         MoveStep::Revoke => Next::Do(Work::Revoke),
         MoveStep::Retire => Next::Do(Work::Retire),
     }
@@ -157,12 +161,12 @@ mod tests {
             Work::ResolveBranches,
             Work::Fence,
             Work::CatchUp,
-            Work::Flip,
+            Work::Flip(vec![ALICE]),
             Work::Revoke,
             Work::Retire,
         ];
         for (step, work) in MoveStep::ALL.into_iter().zip(works) {
-            let facts = Facts { ended: vec![ALICE], ..facts() };
+            let facts = Facts { ended: vec![ALICE], late: vec![ALICE], ..facts() };
             assert_eq!(next(&at(step), &facts), Next::Do(work.clone()), "{step}");
             // The leader of the next term finds the record as it was.
             let later = Facts { term: Term(4), ..facts.clone() };
@@ -203,6 +207,15 @@ mod tests {
             let late = next(&at(step), &Facts { now: LogTime(61_000), ..facts() });
             let is_cancelled = (MoveStep::Freeze..=MoveStep::CatchUp).contains(&step);
             assert_eq!(late == Next::GiveUp, is_cancelled, "{step}");
+        }
+    }
+
+    #[test]
+    fn who_comes_while_a_shard_is_frozen_is_waited_for_before_its_flip() {
+        let came = Facts { undrained: vec![ALICE], ..facts() };
+        assert_eq!(next(&at(MoveStep::Flip), &came), Next::WaitForDrained(vec![ALICE]));
+        for step in [MoveStep::ShutOut, MoveStep::Fence, MoveStep::CatchUp] {
+            assert!(matches!(next(&at(step), &came), Next::Do(_)), "{step}");
         }
     }
 

@@ -8,19 +8,20 @@ use podway_model::{
     Change, Epoch, FreezeId, Keyspace, KeyspaceRecord, Map, Name, SLOTS, ServerId, Shard, ShardId,
     ShardIndex, Slot, SlotRun, TableKind,
 };
-use podway_topology_api::{Done, KeyspaceCommand, NewShard, Refusal, RetiredSchema, ShardCommand, Thing};
+use podway_topology_api::{
+    Done, KeyspaceCommand, LogTime, NewShard, Refusal, RetiredSchema, ShardCommand, Thing,
+};
 use serde::{Deserialize, Serialize};
 
 use super::names::{check_identifier, check_schema, clipped, unknown};
 use super::outcome::{Effect, Now, Outcome};
+use super::retired::Retired;
 use super::servers::Servers;
 
 /// How many keyspaces there can be.
 pub(super) const MAX_KEYSPACES: usize = 1_024;
 /// How many shards a keyspace can have.
 pub(super) const MAX_SHARDS: usize = 4_096;
-/// How many retired schemas are remembered; until one is forgotten, no further shard moves.
-pub(super) const MAX_RETIRED: usize = 10_000;
 
 /// What the map does not say of shards.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) struct Shards {
     last_shard: u32,
     /// The highest number that a freeze ever had.
     last_freeze: u64,
-    retired: Vec<RetiredSchema>,
+    retired: Retired,
     /// Where shards on their way are going to lie.
     reserved: BTreeMap<ShardId, (ServerId, Name)>,
 }
@@ -88,19 +89,12 @@ impl Shards {
                 Ok(Effect::new(Done::Changed, vec![found.change(found.shard.clone(), None)], what))
             }
             ShardCommand::ForgetRetired { server, schema } => {
-                let id = servers.find(server)?;
-                let schema = map.names.name(schema);
-                let place =
-                    self.retired.iter().position(|retired| retired.server == id && retired.schema == schema);
-                let Some(place) = place else {
-                    let known = self.retired.iter().filter(|retired| retired.server == id);
-                    let known = known.map(|retired| retired.schema.as_str());
-                    return Err(unknown(Thing::RetiredSchema, schema.as_str(), known));
-                };
-                operations.check_schema(id, schema.as_str())?;
-                self.retired.remove(place);
-                let what = format!("retired schema {schema} on server {} forgotten", servers.name(id));
-                Ok(Effect::new(Done::Changed, Vec::new(), what))
+                let is_free = |server, schema: &str| operations.check_schema(server, schema);
+                self.retired.forget(server, schema, map, servers, is_free)
+            }
+            ShardCommand::DropRetired { server, schema } => self.retired.unwant(server, schema, map, servers),
+            ShardCommand::ReportRetired { server, schema, since, report } => {
+                self.retired.report(*server, &map.names.name(schema), *since, report, servers)
             }
         }
     }
@@ -135,19 +129,15 @@ impl Shards {
         if let Some((shard, _)) = reserved.find(|(_, (at, reserved))| *at == server && reserved == schema) {
             return taken(format!("where {shard} is moving to"));
         }
-        let mut retired = self.retired.iter();
-        match retired.find(|retired| retired.server == server && retired.schema == *schema) {
-            Some(retired) => taken(format!("what {} left behind", retired.shard)),
+        match self.retired.left_by(server, schema) {
+            Some(shard) => taken(format!("what {shard} left behind")),
             None => Ok(()),
         }
     }
 
     /// Whether one more retired schema can be remembered.
     pub(super) fn check_retired(&self) -> Result<(), Refusal> {
-        match self.retired.len() < MAX_RETIRED {
-            true => Ok(()),
-            false => Err(Refusal::Full { what: Thing::RetiredSchema, limit: MAX_RETIRED as u64 }),
-        }
+        self.retired.check_room()
     }
 
     /// Keeps a place for a shard on its way.
@@ -162,16 +152,32 @@ impl Shards {
 
     /// Remembers a schema that a shard left.
     pub(super) fn retire(&mut self, server: ServerId, schema: Name, shard: ShardId, now: &Now<'_>) {
-        self.retired.push(RetiredSchema { server, schema, shard, since: now.at });
+        self.retired.add(server, schema, shard, now);
     }
 
     /// Forgets what was retired on a server that left.
     pub(super) fn forget_server(&mut self, server: ServerId) {
-        self.retired.retain(|retired| retired.server != server);
+        self.retired.forget_server(server);
     }
 
     pub(super) fn retired(&self) -> &[RetiredSchema] {
-        &self.retired
+        self.retired.all()
+    }
+
+    /// The retired schemas that are to be dropped now.
+    pub(super) fn due_retired(
+        &self,
+        now: LogTime,
+        keep_ms: u64,
+        map: &Map,
+        operations: &impl Holders,
+    ) -> Vec<RetiredSchema> {
+        let is_needed = |server: ServerId, schema: &Name| {
+            all_shards(map).any(|found| found.shard.server == server && found.shard.schema == *schema)
+                || self.reserved.values().any(|(at, reserved)| *at == server && reserved == schema)
+                || operations.check_schema(server, schema.as_str()).is_err()
+        };
+        self.retired.due(now, keep_ms, is_needed)
     }
 
     fn create(

@@ -4,7 +4,7 @@
 //! What watchers see is a [`Map`], and every change of it is a list of [`Change`]s, which the state applies to its own map as every proxy does to
 //! its own. The rest is beside it.
 //!
-//! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
+//! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`retired`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
 //! [`settings`] → [`proxies`] → [`moves`] → [`statements`] → [`operations`] →
 //! [`following`] → [`recovery`].
 
@@ -18,6 +18,7 @@ mod operations;
 mod outcome;
 mod proxies;
 mod recovery;
+mod retired;
 mod retries;
 mod sequences;
 mod servers;
@@ -32,7 +33,8 @@ use std::sync::Arc;
 use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, Revision, ServerId, Table};
 use podway_topology_api::{
     AdminAccount, Answer, ClientStatement, Command, Done, Incarnation, LogTime, Operation, OperationCommand,
-    OperationId, Proposal, ProxyCommand, Refusal, SequenceCommand, ServerCommand, TableCommand, View,
+    OperationId, Proposal, ProxyCommand, Refusal, RetiredSchema, SequenceCommand, ServerCommand,
+    TableCommand, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -203,6 +205,22 @@ impl State {
     /// The proxies whose lease ended and that are not shut out.
     pub fn ended_proxies(&self) -> Vec<Incarnation> {
         self.proxies.ended()
+    }
+
+    /// The proxies that have no lease any more, shut out or not.
+    pub fn gone_proxies(&self) -> Vec<Incarnation> {
+        self.proxies.gone()
+    }
+
+    /// The proxies whose lease ended before they acknowledged a freeze, and that are not shut out.
+    pub fn late_proxies(&self, freeze: FreezeId) -> Vec<Incarnation> {
+        self.proxies.late(freeze)
+    }
+
+    /// The retired schemas that are to be dropped at this time: their retention is over, or somebody wants them gone, and nothing needs them.
+    pub fn due_retired(&self, now: LogTime) -> Vec<RetiredSchema> {
+        let keep_ms = settings::span_ms(settings::RETIRED_RETENTION, &self.map);
+        self.shards.due_retired(now, keep_ms, &self.map, &self.operations)
     }
 
     /// What a server is called.

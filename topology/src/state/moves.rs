@@ -78,7 +78,11 @@ pub(super) fn step_done(operation: &mut Operation, step: MoveStep, around: &mut 
         }
         MoveStep::Freeze => one.freeze.map_or(Ok(()), |freeze| around.proxies.check_drained(freeze))?,
         MoveStep::ShutOut => around.proxies.check_shut_out()?,
-        MoveStep::Flip => changes.push(flip(one, around)?),
+        MoveStep::Flip => {
+            // Somebody may have come since the freeze was acknowledged, with a map from before it.
+            one.freeze.map_or(Ok(()), |freeze| around.proxies.check_cut_over(freeze))?;
+            changes.push(flip(one, around)?);
+        }
         MoveStep::ResolveBranches | MoveStep::Fence | MoveStep::CatchUp => {}
         MoveStep::Revoke | MoveStep::Retire => {}
     }

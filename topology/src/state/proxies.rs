@@ -133,14 +133,14 @@ impl Proxies {
                 self.known.remove(&incarnation);
                 Ok(Effect::new(Done::Changed, Vec::new(), format!("{name} left")))
             }
-            None => self.gone(incarnation),
+            None => self.unknown(incarnation),
         }
     }
 
     /// A proxy whose lease ended has no thread on any server.
     pub(super) fn shut_out(&mut self, incarnation: Incarnation) -> Outcome {
         let name = self.name(incarnation);
-        let Some(proxy) = self.known.get_mut(&incarnation) else { return self.gone(incarnation) };
+        let Some(proxy) = self.known.get_mut(&incarnation) else { return self.unknown(incarnation) };
         match proxy.lease {
             Lease::Until(_) => return Err(Refusal::HasLease { incarnation }),
             Lease::ShutOut => return Ok(Effect::unchanged()),
@@ -193,6 +193,22 @@ impl Proxies {
         self.which(|proxy| proxy.lease == Lease::Ended)
     }
 
+    /// Who has no lease any more, shut out or not.
+    pub(super) fn gone(&self) -> Vec<Incarnation> {
+        self.which(|proxy| !proxy.is_live())
+    }
+
+    /// Whose lease ended before it acknowledged a freeze, and who is not shut out: it may have a map from before the freeze.
+    pub(super) fn late(&self, freeze: FreezeId) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.is_late(freeze))
+    }
+
+    /// Refuses as long as anybody may still use a map from before a freeze.
+    pub(super) fn check_cut_over(&self, freeze: FreezeId) -> Result<(), Refusal> {
+        self.check_drained(freeze)?;
+        self.check_none("to be shut out", |proxy| proxy.is_late(freeze))
+    }
+
     /// Refuses as long as a proxy whose lease ended may have threads on servers.
     pub(super) fn check_shut_out(&self) -> Result<(), Refusal> {
         self.check_none("to be shut out", |proxy| proxy.lease == Lease::Ended)
@@ -229,7 +245,7 @@ impl Proxies {
     }
 
     /// An incarnation that is not known: it left, or never was.
-    fn gone(&self, incarnation: Incarnation) -> Outcome {
+    fn unknown(&self, incarnation: Incarnation) -> Outcome {
         match (1..=self.last).contains(&incarnation.0) {
             true => Ok(Effect::unchanged()),
             false => Err(unknown(Thing::Proxy, &incarnation.0.to_string(), [])),
@@ -249,6 +265,10 @@ impl Proxy {
 
     fn has_to_drain(&self, freeze: FreezeId) -> bool {
         self.is_live() && !self.drained.contains(&freeze)
+    }
+
+    fn is_late(&self, freeze: FreezeId) -> bool {
+        self.lease == Lease::Ended && !self.drained.contains(&freeze)
     }
 
     /// What it has applied and its clock only rise: heartbeats may come in another order than they left in.

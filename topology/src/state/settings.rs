@@ -10,6 +10,8 @@ use super::outcome::{Effect, Outcome};
 pub(super) const PROXY_LEASE: &str = "proxy.lease";
 /// How long a shard may be frozen.
 pub(super) const FREEZE_LIMIT: &str = "freeze.limit";
+/// How long what a shard left behind is kept.
+pub(super) const RETIRED_RETENTION: &str = "retired.retention";
 
 /// A setting that there is.
 struct Known {
@@ -58,10 +60,10 @@ const KNOWN: [Known; 6] = [
         doc: "how long a proxy may be silent before its lease ends and it must register again",
     },
     Known {
-        name: "retired.retention",
+        name: RETIRED_RETENTION,
         kind: Kind::Span { shortest_ms: 0, longest_ms: 24 * 365 * HOUR },
         default: "24h",
-        doc: "how long the schema that a shard moved away from is kept on its server",
+        doc: "how long the schema that a shard moved away from is kept on its server before it is dropped",
     },
     Known {
         name: "wrong_shard.retries",

@@ -157,7 +157,7 @@ async fn each_token_allows_what_its_right_does() {
         incarnation: registered.incarnation,
         applied: podway_model::Revision(0),
         settled: podway_model::Revision(0),
-        clock: HybridTime::default(),
+        clock: podway_model::HybridTime::default(),
         drained: Vec::new(),
     };
     assert!(proxy.beat(beat.clone()).await.unwrap().has_lease);

@@ -14,6 +14,7 @@ mod moves;
 mod operations;
 mod proxies;
 mod random;
+mod retired;
 mod retries;
 mod script;
 mod sequences;

@@ -305,6 +305,32 @@ fn a_shard_frozen_on_its_way_is_not_frozen_twice() {
 }
 
 #[test]
+fn who_comes_while_a_shard_is_frozen_may_have_an_older_map_and_is_waited_for_before_the_flip() {
+    let mut script = at(MoveStep::Flip);
+    let freeze = move_of(&script).0.freeze.unwrap();
+    let came = script.register("p");
+    assert_eq!(script.refusal(done(MoveStep::Flip)), "still to drain: proxy incarnation 1");
+    // One that has acknowledged is safe, whatever becomes of its lease: it holds statements until it hears more.
+    let mut drained = script.clone();
+    drained.ok(beats(vec![Beat { drained: vec![freeze], ..beat(came) }]));
+    end_leases(&mut drained);
+    drained.ok(done(MoveStep::Flip));
+    end_leases(&mut script);
+    assert_eq!(script.refusal(done(MoveStep::Flip)), "still to be shut out: proxy incarnation 1");
+    assert_eq!(script.state.late_proxies(freeze), [came]);
+    script.ok(Command::Proxy(ProxyCommand::ShutOut { incarnation: came }));
+    script.ok(done(MoveStep::Flip));
+}
+
+/// Nobody is heard until all leases have ended.
+fn end_leases(script: &mut Script) {
+    for _ in 0..20 {
+        script.at += 1_000;
+        script.ok(beats(vec![]));
+    }
+}
+
+#[test]
 fn a_retired_place_is_nobodys_until_it_is_forgotten() {
     let mut script = at(MoveStep::Retire);
     script.ok(add_server("d", 4));

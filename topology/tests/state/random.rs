@@ -144,9 +144,15 @@ fn shard() -> impl Strategy<Value = Command> {
     prop_oneof![
         (1_u32..6).prop_map(|number| Command::Shard(ShardCommand::Freeze { shard: ShardId(number) })),
         (1_u64..6).prop_map(|number| Command::Shard(ShardCommand::Unfreeze { freeze: FreezeId(number) })),
-        (server_name(), prop::sample::select(vec!["shop", "s1", "s2"])).prop_map(|(server, schema)| {
-            Command::Shard(ShardCommand::ForgetRetired { server, schema: schema.into() })
-        }),
+        (server_name(), prop::sample::select(vec!["shop", "s1", "s2"]), any::<bool>()).prop_map(
+            |(server, schema, is_kept)| {
+                let schema = schema.into();
+                Command::Shard(match is_kept {
+                    true => ShardCommand::ForgetRetired { server, schema },
+                    false => ShardCommand::DropRetired { server, schema },
+                })
+            }
+        ),
     ]
 }
 

@@ -5,6 +5,7 @@ use super::super::error::MoveError;
 use super::arrival::Arrival;
 use super::columns::columns;
 use super::control::Control;
+use super::layout::{definition, without_counter};
 use super::objects::{tables, triggers};
 use super::text::name;
 
@@ -24,8 +25,10 @@ pub(super) async fn compare(
         }
         for table in here {
             let is_view = kind == "VIEW";
-            let here = Fingerprint::of(source, from, &table, is_view).await?;
-            let there = Fingerprint::of(target, to, &table, is_view).await?;
+            let (here, there) = tokio::try_join!(
+                Fingerprint::of(source, from, &table, is_view),
+                Fingerprint::of(target, to, &table, is_view)
+            )?;
             if let Some(difference) = here.difference(&there) {
                 return Err(MoveError::Refused(format!(
                     "{table} differs on source and target: {difference}"
@@ -62,8 +65,7 @@ impl Fingerprint {
                 control.row(&format!("SHOW CREATE VIEW {}", name(table))).await?;
             return Ok(Fingerprint { definition, version, columns: Vec::new(), rows: None });
         }
-        let (_, definition): (String, String) =
-            control.row(&format!("SHOW CREATE TABLE {}", name(table))).await?;
+        let (definition, _rows_may_raise_it) = without_counter(&definition(control, table).await?);
         let columns = columns(control, schema, table).await?;
         // A NULL is told from every value; a hash of NULL would be left out of the sums without a word, so hashes are counted.
         let digests: Vec<String> =
@@ -84,7 +86,7 @@ impl Fingerprint {
                 control.server()
             )));
         }
-        Ok(Fingerprint { definition: without_counter(&definition), version, columns, rows: Some(rows) })
+        Ok(Fingerprint { definition, version, columns, rows: Some(rows) })
     }
 
     fn difference(&self, other: &Fingerprint) -> Option<String> {
@@ -103,30 +105,5 @@ impl Fingerprint {
             });
         }
         None
-    }
-}
-
-/// A definition without the next AUTO_INCREMENT value: rows that arrive may raise it above what the source has forgotten.
-fn without_counter(definition: &str) -> String {
-    const COUNTER: &str = " AUTO_INCREMENT=";
-    // Behind the last parenthesis that closes the columns there are options only; in a text a parenthesis at a line's start is printed as \n.
-    let Some(options) = definition.rfind("\n) ") else { return definition.to_owned() };
-    let Some(found) = definition[options..].find(COUNTER) else { return definition.to_owned() };
-    let start = options + found;
-    let digits = definition[start + COUNTER.len()..].bytes().take_while(u8::is_ascii_digit).count();
-    format!("{}{}", &definition[..start], &definition[start + COUNTER.len() + digits..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_number_is_no_part_of_a_definition() {
-        let with = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT";
-        let without = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT=3'\n) ENGINE=InnoDB DEFAULT";
-        assert_eq!(without_counter(with), without);
-        assert_eq!(without_counter(without), without);
-        assert_eq!(without_counter("CREATE VIEW"), "CREATE VIEW");
     }
 }

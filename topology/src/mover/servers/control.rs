@@ -25,15 +25,19 @@ const SESSION: &str = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVAL
      foreign_key_checks = 0, unique_checks = 0, lock_wait_timeout = 1, innodb_lock_wait_timeout = 5, \
      sql_quote_show_create = 1, sql_select_limit = DEFAULT, max_execution_time = 0, \
      innodb_strict_mode = 0, information_schema_stats_expiry = 0, autocommit = 1";
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 5] = [
     "CREATE DATABASE IF NOT EXISTS _podway",
     "CREATE TABLE IF NOT EXISTS _podway.control (cluster VARCHAR(64) PRIMARY KEY, term BIGINT UNSIGNED NOT NULL)",
     "CREATE TABLE IF NOT EXISTS _podway.arrivals (schema_name VARCHAR(64) PRIMARY KEY, cluster VARCHAR(64) NOT NULL, \
      operation BIGINT UNSIGNED NOT NULL, had_grants BOOLEAN NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS _podway.departures (schema_name VARCHAR(64) PRIMARY KEY, cluster VARCHAR(64) NOT NULL, \
+     operation BIGINT UNSIGNED NOT NULL, is_going BOOLEAN NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS _podway.withheld (schema_name VARCHAR(64) NOT NULL, cluster VARCHAR(64) NOT NULL, \
+     id CHAR(64) CHARACTER SET ascii NOT NULL, statement MEDIUMTEXT NOT NULL, PRIMARY KEY (schema_name, cluster, id))",
 ];
 
 /// How to log in to a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// Its name for people.
     pub name: Box<str>,
@@ -99,6 +103,16 @@ impl Control {
     /// Its server's name.
     pub fn server(&self) -> &str {
         &self.login.name
+    }
+
+    /// How it logged in.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Whether it still answers, and no later leader is here.
+    pub async fn is_good(&mut self) -> bool {
+        matches!(timeout(LOGIN_WITHIN, self.check_term()).await, Ok(Ok(())))
     }
 
     /// The administrator as whom it is logged in.

@@ -1,4 +1,4 @@
-//! Everything of a schema, brought from under the fence into an empty one: tables, rows, triggers, views, grants; then compared. It begins anew each time.
+//! Everything of a schema, brought from under the fence into one that is laid out and empty: rows, triggers, views, grants; then compared. It begins anew each time.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
@@ -9,8 +9,8 @@ use super::columns::{Column, columns};
 use super::compare::compare;
 use super::control::Control;
 use super::grants::bring_grants;
+use super::layout::{laid_out, lay_out};
 use super::objects::{make_triggers, make_views, tables, triggers};
-use super::prepare::make;
 use super::text::name;
 
 /// An INSERT is sent when it has become so long, in bytes.
@@ -26,19 +26,17 @@ pub async fn catch_up(
     target: &mut Control,
     arrival: &Arrival<'_>,
 ) -> Result<(), MoveError> {
-    make(source, target, arrival).await?;
-    source.set(&format!("USE {}", name(arrival.from_schema))).await?;
-    target.set(&format!("USE {}", name(arrival.to_schema))).await?;
-    for control in [&mut *source, &mut *target] {
-        without_invisible_keys(control).await?;
+    let counters = match laid_out(source, target, arrival).await? {
+        Some(counters) => counters,
+        None => {
+            lay_out(source, target, arrival).await?;
+            Vec::new()
+        }
+    };
+    for (table, counter) in counters {
+        target.change(format!("ALTER TABLE {} AUTO_INCREMENT = {counter}", name(&table))).await?;
     }
-    for table in tables(source, arrival.from_schema, "BASE TABLE").await? {
-        let (_, definition): (String, String) =
-            source.row(&format!("SHOW CREATE TABLE {}", name(&table))).await?;
-        target.change(definition).await?;
-        let columns = columns(source, arrival.from_schema, &table).await?;
-        copy_rows(source, target, &table, &columns).await?;
-    }
+    copy_tables(source, target, arrival).await?;
     let triggers = triggers(source, arrival.from_schema).await?;
     make_triggers(target, &triggers).await?;
     make_views(source, target, arrival.from_schema).await?;
@@ -46,71 +44,75 @@ pub async fn catch_up(
     bring_grants(source, target, arrival).await
 }
 
-/// Tables get the primary keys that they have, and no others.
-async fn without_invisible_keys(control: &mut Control) -> Result<(), MoveError> {
-    control.set("SET SESSION sql_require_primary_key = 0").await?;
-    let known: Vec<(String, String)> =
-        control.rows("SHOW VARIABLES LIKE 'sql_generate_invisible_primary_key'").await?;
-    if known.is_empty() {
-        return Ok(());
+async fn copy_tables(
+    source: &mut Control,
+    target: &mut Control,
+    arrival: &Arrival<'_>,
+) -> Result<(), MoveError> {
+    let longest: usize = target.row("SELECT @@max_allowed_packet").await?;
+    let longest = longest.saturating_sub(PACKET_MARGIN);
+    let tables = tables(source, arrival.from_schema, "BASE TABLE").await?;
+    let mut all_columns = Vec::new();
+    for table in &tables {
+        all_columns.push(columns(source, arrival.from_schema, table).await?);
     }
-    let sql = "SET SESSION sql_generate_invisible_primary_key = 0, \
-               show_gipk_in_create_table_and_information_schema = 1";
-    control.set(sql).await
+    // Text comes in the bytes of its own character set.
+    source.set("SET SESSION character_set_results = NULL").await?;
+    target.set("BEGIN").await?;
+    let mut sent = 0;
+    for (table, columns) in tables.iter().zip(&all_columns) {
+        let columns: Vec<&Column> = columns.iter().filter(|column| !column.is_generated()).collect();
+        copy_rows(source, target, table, &columns, &mut Batch { sql: Vec::new(), sent: &mut sent, longest })
+            .await?;
+    }
+    target.change("COMMIT").await?;
+    source.set("SET NAMES utf8mb4").await
 }
 
 async fn copy_rows(
     source: &mut Control,
     target: &mut Control,
     table: &str,
-    columns: &[Column],
+    columns: &[&Column],
+    batch: &mut Batch<'_>,
 ) -> Result<(), MoveError> {
-    let columns: Vec<&Column> = columns.iter().filter(|column| !column.is_generated()).collect();
-    let longest: usize = target.row("SELECT @@max_allowed_packet").await?;
-    let longest = longest.saturating_sub(PACKET_MARGIN);
     let names: Vec<String> = columns.iter().map(|column| column.name()).collect();
     let reads: Vec<String> = columns.iter().map(|column| column.read()).collect();
     let head = format!("INSERT INTO {} ({}) VALUES ", name(table), names.join(", "));
-    let mut batch = Batch { head, sql: Vec::new(), sent: 0 };
     let server = source.server().to_owned();
-    // Text comes in the bytes of its own character set.
-    source.set("SET SESSION character_set_results = NULL").await?;
-    target.set("BEGIN").await?;
-    {
-        let sql = format!("SELECT {} FROM {}", reads.join(", "), name(table));
-        let failed = |error| MoveError::Server { server: server.as_str().into(), error };
-        let mut rows = source.stream().query_iter(sql).await.map_err(failed)?;
-        while let Some(row) = rows.next().await.map_err(failed)? {
-            let written = write_row(&row, &columns);
-            if batch.head.len() + written.len() > longest {
-                return Err(MoveError::Refused(format!(
-                    "table {table} has a row of {} bytes, more than max_allowed_packet of server {} allows",
-                    written.len(),
-                    target.server()
-                )));
-            }
-            if batch.sql.len() + written.len() > BATCH.min(longest) {
-                batch.send(target).await?;
-            }
-            batch.push(&written);
+    let sql = format!("SELECT {} FROM {}", reads.join(", "), name(table));
+    let failed = |error| MoveError::Server { server: server.as_str().into(), error };
+    let mut rows = source.stream().query_iter(sql).await.map_err(failed)?;
+    while let Some(row) = rows.next().await.map_err(failed)? {
+        let written = write_row(&row, columns);
+        if head.len() + written.len() > batch.longest {
+            return Err(MoveError::Refused(format!(
+                "table {table} has a row of {} bytes, more than max_allowed_packet of server {} allows",
+                written.len(),
+                target.server()
+            )));
         }
+        if batch.sql.len() + written.len() > BATCH.min(batch.longest) {
+            batch.send(target).await?;
+        }
+        batch.push(&head, &written);
     }
-    batch.send(target).await?;
-    target.change("COMMIT").await?;
-    source.set("SET NAMES utf8mb4").await
+    batch.send(target).await
 }
 
 /// Rows on their way.
-struct Batch {
-    head: String,
+struct Batch<'a> {
     sql: Vec<u8>,
-    sent: usize,
+    /// How many were sent, of all tables.
+    sent: &'a mut usize,
+    /// What the target takes in one packet.
+    longest: usize,
 }
 
-impl Batch {
-    fn push(&mut self, row: &[u8]) {
+impl Batch<'_> {
+    fn push(&mut self, head: &str, row: &[u8]) {
         match self.sql.is_empty() {
-            true => self.sql.extend_from_slice(self.head.as_bytes()),
+            true => self.sql.extend_from_slice(head.as_bytes()),
             false => self.sql.push(b','),
         }
         self.sql.extend_from_slice(row);
@@ -121,7 +123,7 @@ impl Batch {
             return Ok(());
         }
         target.change(std::mem::take(&mut self.sql)).await?;
-        self.sent += 1;
+        *self.sent += 1;
         if self.sent.is_multiple_of(BATCHES_A_TRANSACTION) {
             target.change("COMMIT").await?;
             target.set("BEGIN").await?;

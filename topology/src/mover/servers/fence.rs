@@ -17,15 +17,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// ER_LOCK_WAIT_TIMEOUT.
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
-/// Makes a schema READ ONLY, once nobody holds anything in it: to wait for a lock on it would have everybody else wait behind.
+/// Statements that run are waited for so long; then the lock is asked for while they do: on a busy schema there is no moment without one, and none lasts.
+const BUSY_FOR: Duration = Duration::from_millis(100);
+
+/// Makes a schema READ ONLY, once nobody idle holds anything in it: to wait for a lock on it would have everybody else wait behind.
 pub async fn fence(control: &mut Control, schema: &str) -> Result<(), MoveError> {
     if is_fenced(control, schema).await? {
         return Ok(());
     }
-    let give_up = Instant::now() + HOLDERS_LEAVE_WITHIN;
+    let began = Instant::now();
+    let give_up = began + HOLDERS_LEAVE_WITHIN;
     loop {
         let there = holders(control, schema).await?;
-        if there.is_empty() {
+        let is_worth_trying = began.elapsed() >= BUSY_FOR && !there.iter().any(|holder| holder.is_idle);
+        if there.is_empty() || is_worth_trying {
             break;
         }
         if Instant::now() >= give_up {

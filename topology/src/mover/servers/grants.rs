@@ -1,18 +1,17 @@
-//! Privileges that name a schema: brought to where it goes, and taken away where it was. Privileges on everything are nobody's business here.
-
-use podway_topology_api::Incarnation;
+//! Privileges that name a schema: brought to where it goes, taken away where it was, and written down so that they can be given back. Privileges on everything are nobody's
+//! business here.
 
 use super::super::error::MoveError;
 use super::arrival::Arrival;
 use super::control::Control;
 use super::text::{account, literal_pattern, name, quoted};
-use super::threads::{NAMED, empty};
+use super::threads::NAMED;
 
 /// Somebody with privileges on a schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Grantee {
-    user: String,
-    host: String,
+    pub(super) user: String,
+    pub(super) host: String,
 }
 
 /// A line of SHOW GRANTS about a schema.
@@ -73,36 +72,59 @@ pub(super) async fn check_users(
     )))
 }
 
-/// Gives everybody on the target what he has on the source.
+/// Gives everybody on the target what he has on the source, where he has not yet.
 pub(super) async fn bring_grants(
     source: &mut Control,
     target: &mut Control,
     arrival: &Arrival<'_>,
 ) -> Result<(), MoveError> {
-    for grantee in grantees(source, arrival.from_schema).await? {
-        for granted in granted(source, &grantee, arrival.from_schema).await? {
-            target.change(granted.give(arrival.to_schema, &grantee)).await?;
-        }
+    let wanted = statements(&collected(source, arrival.from_schema).await?, arrival.to_schema);
+    let there = statements(&collected(target, arrival.to_schema).await?, arrival.to_schema);
+    for sql in wanted.into_iter().filter(|sql| !there.contains(sql)) {
+        target.change(sql).await?;
     }
     Ok(())
 }
 
-/// Takes the users' privileges on a schema away, and ends their threads in it: a thread keeps what it could do in its current schema.
-pub async fn revoke(control: &mut Control, schema: &str, live: &[Incarnation]) -> Result<(), MoveError> {
-    revoke_all(control, schema).await?;
-    empty(control, schema, live).await
+/// What gives back everything that anybody has on a schema, a statement for each kind.
+pub(super) async fn given(control: &mut Control, schema: &str) -> Result<Vec<String>, MoveError> {
+    let held = collected(control, schema).await?;
+    let held: Vec<Held> = held.into_iter().filter(|held| !held.granted.is_restriction).collect();
+    Ok(statements(&held, schema))
 }
 
 /// Takes everybody's privileges on a schema away, but not the administrator's.
 pub(super) async fn revoke_all(control: &mut Control, schema: &str) -> Result<(), MoveError> {
-    for grantee in grantees(control, schema).await? {
-        for granted in granted(control, &grantee, schema).await? {
-            for sql in granted.take(&grantee) {
-                control.change(sql).await?;
-            }
+    for held in collected(control, schema).await? {
+        for sql in held.granted.take(&held.by) {
+            control.change(sql).await?;
         }
     }
     Ok(())
+}
+
+/// The same privileges, held by these.
+struct Held {
+    granted: Granted,
+    by: Vec<Grantee>,
+}
+
+/// All that is held on a schema: who holds the same stands together, so that one statement is enough for all of them.
+async fn collected(control: &mut Control, schema: &str) -> Result<Vec<Held>, MoveError> {
+    let mut all: Vec<Held> = Vec::new();
+    for grantee in grantees(control, schema).await? {
+        for granted in granted(control, &grantee, schema).await? {
+            match all.iter_mut().find(|held| held.granted == granted) {
+                Some(held) => held.by.push(grantee.clone()),
+                None => all.push(Held { granted, by: vec![grantee.clone()] }),
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn statements(all: &[Held], schema: &str) -> Vec<String> {
+    all.iter().map(|held| held.granted.give(schema, &held.by)).collect()
 }
 
 async fn granted(control: &mut Control, grantee: &Grantee, schema: &str) -> Result<Vec<Granted>, MoveError> {
@@ -140,25 +162,22 @@ fn parse(line: &str, whom: &str, schema: &str) -> Option<Granted> {
 
 impl Granted {
     /// The same for another schema.
-    fn give(&self, schema: &str, whom: &Grantee) -> String {
+    fn give(&self, schema: &str, whom: &[Grantee]) -> String {
         // Only a whole schema's name is a pattern.
         let schema = if self.object == "*" { name(&literal_pattern(schema)) } else { name(schema) };
         let (verb, to) = if self.is_restriction { ("REVOKE", "FROM") } else { ("GRANT", "TO") };
         let option = if self.may_grant { " WITH GRANT OPTION" } else { "" };
         let Granted { privileges, kind, object, .. } = self;
-        format!(
-            "{verb} {privileges} ON {kind}{schema}.{object} {to} {}{option}",
-            account(&whom.user, &whom.host)
-        )
+        format!("{verb} {privileges} ON {kind}{schema}.{object} {to} {}{option}", accounts(whom))
     }
 
     /// What takes it away.
-    fn take(&self, whom: &Grantee) -> Vec<String> {
+    fn take(&self, whom: &[Grantee]) -> Vec<String> {
         if self.is_restriction {
             return Vec::new();
         }
         let Granted { privileges, kind, object, pattern, may_grant, .. } = self;
-        let whom = account(&whom.user, &whom.host);
+        let whom = accounts(whom);
         let option =
             may_grant.then(|| format!("REVOKE GRANT OPTION ON {kind}{pattern}.{object} FROM {whom}"));
         let rest = (privileges != "USAGE")
@@ -167,12 +186,36 @@ impl Granted {
     }
 }
 
+fn accounts(whom: &[Grantee]) -> String {
+    let accounts = whom.iter().map(|grantee| account(&grantee.user, &grantee.host));
+    accounts.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn app() -> Grantee {
-        Grantee { user: "app".to_owned(), host: "%".to_owned() }
+    fn app() -> [Grantee; 1] {
+        [Grantee { user: "app".to_owned(), host: "%".to_owned() }]
+    }
+
+    #[test]
+    fn who_has_the_same_is_served_by_one_statement() {
+        let line = "GRANT SELECT ON `a_b`.`t` TO `app`@`%` WITH GRANT OPTION";
+        let granted = parse(line, "`app`@`%`", "a_b").unwrap();
+        let other = Grantee { user: "it's".to_owned(), host: "10.%".to_owned() };
+        let both = [&app()[..], &[other]].concat();
+        assert_eq!(
+            granted.give("a_b", &both),
+            "GRANT SELECT ON `a_b`.`t` TO `app`@`%`, `it's`@`10.%` WITH GRANT OPTION"
+        );
+        assert_eq!(
+            granted.take(&both),
+            [
+                "REVOKE GRANT OPTION ON `a_b`.`t` FROM `app`@`%`, `it's`@`10.%`",
+                "REVOKE SELECT ON `a_b`.`t` FROM `app`@`%`, `it's`@`10.%`",
+            ]
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether a schema can be moved at all, said before anything is held; the target's empty schema, and its end if the move is undone. A schema that this move did not
+//! Whether a schema can be moved at all, said before anything is held; and the end of the target's schema if the move is undone. A schema that this move did not
 //! make is never dropped.
 
 use super::super::error::MoveError;
@@ -6,13 +6,14 @@ use super::arrival::Arrival;
 use super::control::Control;
 use super::fence::is_fenced;
 use super::grants::{self, check_users};
+use super::layout::{is_own, lay_out, own};
 use super::objects::check_objects;
 use super::text::{name, quoted};
 
 /// The first MySQL that can make a schema READ ONLY.
 const FIRST_WITH_FENCE: (u32, u32, u32) = (8, 0, 22);
 
-/// Refuses what cannot be moved, and makes the target's schema.
+/// Refuses what cannot be moved, and makes the target's schema with its tables.
 pub async fn prepare(
     source: &mut Control,
     target: &mut Control,
@@ -48,35 +49,9 @@ pub async fn prepare(
     check_objects(source, arrival).await?;
     check_users(source, target, arrival.from_schema).await?;
     check_place(target, arrival).await?;
-    make(source, target, arrival).await
-}
-
-/// Makes the target's schema anew, empty, like the source's. What is there is this move's own.
-pub(super) async fn make(
-    source: &mut Control,
-    target: &mut Control,
-    arrival: &Arrival<'_>,
-) -> Result<(), MoveError> {
-    let sql = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, DEFAULT_ENCRYPTION \
-               FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ";
-    let like: Vec<(String, String, String)> =
-        source.rows(&format!("{sql}{}", quoted(arrival.from_schema))).await?;
-    let [(charset, collation, encryption)] = like.as_slice() else {
-        return Err(MoveError::Refused(format!(
-            "server {} has no schema {}",
-            source.server(),
-            arrival.from_schema
-        )));
-    };
-    if !is_own(target, arrival).await? {
-        return Err(not_own(target, arrival));
-    }
-    let schema = name(arrival.to_schema);
-    target.change(format!("DROP DATABASE IF EXISTS {schema}")).await?;
-    let encryption = if encryption == "YES" { " DEFAULT ENCRYPTION = 'Y'" } else { "" };
-    let sql =
-        format!("CREATE DATABASE {schema} DEFAULT CHARACTER SET {charset} COLLATE {collation}{encryption}");
-    target.change(sql).await
+    // Whatever can be done before the shard's clients wait.
+    lay_out(source, target, arrival).await?;
+    grants::bring_grants(source, target, arrival).await
 }
 
 /// The schema has arrived: what was written down of its arrival is not needed any more.
@@ -127,27 +102,6 @@ async fn take_over(target: &mut Control, arrival: &Arrival<'_>) -> Result<bool, 
     let sql = "UPDATE _podway.arrivals SET operation = ? WHERE schema_name = ? AND cluster = ?";
     target.change_with(sql, values).await?;
     is_own(target, arrival).await
-}
-
-async fn is_own(target: &mut Control, arrival: &Arrival<'_>) -> Result<bool, MoveError> {
-    Ok(own(target, arrival).await?.is_some())
-}
-
-/// Whether the schema on the target was made by this move, and then whether anybody had privileges on it before.
-async fn own(target: &mut Control, arrival: &Arrival<'_>) -> Result<Option<bool>, MoveError> {
-    let sql =
-        "SELECT had_grants FROM _podway.arrivals WHERE schema_name = ? AND cluster = ? AND operation = ?";
-    let values = (arrival.to_schema, target.owner().cluster.clone(), arrival.operation.0);
-    let rows: Vec<bool> = target.rows_with(sql, values).await?;
-    Ok(rows.first().copied())
-}
-
-fn not_own(target: &Control, arrival: &Arrival<'_>) -> MoveError {
-    MoveError::Refused(format!(
-        "schema {} of server {} was not made by this move",
-        arrival.to_schema,
-        target.server()
-    ))
 }
 
 /// The three numbers of a server's version.

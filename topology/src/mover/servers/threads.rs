@@ -23,6 +23,8 @@ pub(super) struct Holder {
     pub(super) thread: u64,
     pub(super) who: String,
     pub(super) what: String,
+    /// Nothing runs on it: it holds this until its client does something about it.
+    pub(super) is_idle: bool,
 }
 
 /// Ends the threads of these proxies on one server; returns when there is none.
@@ -57,10 +59,27 @@ pub(super) async fn empty(
     kill_all(control, &sql, "in the schema that moved away").await
 }
 
+/// Who has a schema as the current one, but for live proxies: they have a map by which nothing of it is theirs.
+pub(super) async fn strangers(
+    control: &mut Control,
+    schema: &str,
+    live: &[Incarnation],
+) -> Result<Vec<Holder>, MoveError> {
+    let sql = format!(
+        "SELECT PROCESSLIST_ID, CONCAT(COALESCE(PROCESSLIST_USER, ''), '@', COALESCE(PROCESSLIST_HOST, '')), \
+         'it as its current schema', 1 FROM performance_schema.threads WHERE PROCESSLIST_DB = ? \
+         AND PROCESSLIST_ID <> CONNECTION_ID() AND PROCESSLIST_ID NOT IN (SELECT PROCESSLIST_ID \
+         FROM performance_schema.session_connect_attrs WHERE ATTR_NAME = '{ATTRIBUTE}' AND ATTR_VALUE IN ({})) \
+         ORDER BY 1",
+        listed(live)
+    );
+    read_holders(control, &sql, (schema,)).await
+}
+
 /// Who holds a metadata lock on something of a schema: whoever has a transaction there.
 pub(super) async fn holders(control: &mut Control, schema: &str) -> Result<Vec<Holder>, MoveError> {
     let sql = "SELECT t.PROCESSLIST_ID, CONCAT(COALESCE(t.PROCESSLIST_USER, ''), '@', COALESCE(t.PROCESSLIST_HOST, '')), \
-               COALESCE(m.OBJECT_NAME, m.OBJECT_SCHEMA) \
+               COALESCE(m.OBJECT_NAME, m.OBJECT_SCHEMA), COALESCE(t.PROCESSLIST_COMMAND, '') = 'Sleep' \
                FROM performance_schema.metadata_locks m JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
                WHERE m.OBJECT_SCHEMA = ? AND m.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> CONNECTION_ID() ORDER BY 1, 3";
     read_holders(control, sql, (schema,)).await
@@ -102,8 +121,8 @@ async fn read_holders<P: Into<mysql_async::Params> + Send>(
     sql: &str,
     values: P,
 ) -> Result<Vec<Holder>, MoveError> {
-    let rows: Vec<(u64, String, String)> = control.rows_with(sql, values).await?;
-    Ok(rows.into_iter().map(|(thread, who, what)| Holder { thread, who, what }).collect())
+    let rows: Vec<(u64, String, String, bool)> = control.rows_with(sql, values).await?;
+    Ok(rows.into_iter().map(|(thread, who, what, is_idle)| Holder { thread, who, what, is_idle }).collect())
 }
 
 async fn kill_all(control: &mut Control, sql: &str, whose: &str) -> Result<(), MoveError> {
