@@ -2,11 +2,11 @@
 
 use mysql_async::prelude::Queryable;
 use podway_model::ServerId;
-use podway_tests::{Pod, PodOptions};
+use podway_tests::{Pod, PodOptions, eventually_async};
 use podway_topology::{StatementMoment, StatementProbe};
 use podway_topology_api::OperationState;
 
-use crate::ground::{Ground, stop_at, wait_at};
+use crate::ground::{DEADLINE, Ground, stop_at, wait_at};
 
 const TABLE: &str = "CREATE TABLE t (id BIGINT PRIMARY KEY, u BIGINT) COMMENT 'podway: shard by (id)'";
 
@@ -105,5 +105,41 @@ async fn a_server_that_dies_during_an_alter_delays_it() {
         let columns = ground.columns("t").await;
         assert_eq!((columns[0].len(), &columns[0]), (3 + turn, &columns[1]));
     }
+    ground.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_leader_has_open_is_ended_and_a_later_one_is_left_alone() {
+    let ground = Ground::new(Pod::shared().await, "ddl_late", 2, 1).await;
+    let mut conn = ground.connect(0).await;
+    conn.query_drop(TABLE).await.unwrap();
+
+    // It was stopped before it sent its statement: the session is dead when it goes on.
+    let mut of_an_earlier_term = ground.marked(0, "0:999:s77").await;
+    let mut of_another_work = ground.marked(0, "1000000:999:s77").await;
+    conn.query_drop("ALTER TABLE t ADD a INT").await.unwrap();
+    of_an_earlier_term.query_drop("DO 1").await.unwrap_err();
+    of_another_work.query_drop("DO 1").await.unwrap();
+
+    // On the second server a later leader has been; the one that is here does not know yet.
+    let cluster = ground.cluster();
+    let mut server = ground.server(1).await;
+    let sql = format!("SELECT term FROM _podway.control WHERE cluster = '{cluster}'");
+    let term: Option<u64> = server.query_first(sql).await.unwrap();
+    let set = |term: u64| format!("UPDATE _podway.control SET term = {term} WHERE cluster = '{cluster}'");
+    server.query_drop(set(1_000)).await.unwrap();
+    let altering = tokio::spawn(async move { conn.query_drop("ALTER TABLE t ADD b INT").await });
+    eventually_async(DEADLINE, "it says what stands in its way", async || {
+        let trouble = ground.last().await.trouble?;
+        trouble.contains("a later leader of the topology works on server s1").then_some(())
+    })
+    .await;
+    let columns = ground.columns("t").await;
+    assert_eq!((columns[0].len(), columns[1].len()), (4, 3));
+
+    // As if it were the later one itself.
+    server.query_drop(set(term.unwrap())).await.unwrap();
+    altering.await.unwrap().unwrap();
+    assert_eq!(ground.columns("t").await[1].len(), 4);
     ground.close().await;
 }

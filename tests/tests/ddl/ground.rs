@@ -220,6 +220,24 @@ impl Ground {
         self.keyspace.pod.admin(ServerId(server)).await.unwrap()
     }
 
+    /// A connection to a server with the attribute by which the leader's sessions in clients' names are known: of this cluster, with this term, operation and target.
+    pub async fn marked(&self, server: u32, mark: &str) -> Conn {
+        let login = self.keyspace.pod.server(ServerId(server)).await.admin();
+        let options = OptsBuilder::default()
+            .ip_or_hostname(login.host)
+            .tcp_port(login.port)
+            .user(Some(login.user))
+            .pass(Some(login.password))
+            .connect_attribute("podway_statement", format!("{}:{mark}", self.cluster()))
+            .prefer_socket(false);
+        Conn::new(options).await.unwrap()
+    }
+
+    /// The topology's cluster, as servers know it.
+    pub fn cluster(&self) -> String {
+        self.node.as_ref().and_then(TopologyNode::cluster).unwrap().to_string()
+    }
+
     /// What one shard has, beside the proxies. `{}` in the statement is the shard's schema.
     pub async fn on_shard<T: FromRow + Send + 'static>(&self, shard: usize, sql: &str) -> Vec<T> {
         let place = ShardIndex(u16::try_from(shard).unwrap());
