@@ -42,6 +42,9 @@ pub enum OperationError {
     /// The topology does not begin it, and nothing was done.
     #[error("{0}")]
     Refused(String),
+    /// Nobody may do that through Podway, and nothing was done.
+    #[error("{0}")]
+    Denied(String),
     /// Another operation on the same tables goes on.
     #[error("{0} is not done yet")]
     Busy(OperationId),

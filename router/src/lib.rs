@@ -10,7 +10,9 @@
 //! * `vindex`: from a literal or parameter to a keyspace id
 //! * `plan`: where a statement goes
 //! * [`advise`]: where tables should lie, judged by the statements that ran
+//! * `accounts`: statements about users, which go to every server
 
+mod accounts;
 pub mod advise;
 mod charset;
 mod dialect;
@@ -23,6 +25,10 @@ mod sql_mode;
 mod statement;
 mod vindex;
 
+pub use accounts::{
+    AccountContext, AccountPiece, AccountStatement, AccountVerb, GrantPlace, SECRET, check_accounts_alone,
+    is_about_accounts, is_show_grants, read_accounts, without_secrets,
+};
 pub use charset::ClientCharset;
 pub use dialect::{ParseRefusal, Parsed, parse};
 pub use error::RouterError;

@@ -284,6 +284,11 @@ impl Pod {
         harness().spawn(async move { start_proxy(secret, watch, configure).await }).await?
     }
 
+    /// Another proxy before the same servers, of a cluster with its own secret and map.
+    pub async fn proxy_of(&self, secret: ClusterSecret, watch: MapWatch) -> anyhow::Result<RunningProxy> {
+        harness().spawn(async move { start_proxy(secret, watch, |_| {}).await }).await?
+    }
+
     /// Options of a client of the proxy's, as [`APP`]; override what a test wants otherwise.
     pub fn client_options(&self) -> OptsBuilder {
         OptsBuilder::default()

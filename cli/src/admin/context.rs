@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mysql_async::Conn;
-use podway_model::ServerId;
+use podway_model::{AccountName, ServerId};
 use podway_topology_api::{
     Command, Credentials, Done, Proposer, ServerView, StoreError, TopologyClient, TopologyStore, View,
 };
@@ -60,7 +60,8 @@ impl Context {
     /// The servers, to be logged in to.
     pub(super) async fn servers(&self, view: &View) -> Result<Servers, AdminError> {
         let credentials = self.store.credentials().await.map_err(|error| self.failed(error))?;
-        Ok(Servers { known: view.servers.clone(), credentials })
+        let accounts = view.accounts.iter().map(|account| account.name.clone()).collect();
+        Ok(Servers { known: view.servers.clone(), accounts, credentials })
     }
 
     /// An answer that did not come, with what to do.
@@ -75,6 +76,7 @@ impl Context {
 /// The servers with what lets Podway in.
 pub(super) struct Servers {
     known: Vec<ServerView>,
+    accounts: Vec<AccountName>,
     /// The cluster's secret and the administrators.
     pub(super) credentials: Credentials,
 }
@@ -83,6 +85,11 @@ impl Servers {
     /// All servers.
     pub(super) fn all(&self) -> &[ServerView] {
         &self.known
+    }
+
+    /// Whether an account may log in through Podway.
+    pub(super) fn may_log_in(&self, name: &AccountName) -> bool {
+        self.accounts.contains(name)
     }
 
     /// How to log in to a server.

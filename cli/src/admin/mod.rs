@@ -6,6 +6,7 @@
 //! `cluster_file` (apply, diff, export) → `advise`.
 
 mod advise;
+mod bring;
 mod clock;
 mod cluster_file;
 mod context;
@@ -28,6 +29,7 @@ mod sizes;
 mod status;
 mod table;
 mod user;
+mod user_statements;
 mod watch;
 
 pub use advise::AdviseArgs;

@@ -160,7 +160,7 @@ pub(super) fn subject(operation: &Operation, view: &View) -> String {
             format!("{} of {} moves from {from} to {to}, {}", one.shard, one.keyspace, one.step)
         }
         OperationKind::Ddl(ddl) => format!("on {}: {}", ddl.keyspace, ddl.shown),
-        OperationKind::Users { shown } => shown.to_string(),
+        OperationKind::Users { shown, .. } => shown.to_string(),
     }
 }
 

@@ -208,12 +208,12 @@ fn find_operation(view: &View, number: u64) -> Result<&Operation, AdminError> {
     found.ok_or_else(|| AdminError::refused(format!("the topology remembers no operation {number}")))
 }
 
-fn why(operation: &Operation) -> String {
+pub(super) fn why(operation: &Operation) -> String {
     operation.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default()
 }
 
 /// Waits until an operation has ended or needs somebody.
-async fn settled(context: &Context, id: OperationId) -> Result<Operation, AdminError> {
+pub(super) async fn settled(context: &Context, id: OperationId) -> Result<Operation, AdminError> {
     loop {
         let known = context.store.operation(id, podway_topology_api::LONGEST_WAIT).await;
         let known = known.map_err(|error| context.failed(error))?;

@@ -8,12 +8,13 @@ use podway_topology_api::{
 };
 use serde::Serialize;
 
+use super::bring::bring_users;
 use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row, counted};
 use super::secret_input::SecretInput;
-use crate::provision::{AdminLogin, ServerTraits, read_traits};
+use crate::provision::{AdminLogin, ServerTraits, missing_rights, read_traits};
 use crate::serve::server_address;
 
 const EXAMPLES: &str = "\
@@ -23,8 +24,9 @@ Examples:
   podway server list
   podway server remove b
 
-The administrative account reads definitions and accounts and makes users: it needs SELECT on mysql.*, CREATE USER,
-APPLICATION_PASSWORD_ADMIN, and what it is to grant. The topology keeps its password as a secret.";
+The administrative account makes users, copies shards and ends what is in the way: docs/operations.md lists the privileges
+that it needs, and what it lacks is named. The topology keeps its password as a secret. The users and roles of the other
+servers are brought to the new one.";
 
 /// Adds, shows and removes MySQL servers
 #[derive(Debug, clap::Subcommand)]
@@ -194,6 +196,14 @@ pub(super) async fn add(context: &Context, name: &str, login: &AdminLogin) -> Re
     if let Some(reason) = traits.unfit() {
         return Err(refused(reason));
     }
+    let lacking = missing_rights(&mut conn).await.map_err(AdminError::at(name))?;
+    if !lacking.is_empty() {
+        let user = &login.user;
+        return Err(refused(format!(
+            "its administrative account {user} lacks {}; GRANT … ON *.* TO {user} WITH GRANT OPTION",
+            lacking.join(", ")
+        )));
+    }
     let view = context.view().await?;
     let servers = context.servers(&view).await?;
     // The same server once more is the state's to answer.
@@ -219,11 +229,15 @@ pub(super) async fn add(context: &Context, name: &str, login: &AdminLogin) -> Re
     for note in traits.notes(other.as_ref().map(|(_, traits)| traits)) {
         print::note(&format!("server {name}: {note}"));
     }
+    bring_users(&servers, &others, &mut conn, (name, login)).await?;
     let facts = facts(&traits, login);
     let command = ServerCommand::Add { name: name.into(), facts, admin: admin_account(login) };
     let address = join_address(&login.host, login.port);
     let compared = other.map(|(other, _)| format!(", set as {other} is")).unwrap_or_default();
-    match context.propose(Command::Server(command)).await? {
+    let done = context.propose(Command::Server(command)).await?;
+    // Who was made meanwhile; statements about users that begin from now on reach the new server too.
+    bring_users(&servers, &others, &mut conn, (name, login)).await?;
+    match done {
         Done::Server(id) => {
             Ok(format!("server {name} at {address} is {id}: MySQL {}{compared}", traits.facts.version))
         }

@@ -3,20 +3,22 @@
 
 use std::path::PathBuf;
 
-use podway_model::{Account, AccountName, HostPattern, NameRule, Server, Shard};
-use podway_topology_api::{AccountCommand, AccountView, Command, KeyspaceView, View};
+use podway_model::{AccountName, HostPattern, NameRule, Server, Shard};
+use podway_topology_api::{
+    AccountCommand, AccountView, Command, Done, KeyspaceView, NewOperation, OperationCommand, OperationState,
+    View,
+};
 use serde::Serialize;
 
 use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::find;
+use super::operation;
 use super::print::{self, Row};
 use super::secret_input::SecretInput;
 use super::server::count;
-use crate::provision::{
-    ProvisionError, change_password, create_user, drop_user, ensure_account, read_account, read_facts,
-    schema_grant,
-};
+use super::user_statements as statements;
+use crate::provision::{ProvisionError, read_facts};
 use crate::serve::{Adoption, ReachedServer, ServerPlan, UsersPlan};
 
 const EXAMPLES: &str = "\
@@ -232,24 +234,18 @@ async fn create(
             "there is a user {user} already; `podway user passwd` changes its password"
         )));
     }
-    let shards = shards(&view, grant.on.as_deref())?;
-    let servers = context.servers(&view).await?;
-    let Some(first) = servers.all().first() else {
+    let keyspaces = keyspaces(&view, grant.on.as_deref())?;
+    if view.servers.is_empty() {
         return Err(AdminError::refused("there is no server yet; add one with `podway server add`"));
-    };
-    // The first server makes MySQL's string of the password; all others take it as it is.
-    let (mut conn, name) = servers.connect(first.id).await?;
-    if read_account(&mut conn, user).await.is_ok() {
-        return Err(AdminError::refused(format!(
-            "server {name} has an account {user} already; `podway user adopt` lets it in with the password that it has"
-        )));
     }
-    create_user(&mut conn, user, password).await.map_err(AdminError::at(name))?;
-    let account = read_account(&mut conn, user).await.map_err(AdminError::at(name))?;
-    bring(&servers, &account, &shards, grant.grant.as_deref()).await?;
-    context.propose(Command::Account(AccountCommand::Create(account))).await?;
+    carry_out(context, statements::create(user, password)).await?;
     let granted = match &grant.grant {
-        Some(privileges) => format!(" with {privileges}"),
+        Some(privileges) => {
+            for keyspace in keyspaces {
+                carry_out(context, statements::grant(user, privileges, &keyspace)).await?;
+            }
+            format!(" with {privileges}")
+        }
         None => " without privileges (--grant gives some)".to_owned(),
     };
     Ok(print::done(&format!("user {user} made on {}{granted}", count(&view)), context.is_json)?)
@@ -258,31 +254,40 @@ async fn create(
 async fn passwd(context: &Context, user: &AccountName, password: &str) -> Result<(), AdminError> {
     let view = context.view().await?;
     known(&view, user)?;
-    let servers = context.servers(&view).await?;
-    let Some(first) = servers.all().first() else {
-        return Err(AdminError::refused("there is no server"));
-    };
-    let (mut conn, name) = servers.connect(first.id).await?;
-    change_password(&mut conn, user, password).await.map_err(AdminError::at(name))?;
-    let account = read_account(&mut conn, user).await.map_err(AdminError::at(name))?;
-    bring(&servers, &account, &[], None).await?;
-    context.propose(Command::Account(AccountCommand::Alter(account))).await?;
+    carry_out(context, statements::change_password(user, password)).await?;
     Ok(print::done(&format!("user {user} has another password on {}", count(&view)), context.is_json)?)
 }
 
 async fn drop_one(context: &Context, user: &AccountName, keep_on_servers: bool) -> Result<(), AdminError> {
     let view = context.view().await?;
     known(&view, user)?;
-    context.propose(Command::Account(AccountCommand::Drop(user.clone()))).await?;
     if keep_on_servers {
+        context.propose(Command::Account(AccountCommand::Drop(user.clone()))).await?;
         return Ok(print::done(&format!("user {user} gets in through Podway no more"), context.is_json)?);
     }
-    let servers = context.servers(&view).await?;
-    for server in servers.all() {
-        let (mut conn, name) = servers.connect(server.id).await?;
-        drop_user(&mut conn, user).await.map_err(AdminError::at(name))?;
-    }
+    carry_out(context, statements::drop(user)).await?;
     Ok(print::done(&format!("user {user} dropped on {}", count(&view)), context.is_json)?)
+}
+
+/// Has the topology bring a statement to every server, and waits for its end.
+async fn carry_out(context: &Context, new: NewOperation) -> Result<(), AdminError> {
+    let Done::Began(id) = context.propose(Command::Operation(OperationCommand::Begin(new))).await? else {
+        return Err(AdminError::refused("the topology did not begin the statement"));
+    };
+    let ended = operation::settled(context, id).await?;
+    match ended.state {
+        OperationState::Finished => Ok(()),
+        _ => Err(AdminError::refused(format!("{id}: {}{}", ended.state, operation::why(&ended)))),
+    }
+}
+
+/// The keyspaces that privileges are to be granted on: one, or all.
+fn keyspaces(view: &View, keyspace: Option<&str>) -> Result<Vec<String>, AdminError> {
+    let named = match keyspace {
+        Some(name) => vec![find::keyspace(view, name)?],
+        None => view.keyspaces.iter().collect(),
+    };
+    Ok(named.into_iter().map(|keyspace| keyspace.name.as_str().to_owned()).collect())
 }
 
 fn known<'a>(view: &'a View, user: &AccountName) -> Result<&'a AccountView, AdminError> {
@@ -291,26 +296,6 @@ fn known<'a>(view: &'a View, user: &AccountName) -> Result<&'a AccountView, Admi
         let advice = alike.map(|known| format!("; did you mean {}?", known.name)).unwrap_or_default();
         AdminError::refused(format!("there is no user {user}{advice}"))
     })
-}
-
-/// Brings an account to every server, with Podway's password beside its own, and grants.
-async fn bring(
-    servers: &Servers,
-    account: &Account,
-    shards: &[Shard],
-    privileges: Option<&str>,
-) -> Result<(), AdminError> {
-    for server in servers.all() {
-        let here = shards.iter().filter(|shard| shard.server == server.id);
-        let grants: Vec<String> = match privileges {
-            Some(privileges) => here.map(|shard| schema_grant(privileges, shard.schema.as_str())).collect(),
-            None => Vec::new(),
-        };
-        let password = servers.credentials.secret.backend_password(&account.name, &server.uuid);
-        let (mut conn, name) = servers.connect(server.id).await?;
-        ensure_account(&mut conn, account, &grants, &password).await.map_err(AdminError::at(name))?;
-    }
-    Ok(())
 }
 
 /// Adopts accounts that the servers have, and lets them in. Returns their names; what was found and done is noted.

@@ -111,6 +111,8 @@ fn described(change: &Change) -> String {
             format!("user {}{}", account.name, if account.locked { ", locked" } else { "" })
         }
         Change::AccountRemoved(name) => format!("user {name} dropped"),
+        Change::Rights { account: Some(name), .. } => format!("what {name} may do has changed"),
+        Change::Rights { account: None, .. } => "what users may do has changed".to_owned(),
         Change::Setting { name, value: Some(value) } => format!("setting {name} is {value}"),
         Change::Setting { name, value: None } => format!("setting {name} is as by default"),
     }

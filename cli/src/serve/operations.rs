@@ -84,6 +84,9 @@ fn places(
 fn failed(error: ProposeError) -> OperationError {
     match error {
         ProposeError::Refused(Refusal::Busy { operation, .. }) => OperationError::Busy(operation),
+        ProposeError::Refused(refusal @ Refusal::OwnAccount { .. }) => {
+            OperationError::Denied(refusal.to_string())
+        }
         ProposeError::Refused(refusal) => OperationError::Refused(refusal.to_string()),
         ProposeError::Store(error) => away(error),
     }

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use podway_model::AccountName;
+use podway_model::{AccountName, Revision};
 use podway_wire::CapabilityFlags;
 
 /// Whose a connection is and what it was negotiated for.
@@ -14,20 +14,27 @@ pub struct PoolKey(Arc<PoolKeyData>);
 struct PoolKeyData {
     account: AccountName,
     capabilities: CapabilityFlags,
+    rights: Revision,
     hash: u64,
 }
 
 impl PoolKey {
-    /// The key of connections for this account with these capabilities.
-    pub fn new(account: AccountName, capabilities: CapabilityFlags) -> PoolKey {
+    /// The key of connections for this account with these capabilities. `rights`: since when what may be done under it is as it is. MySQL looks up
+    /// a connection's global privileges, roles and password once, at its login, so that those from before serve no later statement.
+    pub fn new(account: AccountName, capabilities: CapabilityFlags, rights: Revision) -> PoolKey {
         let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-        (&account, capabilities.bits()).hash(&mut hasher);
-        PoolKey(Arc::new(PoolKeyData { account, capabilities, hash: hasher.finish() }))
+        (&account, capabilities.bits(), rights).hash(&mut hasher);
+        PoolKey(Arc::new(PoolKeyData { account, capabilities, rights, hash: hasher.finish() }))
     }
 
     /// As whom these connections are logged in.
     pub fn account(&self) -> &AccountName {
         &self.0.account
+    }
+
+    /// Since when what may be done under the account is as it is.
+    pub fn rights(&self) -> Revision {
+        self.0.rights
     }
 
     /// What they were negotiated for.

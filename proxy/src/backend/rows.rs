@@ -75,6 +75,11 @@ impl Rows {
         Some(String::from_utf8_lossy(cell).into_owned())
     }
 
+    /// The heading of the column at this place.
+    pub fn column_name(&self, column: usize) -> Option<&[u8]> {
+        self.columns.get(column).map(|definition| definition.name.as_slice())
+    }
+
     /// The type of the column at this place.
     pub fn column_type(&self, column: usize) -> Option<ColumnType> {
         self.columns.get(column).map(|definition| definition.column_type)

@@ -1,8 +1,10 @@
 //! The session's loop: wait for a command, do it, answer it. One task drives it from login to the end.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use podway_model::Name;
+use podway_router::without_secrets;
 use podway_wire::{
     CapabilityFlags, ClientCommand, CommandFrame, EofPacket, FrameError, OkPacket, ResponseKind, query_text,
 };
@@ -110,7 +112,7 @@ impl Session {
                 false => body,
                 true => &body[query_text(body, self.capabilities).map_err(malformed)?.text_range],
             };
-            self.handle.working(name, text, self.started);
+            self.handle.working(name, &self.shown(text), self.started);
             return self.query(text).await;
         }
         if let ClientCommand::StmtExecute(body) = command {
@@ -118,6 +120,12 @@ impl Session {
         }
         self.handle.working(name, &[], self.started);
         Box::pin(self.rare_command(command)).await
+    }
+
+    /// A text as the list of sessions may show it.
+    pub(super) fn shown<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        let lexical = &self.state.lexical;
+        without_secrets(text, lexical.sql_mode, lexical.charset)
     }
 
     async fn rare_command(&mut self, command: ClientCommand<'_>) -> Result<Flow, ProxyError> {

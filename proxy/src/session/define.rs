@@ -203,8 +203,12 @@ impl Session {
 
     /// The next statement finds the map that an operation has left.
     pub(super) async fn follow(&mut self, ended: &Operation) {
-        let OperationKind::Ddl(ddl) = &ended.kind else { return };
-        if let Some(revision) = ddl.followed.max(ddl.declared) {
+        let followed = match &ended.kind {
+            OperationKind::Ddl(ddl) => ddl.followed.max(ddl.declared),
+            OperationKind::Users { followed, .. } => *followed,
+            OperationKind::MoveShard(_) => None,
+        };
+        if let Some(revision) = followed {
             let arrived = self.shared.map.wait_until(|map| map.revision >= revision);
             // A map that comes later is taken over later.
             let _in_time = tokio::time::timeout(FOLLOWS_WITHIN, arrived).await;
@@ -233,7 +237,7 @@ async fn begin_and_wait(
                 let other = wait(operations, other, give_up).await?;
                 if other.needs_somebody() {
                     let message = format!(
-                        "{} on the same tables is half done: podway operation retry {}, or give-up, ends it first",
+                        "{} is in the way and half done: podway operation retry {}, or give-up, ends it first",
                         other.id, other.id.0
                     );
                     return Err(ClientError::new(ErrorCode::UNKNOWN, message).into());
@@ -241,6 +245,10 @@ async fn begin_and_wait(
             }
             Err(OperationError::Refused(reason)) => {
                 return Err(ClientError::new(ErrorCode::UNKNOWN, reason).into());
+            }
+            Err(OperationError::Denied(reason)) => {
+                let message = format!("Access denied: {reason}");
+                return Err(ClientError::new(ErrorCode::PRIVILEGE_NEEDED, message).into());
             }
             Err(OperationError::Away(reason)) => {
                 let message = format!(
@@ -263,7 +271,7 @@ async fn wait(
         match operations.end(id, left.min(ONE_WAIT)).await {
             Ok(operation) if operation.is_settled() => return Ok(operation),
             Ok(_) => {}
-            Err(OperationError::Refused(reason)) => {
+            Err(OperationError::Refused(reason) | OperationError::Denied(reason)) => {
                 return Err(ClientError::new(ErrorCode::UNKNOWN, reason).into());
             }
             Err(OperationError::Busy(_) | OperationError::Away(_)) => tokio::time::sleep(ASK_AGAIN).await,
@@ -467,7 +475,7 @@ mod tests {
             targets.into_iter().zip(1..).map(|(state, n)| (OperationTarget::Shard(ShardId(n)), state));
         Operation {
             id: OperationId(7),
-            kind: OperationKind::Users { shown: "…".into() },
+            kind: OperationKind::Users { shown: "…".into(), followed: None },
             who: "a test".into(),
             since: LogTime(0),
             changed: LogTime(0),

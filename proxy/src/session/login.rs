@@ -85,7 +85,8 @@ pub async fn log_in(arrival: Arrival, shared: &Arc<Shared>) -> Result<Session, L
         Err(LoginError::Refused(refused)) => return Err(refuse(&mut client, reader.seq(), refused).await),
         Err(gone) => return Err(gone),
     };
-    let key = PoolKey::new(account.name.clone(), login.capabilities & PASSED_ON);
+    let rights = shared.map.load().rights_since(&account.name);
+    let key = PoolKey::new(account.name.clone(), login.capabilities & PASSED_ON, rights);
     let mut session = Session::new(shared.clone(), client, handle, account, key, login.capabilities, nonce);
     session.place.sequence = reader.seq();
     match session.start(login.collation_id(), login.database.as_deref()).await {
@@ -363,7 +364,8 @@ impl Session {
                 return Ok(Flow::Close);
             }
             Ok(Ok(account)) => {
-                self.key = PoolKey::new(account.name.clone(), self.key.capabilities());
+                let rights = self.shared.map.load().rights_since(&account.name);
+                self.key = PoolKey::new(account.name.clone(), self.key.capabilities(), rights);
                 self.account = account;
             }
         }

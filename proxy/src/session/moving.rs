@@ -17,7 +17,7 @@ use tokio::time::timeout_at;
 use super::core::{Session, Spot};
 use super::registry::{Evicted, SessionHandle};
 use super::shared::Shared;
-use crate::backend::{BackendConnection, ServerThread};
+use crate::backend::{BackendConnection, PoolKey, ServerThread};
 use crate::error::{ClientError, ErrorCode, Moved, ProxyError, Why};
 use crate::txn::{Characteristics, Transaction};
 
@@ -64,8 +64,17 @@ impl Session {
                 if self.state.transaction.server().is_none() {
                     self.under = Some(map.clone());
                 }
+                self.take_rights(&map);
                 return map;
             }
+        }
+    }
+
+    /// Connections from before its account's rights changed are not used any more; those that are the session's own stay, as MySQL's sessions do.
+    fn take_rights(&mut self, map: &Map) {
+        let rights = map.rights_since(&self.account.name);
+        if rights != self.key.rights() {
+            self.key = PoolKey::new(self.account.name.clone(), self.key.capabilities(), rights);
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use podway_model::Map;
 use podway_router::{
     CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, Statement, TextCharset,
+    check_accounts_alone, is_about_accounts,
 };
 use podway_wire::{
     BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
@@ -70,7 +71,7 @@ impl ClientStatement {
 impl Session {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), ProxyError> {
-        self.handle.working("Prepare", text, self.started);
+        self.handle.working("Prepare", &self.shown(text), self.started);
         let limit = self.shared.config.client.max_statements;
         if self.statements.len() >= limit {
             let message =
@@ -84,7 +85,13 @@ impl Session {
             .run(text, self.state.lexical.sql_mode, self.state.lexical.charset)
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, text, &normal, self.state.database.as_ref());
-        if let podway_router::Target::Refused(error) = &plan.target {
+        if is_about_accounts(&plan.recognised, &normal) {
+            check_accounts_alone(text, &normal).map_err(ClientError::from)?;
+        }
+        let is_for_every_server = self.has_topology_for(&plan, &normal);
+        if let podway_router::Target::Refused(error) = &plan.target
+            && !is_for_every_server
+        {
             let refused = ClientError::from(error.clone());
             return Err(Box::pin(self.refusal(text, &map, &plan, refused)).await);
         }
@@ -100,7 +107,11 @@ impl Session {
             long_data_bytes: 0,
             cursor: None,
         });
-        let description = self.describe(&mut statement, &map).await?;
+        // What the topology runs answers no rows, and is not prepared anywhere.
+        let description = match is_for_every_server {
+            true => Description::default(),
+            false => self.describe(&mut statement, &map).await?,
+        };
         let id = self.next_statement;
         self.next_statement = self.next_statement.wrapping_add(1).max(1);
         self.statements.insert(id, statement);
@@ -240,7 +251,7 @@ impl Session {
     pub(super) async fn execute(&mut self, body: &[u8]) -> Result<Flow, ProxyError> {
         let id = body.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap_or(0);
         let mut statement = self.statements.remove(&id).ok_or_else(|| unknown(id, "mysqld_stmt_execute"))?;
-        self.handle.working("Execute", &statement.text, self.started);
+        self.handle.working("Execute", &self.shown(&statement.text), self.started);
         self.place.binary = true;
         let mut tries = Tries::default();
         let result = loop {
@@ -278,7 +289,9 @@ impl Session {
             statement.schema_version = map.schema_version;
         }
         let params = statement.normal.param_count();
-        if *statement.plan.statement() != Statement::Query && params == 0 {
+        let is_sessions_own = *statement.plan.statement() != Statement::Query
+            || self.has_topology_for(&statement.plan, &statement.normal);
+        if is_sessions_own && params == 0 {
             let text = statement.text.clone();
             return self.query_prepared_text(&text).await;
         }

@@ -130,7 +130,7 @@ fn operation(operation: &Operation) -> Vec<Cell<'static>> {
     let (done, all) = operation.progress();
     let about = match &operation.kind {
         OperationKind::Ddl(ddl) => ddl.shown.to_string(),
-        OperationKind::Users { shown } => shown.to_string(),
+        OperationKind::Users { shown, .. } => shown.to_string(),
         OperationKind::MoveShard(one) => format!("move of {} ({})", one.shard, one.step),
     };
     let state =

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use podway_model::{Map, Name};
-use podway_router::{Normalised, Plan, PlanContext, Route, Statement, Target, split_statements};
+use podway_router::{
+    Normalised, Plan, PlanContext, Route, Statement, Target, check_accounts_alone, is_about_accounts,
+    is_show_grants, split_statements,
+};
 use podway_wire::{CapabilityFlags, ResponseKind};
 
 use super::core::{Flow, Planned, Session, Work};
@@ -76,6 +79,15 @@ impl Session {
         let planned = Planned { sql, normal, map, plan, database: database.as_ref() };
         if self.was_evicted() {
             self.abandon(matches!(planned.plan.statement(), Statement::Rollback(_)))?;
+        }
+        if is_about_accounts(&planned.plan.recognised, planned.normal) {
+            check_accounts_alone(planned.sql, planned.normal).map_err(ClientError::from)?;
+            if self.has_topology_for(&planned.plan, planned.normal) {
+                return Box::pin(self.change_accounts(&planned)).await.map(|()| Flow::Next);
+            }
+        }
+        if !planned.map.is_one_server() && is_show_grants(&planned.plan.recognised, planned.normal) {
+            return Box::pin(self.show_grants(&planned)).await.map(|()| Flow::Next);
         }
         if *planned.plan.statement() == Statement::Query {
             return self.run_text(&planned, is_command).await.map(|()| Flow::Next);

@@ -13,5 +13,5 @@ pub(crate) mod scan;
 mod token;
 
 pub use literal::{Literal, LiteralKind};
-pub use name::name_text;
+pub use name::{literal_text, name_text};
 pub use token::{Symbol, Token, TokenKind, Tokens};

@@ -34,6 +34,16 @@ pub fn name_text<'a>(
     }
 }
 
+/// The text of a string literal as it stands in a statement, without introducer: unquoted and as UTF-8. None where its bytes cannot be read with
+/// certainty in the client's character set.
+pub fn literal_text(text: &[u8], mode: SqlMode, charset: ClientCharset) -> Option<Cow<'_, str>> {
+    let quoted = match text {
+        [b'N' | b'n', rest @ ..] => rest,
+        text => text,
+    };
+    decode(unquote(quoted, charset, !mode.contains(SqlMode::NO_BACKSLASH_ESCAPES))?, charset)
+}
+
 /// The inside of quotes, doubled quotes and escapes undone.
 fn unquote(text: &[u8], charset: ClientCharset, backslash: bool) -> Option<Cow<'_, [u8]>> {
     let (&quote, rest) = text.split_first()?;

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use podway_model::{
-    Account, AccountName, ClusterSecret, Column, FreezeId, HybridTime, KeyRange, NameRule, Revision, ServerId, ShardId,
-    Table,
+    Account, AccountName, ClusterSecret, Column, FreezeId, HybridTime, KeyRange, NameRule, Revision,
+    ServerId, ShardId, Table,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

@@ -25,6 +25,7 @@ mod secure;
 mod statement;
 pub mod status;
 mod store;
+mod users;
 mod view;
 mod watch;
 mod wire;
@@ -56,6 +57,7 @@ pub use statement::{ClientStatement, SqlBytes, StatementPiece};
 pub use store::{
     LONGEST_WAIT, ProposeError, Proposer, StoreError, TopologyStore, WatchMessage, WatchStream, registering,
 };
+pub use users::{AccountNow, UserPiece, UserPlace, UserStatement, UserVerb};
 pub use view::{
     AccountView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView, ServerView,
     SettingView, ShardView, TableView, View,

@@ -3,12 +3,13 @@
 
 use std::fmt;
 
-use podway_model::{FreezeId, ServerId, ShardId, Table};
+use podway_model::{FreezeId, Revision, ServerId, ShardId, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::ddl::{Ddl, Follow, TableDeclaration, TableEffect};
 use crate::incarnation::{LogTime, Term};
 use crate::statement::ClientStatement;
+use crate::users::{AccountNow, UserStatement};
 
 /// An operation's number; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,7 +77,7 @@ pub enum NewOperation {
         /// The statement as it may be shown: with passwords left out.
         shown: Box<str>,
         /// The statement.
-        statement: ClientStatement,
+        statement: UserStatement,
     },
     /// A shard moves to another server.
     MoveShard {
@@ -100,6 +101,9 @@ pub enum OperationKind {
     Users {
         /// The statement as it may be shown.
         shown: Box<str>,
+        /// The revision of the map that follows it, once it does.
+        #[serde(default)]
+        followed: Option<Revision>,
     },
     /// A shard moves.
     MoveShard(ShardMove),
@@ -195,6 +199,10 @@ pub enum Report {
     Followed(Vec<Follow>),
     /// Every live proxy has taken over the map that follows: the operation ends.
     TakenOver,
+    /// The first server has a statement about users: so do its accounts stand there. Who was dropped, locked or given another password is refused from then on.
+    AccountsChanged(Vec<AccountNow>),
+    /// Every server has a statement about users: so do its accounts stand on the first.
+    AccountsFollowed(Vec<AccountNow>),
     /// A move's step is done; the next begins.
     StepDone(MoveStep),
     /// A move's step did not succeed and will be tried again.

@@ -144,6 +144,16 @@ pub enum Refusal {
         /// The operation.
         operation: OperationId,
     },
+    /// An account is one by which Podway administers a server.
+    #[error(
+        "{account} is an account by which Podway administers server {server}: it is changed there, and `podway server` told of it"
+    )]
+    OwnAccount {
+        /// The account.
+        account: Box<str>,
+        /// The server's name.
+        server: Box<str>,
+    },
     /// A proxy's lease ended, or it left: it must register again.
     #[error("{incarnation} has no lease; register again")]
     NoLease {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountName, FreezeId, KeyspaceRecord, Name, NameRule, Server, ServerId, Shard, ShardIndex,
-    Table,
+    Account, AccountName, FreezeId, KeyspaceRecord, Name, NameRule, Revision, Server, ServerId, Shard,
+    ShardIndex, Table,
 };
 
 /// One thing set or removed.
@@ -71,6 +71,13 @@ pub enum Change {
     Account(Arc<Account>),
     /// An account that may no longer log in.
     AccountRemoved(AccountName),
+    /// What may be done under an account has changed on the servers, or may have; `None`: under any account.
+    Rights {
+        /// The account.
+        account: Option<AccountName>,
+        /// The revision of that.
+        since: Revision,
+    },
     /// A setting; `None`: its default counts.
     Setting {
         /// The setting's name.

@@ -1,8 +1,8 @@
 //! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock is read, no workspace dependency.
 //!
 //! Reading order: [`name`](Name) → [`keyspace_id`](KeyspaceId) → [`collation`-free column types](ColumnType) → [`table`](Table) →
-//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`map`](Map) → [`change`](Change), what differs between two maps;
-//! and [`hybrid_clock`](HybridClock), time that rises with every message.
+//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`revision`](Revision) → [`map`](Map) → [`change`](Change), what differs between two
+//! maps; and [`hybrid_clock`](HybridClock), time that rises with every message.
 
 mod account;
 mod change;
@@ -12,6 +12,7 @@ mod keyspace;
 mod keyspace_id;
 mod map;
 mod name;
+mod revision;
 mod server;
 mod span;
 mod table;
@@ -24,8 +25,9 @@ pub use keyspace::{
     Epoch, FreezeId, Keyspace, KeyspaceError, KeyspaceRecord, Shard, ShardId, ShardIndex, SlotRun,
 };
 pub use keyspace_id::{KeyRange, KeyspaceId, NotAKeyRange, SLOT_BITS, SLOTS, Slot};
-pub use map::{Map, MapError, Revision};
+pub use map::{Map, MapError};
 pub use name::{Name, NameRule};
+pub use revision::Revision;
 pub use server::{MySqlVersion, Server, ServerId};
 pub use span::parse_span;
 pub use table::{Sharding, Table, TableKind, Vindex};

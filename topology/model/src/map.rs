@@ -6,17 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::change::Change;
 use crate::{
-    Account, AccountName, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule, Server, ServerId, Shard,
-    ShardIndex, Table, parse_span,
+    Account, AccountName, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule, Revision, Server, ServerId,
+    Shard, ShardIndex, Table, parse_span,
 };
 
-/// Counts the changes of the map: the topology's applied index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Revision(pub u64);
+/// Of how many accounts it is known apart since when their rights are as they are.
+const MAX_RIGHTS: usize = 10_000;
 
 /// A picture of the cluster at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +29,8 @@ pub struct Map {
     servers: BTreeMap<ServerId, Arc<Server>>,
     /// The accounts that may log in.
     pub accounts: Vec<Arc<Account>>,
+    /// Since when what may be done under an account is as it is: for all accounts, and for those where it changed later.
+    rights: (Revision, BTreeMap<AccountName, Revision>),
     keyspaces: HashMap<Name, Arc<Keyspace>>,
     default_keyspace: Option<Name>,
     /// The settings that differ from their defaults.
@@ -86,6 +85,7 @@ impl Map {
             names,
             servers: BTreeMap::new(),
             accounts: Vec::new(),
+            rights: Default::default(),
             keyspaces: HashMap::new(),
             default_keyspace: None,
             settings: BTreeMap::new(),
@@ -121,6 +121,13 @@ impl Map {
         let mut changes = vec![Change::Anew { names: self.names, schema_version: self.schema_version }];
         changes.extend(self.servers.values().cloned().map(Change::Server));
         changes.extend(self.accounts.iter().cloned().map(Change::Account));
+        if self.rights.0 > Revision(0) {
+            changes.push(Change::Rights { account: None, since: self.rights.0 });
+        }
+        let rights = self.rights.1.iter();
+        changes.extend(
+            rights.map(|(name, since)| Change::Rights { account: Some(name.clone()), since: *since }),
+        );
         let mut keyspaces: Vec<&Arc<Keyspace>> = self.keyspaces.values().collect();
         keyspaces.sort_by_key(|keyspace| &keyspace.name);
         for keyspace in keyspaces {
@@ -186,7 +193,13 @@ impl Map {
             }
             Change::ServerRemoved(id) => self.remove_server(*id),
             Change::Account(account) => self.put_account(account),
-            Change::AccountRemoved(name) => self.accounts.retain(|account| account.name != *name),
+            Change::AccountRemoved(name) => {
+                self.accounts.retain(|account| account.name != *name);
+                // Whoever gets the name next may be somebody else.
+                self.note_rights(name, self.revision);
+            }
+            Change::Rights { account: None, since } => self.rights = (*since, BTreeMap::new()),
+            Change::Rights { account: Some(name), since } => self.note_rights(name, *since),
             Change::Setting { name, value: Some(value) } => {
                 self.settings.insert(name.clone(), value.clone());
             }
@@ -211,6 +224,13 @@ impl Map {
                 let place = self.accounts.partition_point(|known| known.name < *name);
                 self.accounts.insert(place, account.clone());
             }
+        }
+    }
+
+    fn note_rights(&mut self, account: &AccountName, since: Revision) {
+        self.rights.1.insert(account.clone(), since);
+        if self.rights.1.len() > MAX_RIGHTS {
+            self.rights = (since, BTreeMap::new());
         }
     }
 
@@ -296,6 +316,11 @@ impl Map {
             .iter()
             .filter(fits)
             .max_by_key(|account| (account.name.host.specificity(), !account.name.user.is_empty()))
+    }
+
+    /// Since which revision what may be done under this account is as it is: a connection that was opened before is not to be used after.
+    pub fn rights_since(&self, account: &AccountName) -> Revision {
+        self.rights.1.get(account).copied().unwrap_or_default().max(self.rights.0)
     }
 
     /// The lowest version among the servers: what version comments are read by.

@@ -132,8 +132,7 @@ impl Stored {
         if self.transport == RequiredTransport::ClientCertificate {
             return None;
         }
-        let known = [AuthPlugin::CachingSha2Password, AuthPlugin::MysqlNativePassword];
-        let plugin = known.into_iter().find(|plugin| plugin_name(*plugin) == self.plugin)?;
+        let plugin = plugin_of(&self.plugin)?;
         Some(Account {
             name: self.name,
             plugin,
@@ -179,11 +178,23 @@ async fn is_plugin_active(conn: &mut Conn, plugin: &str) -> Result<bool, Provisi
     Ok(count.unwrap_or_default() > 0)
 }
 
-fn plugin_name(plugin: AuthPlugin) -> &'static str {
+/// A plugin as MySQL names it.
+pub fn plugin_name(plugin: AuthPlugin) -> &'static str {
     match plugin {
         AuthPlugin::CachingSha2Password => "caching_sha2_password",
         AuthPlugin::MysqlNativePassword => "mysql_native_password",
     }
+}
+
+/// The plugin of this name, if Podway can verify by it.
+pub fn plugin_of(name: &str) -> Option<AuthPlugin> {
+    let known = [AuthPlugin::CachingSha2Password, AuthPlugin::MysqlNativePassword];
+    known.into_iter().find(|plugin| plugin_name(*plugin) == name)
+}
+
+/// An account's name as statements take it.
+pub fn account_literal(name: &AccountName) -> String {
+    quoted(name)
 }
 
 fn quoted(name: &AccountName) -> String {
@@ -191,7 +202,7 @@ fn quoted(name: &AccountName) -> String {
 }
 
 /// A string literal. The connection's sql_mode is the server's default, in which a backslash escapes.
-fn text_literal(text: &str) -> String {
+pub fn text_literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
@@ -200,7 +211,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes that HEX printed.
-fn unhex(digits: &str) -> Box<[u8]> {
+pub fn unhex(digits: &str) -> Box<[u8]> {
     let digit = |c: u8| (c as char).to_digit(16).unwrap_or_default() as u8;
     digits.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

@@ -5,20 +5,24 @@
 //! [`columns`](TableDefinition).
 
 mod account;
+mod bring;
 mod columns;
 mod compare;
 mod error;
 mod grant;
 mod login;
+mod rights;
 mod schema;
 
 pub use account::{
-    OwnPassword, RequiredTransport, change_password, create_user, drop_user, ensure_account, read_account,
-    read_accounts,
+    OwnPassword, RequiredTransport, account_literal, change_password, create_user, drop_user, ensure_account,
+    plugin_name, plugin_of, read_account, read_accounts, text_literal, unhex,
 };
+pub use bring::bring_accounts;
 pub use columns::{TableDefinition, read_table, table_names};
 pub use compare::{Difference, ServerTraits, read_traits};
 pub use error::ProvisionError;
 pub use grant::schema_grant;
 pub use login::{AdminLogin, ServerFacts, read_facts};
+pub use rights::missing_rights;
 pub use schema::{create_schema, quote_name};

@@ -2,16 +2,30 @@
 //! Whether the report may be made at all, [`statements`](super::statements) has said.
 
 use podway_model::{Change, Map, Revision};
-use podway_topology_api::{Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand};
+use podway_topology_api::{
+    Done, Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand,
+};
 
 use super::State;
 use super::keyspaces::find_keyspace;
-use super::outcome::Effect;
+use super::outcome::{Effect, Now};
 use super::tables;
+use super::users;
 
 impl State {
     /// What a report that was taken does to the map.
-    pub(super) fn follow_report(&mut self, id: OperationId, report: &Report, map: &Map, effect: &mut Effect) {
+    pub(super) fn follow_report(
+        &mut self,
+        id: OperationId,
+        report: &Report,
+        map: &Map,
+        now: &Now<'_>,
+        effect: &mut Effect,
+    ) {
+        if let Report::AccountsChanged(accounts) | Report::AccountsFollowed(accounts) = report {
+            let is_last = matches!(report, Report::AccountsFollowed(_));
+            return self.follow_accounts(id, users::Followed { accounts, is_last }, map, now, effect);
+        }
         let Some(OperationKind::Ddl(ddl)) = self.operations.find(id).map(|operation| &operation.kind) else {
             return;
         };
@@ -27,6 +41,21 @@ impl State {
             }
             Report::Followed(follows) => self.follow_all(id, &keyspace, follows, map, effect),
             _ => {}
+        }
+    }
+
+    fn follow_accounts(
+        &mut self,
+        id: OperationId,
+        followed: users::Followed<'_>,
+        map: &Map,
+        now: &Now<'_>,
+        effect: &mut Effect,
+    ) {
+        let Some(statement) = self.operations.user_statement(id) else { return };
+        match users::changes(statement, &followed, map, now) {
+            Ok(changes) => effect.changes = changes,
+            Err(refusal) => effect.what = self.operations.not_followed(id, &refusal.to_string()),
         }
     }
 

@@ -26,6 +26,7 @@ mod settings;
 mod statements;
 mod stored_map;
 mod tables;
+mod users;
 mod views;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, Revision, Ser
 use podway_topology_api::{
     AdminAccount, Answer, ClientStatement, Command, Done, Incarnation, LogTime, Operation, OperationCommand,
     OperationId, Proposal, ProxyCommand, Refusal, RetiredSchema, SequenceCommand, ServerCommand,
-    TableCommand, View,
+    TableCommand, Thing, UserStatement, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +163,11 @@ impl State {
         self.operations.statement(operation)
     }
 
+    /// What an operation about users that goes on is to run.
+    pub fn user_statement(&self, operation: OperationId) -> Option<&UserStatement> {
+        self.operations.user_statement(operation)
+    }
+
     /// The moves that go on, oldest first.
     pub fn moves(&self) -> Vec<Operation> {
         self.operations.moves()
@@ -259,7 +265,7 @@ impl State {
                 if let OperationCommand::Report { id, report, .. } = command
                     && effect.done == Done::Changed
                 {
-                    self.follow_report(*id, report, &map, &mut effect);
+                    self.follow_report(*id, report, &map, now, &mut effect);
                 }
                 Ok(effect)
             }
@@ -299,6 +305,10 @@ impl State {
 
     fn server(&mut self, command: &ServerCommand, map: &Map) -> Outcome {
         let is_removal = matches!(command, ServerCommand::Remove { .. });
+        if let ServerCommand::Add { name, .. } = command {
+            // It would not get what the statement brings to the others.
+            self.operations.check_no_users(Thing::Server, name)?;
+        }
         let operations = &self.operations;
         let effect =
             self.servers.execute(command, map, |id, name| operations.check_server(id, is_removal, name))?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use podway_model::{Change, FreezeId, Keyspace, Map, ServerId, ShardId};
 use podway_topology_api::{
     ClientStatement, Done, LogTime, NewOperation, Operation, OperationCommand, OperationId, OperationKind,
-    OperationState, Refusal, Report, ShardMove, TableEffect, Target, TargetState, Term, Thing,
+    OperationState, Refusal, Report, ShardMove, TableEffect, Target, TargetState, Term, Thing, UserStatement,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::names::{clipped, sentence, unknown};
 use super::outcome::{Effect, Outcome};
 use super::servers::Servers;
 use super::statements::{self, check_statement};
+use super::users;
 
 /// How many operations can go on at once.
 pub(super) const MAX_OPEN: usize = 256;
@@ -37,6 +38,9 @@ struct Record {
     /// What is to be run on each target; forgotten when the operation ends.
     #[serde(default)]
     statement: Option<ClientStatement>,
+    /// The same of a statement about users.
+    #[serde(default)]
+    users: Option<UserStatement>,
 }
 
 impl Operations {
@@ -57,6 +61,11 @@ impl Operations {
     /// The statement of an operation that goes on.
     pub(super) fn statement(&self, id: OperationId) -> Option<&ClientStatement> {
         self.known.get(&id)?.statement.as_ref()
+    }
+
+    /// The statement about users of an operation that goes on.
+    pub(super) fn user_statement(&self, id: OperationId) -> Option<&UserStatement> {
+        self.known.get(&id)?.users.as_ref()
     }
 
     /// The moves that go on, oldest first.
@@ -176,15 +185,17 @@ impl Operations {
                 (OperationKind::Ddl(ddl), waiting(targets.into_iter()), Some(statement.clone()))
             }
             NewOperation::Users { shown, statement } => {
-                check_statement(statement)?;
-                let other =
-                    self.open().find(|operation| matches!(operation.kind, OperationKind::Users { .. }));
-                busy(other, Thing::Statement, "about users")?;
-                let servers = around.map.servers().map(|server| Target::Server(server.id));
-                (OperationKind::Users { shown: sentence(shown) }, waiting(servers), Some(statement.clone()))
+                let targets = users::targets(statement, around.map, around.servers)?;
+                self.check_no_users(Thing::Statement, "about users")?;
+                // What is granted on a shard that is being copied would be left behind.
+                let moves = self.open().find(|operation| moving(operation).is_some());
+                busy(moves, Thing::Statement, "about users")?;
+                let kind = OperationKind::Users { shown: sentence(shown), followed: None };
+                (kind, waiting(targets.into_iter()), Some(statement.client()))
             }
             NewOperation::MoveShard { shard, to, schema } => {
                 self.check_shard(*shard)?;
+                self.check_no_users(Thing::Shard, &shard.0.to_string())?;
                 let one = moves::begin(*shard, to, schema.as_deref(), around)?;
                 (OperationKind::MoveShard(one), Vec::new(), None)
             }
@@ -207,7 +218,11 @@ impl Operations {
             warnings: Vec::new(),
         };
         let statement = statement.filter(|_| state.is_open());
-        self.known.insert(id, Record { operation, statement });
+        let users = match new {
+            NewOperation::Users { statement, .. } if state.is_open() => Some(statement.clone()),
+            _ => None,
+        };
+        self.known.insert(id, Record { operation, statement, users });
         Ok(Effect::new(Done::Began(id), Vec::new(), what))
     }
 
@@ -239,6 +254,8 @@ impl Operations {
             }
             Report::NotDeclared(error) => statements::not_declared(operation, error),
             Report::Followed(_) => statements::followed(operation, around.now.revision),
+            Report::AccountsChanged(_) => users::changed(operation),
+            Report::AccountsFollowed(_) => statements::followed(operation, around.now.revision),
             Report::TakenOver => statements::taken_over(operation),
             Report::StepDone(step) => moves::step_done(operation, *step, around),
             Report::StepFailed { step, reason } => moves::step_failed(operation, *step, reason),
@@ -316,6 +333,12 @@ impl Operations {
         }
     }
 
+    /// Refuses while a statement about users goes on.
+    pub(super) fn check_no_users(&self, what: Thing, name: &str) -> Result<(), Refusal> {
+        let other = self.open().find(|operation| matches!(operation.kind, OperationKind::Users { .. }));
+        busy(other, what, name)
+    }
+
     fn check_shard(&self, shard: ShardId) -> Result<(), Refusal> {
         let of_it = |operation: &&Operation| match &operation.kind {
             OperationKind::MoveShard(one) => one.shard == shard,
@@ -343,6 +366,7 @@ impl Operations {
             && !record.operation.state.is_open()
         {
             record.statement = None;
+            record.users = None;
         }
     }
 
@@ -409,7 +433,7 @@ fn busy(operation: Option<&Operation>, what: Thing, name: &str) -> Result<(), Re
 fn described(kind: &OperationKind, servers: &Servers) -> String {
     match kind {
         OperationKind::Ddl(ddl) => format!("in keyspace {}: {}", ddl.keyspace, ddl.shown),
-        OperationKind::Users { shown } => format!("on every server: {shown}"),
+        OperationKind::Users { shown, .. } => format!("on every server: {shown}"),
         OperationKind::MoveShard(one) => format!(
             "{} of keyspace {} moves from server {} to server {}",
             one.shard,

@@ -223,13 +223,22 @@ pub(super) fn followed(operation: &mut Operation, revision: Revision) -> Outcome
             ddl.followed = Some(revision);
             Ok(Effect::quiet(Done::Changed))
         }
-        _ => Ok(finish(operation)),
+        OperationKind::Users { followed: Some(_), .. } => Ok(Effect::unchanged()),
+        OperationKind::Users { followed, .. } => {
+            *followed = Some(revision);
+            Ok(Effect::quiet(Done::Changed))
+        }
+        OperationKind::MoveShard(_) => Ok(finish(operation)),
     }
 }
 
 /// Every proxy has the map that follows.
 pub(super) fn taken_over(operation: &mut Operation) -> Outcome {
-    let has_followed = matches!(&operation.kind, OperationKind::Ddl(ddl) if ddl.followed.is_some());
+    let has_followed = match &operation.kind {
+        OperationKind::Ddl(ddl) => ddl.followed.is_some(),
+        OperationKind::Users { followed, .. } => followed.is_some(),
+        OperationKind::MoveShard(_) => false,
+    };
     if operation.state != OperationState::Running || !has_followed {
         return Err(wrong_state(operation, "the map has not followed yet"));
     }

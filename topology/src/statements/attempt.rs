@@ -1,56 +1,40 @@
 //! One try of a statement on one target, and what else is done there. Each begins with a control session of its own, which ends whatever an earlier leader or an
 //! earlier try has under way.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use podway_model::NameRule;
-use podway_topology_api::{
-    ClientStatement, Ddl, Follow, Operation, OperationKind, Report, ServerMessage, Target, TargetState, Term,
-};
+use podway_topology_api::{Ddl, OperationKind, Report, ServerMessage, Target, TargetState};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ddl;
 use super::error::TryError;
 use super::fingerprint::ABSENT;
-use super::place::{Place, find};
+use super::place::Place;
 use super::session::{ClientSession, Mark, end_others};
 use super::users;
-use crate::keeper::Keeper;
+use super::work::{Attempt, Reporter};
 use crate::mover::Control;
 use crate::provision::TableDefinition;
-use crate::statement_seam::{StatementMoment, Statements};
+use crate::statement_seam::StatementMoment;
 
 /// While a statement runs, the control session is used so often: it must not be taken for an idle one, and a later leader is noticed.
 const STAYS_AWAKE: Duration = Duration::from_secs(5);
 /// ER_QUERY_INTERRUPTED.
 const INTERRUPTED: (u16, &str) = (1317, "70100");
 
-/// Where a try says how far it is. An error: the topology does not take it, so that nothing more may be done.
-pub trait Reporter {
-    /// Reports.
-    fn report(&self, report: Report) -> impl Future<Output = Result<(), TryError>> + Send;
-}
-
-/// A leader's work on the targets of one operation.
-#[derive(Clone)]
-pub struct Attempt {
-    pub(super) keeper: Arc<Keeper>,
-    pub(super) operation: Arc<Operation>,
-    pub(super) statement: Arc<ClientStatement>,
-    pub(super) term: Term,
-    pub(super) seams: Statements,
-}
-
 impl Attempt {
     /// Runs the statement on a target, if it has not taken effect there.
     pub async fn run(&self, target: Target, reporter: &impl Reporter) -> Result<(), TryError> {
+        if self.ddl().is_none() {
+            return users::run(self, target, reporter).await;
+        }
         let place = self.place(target)?;
         let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
         let mark = Mark::new(&control, self.operation.id, target);
         end_others(&mut control, &mark).await?;
         if let Some(before) = self.begun(target) {
-            if self.now(&mut control, &place).await? != before && self.shows_effects() {
+            if self.now(&mut control, &place).await? != before {
                 return reporter.report(Report::TargetDone { target, warnings: Vec::new() }).await;
             }
         } else {
@@ -123,17 +107,17 @@ impl Attempt {
     }
 
     /// How the map follows, now that every target has the statement.
-    pub async fn follows(&self) -> Result<Vec<Follow>, TryError> {
-        let Some((ddl, (target, _))) = self.ddl().zip(self.operation.targets.first()) else {
-            return Ok(Vec::new());
+    pub async fn follows(&self) -> Result<Report, TryError> {
+        let Some(ddl) = self.ddl() else {
+            return users::follows(self).await.map(Report::AccountsFollowed);
+        };
+        let Some((target, _)) = self.operation.targets.first() else {
+            return Ok(Report::Followed(Vec::new()));
         };
         let place = self.place(*target)?;
         let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
-        ddl::follows(&mut control, ddl, place.schema.as_deref().unwrap_or_default()).await
-    }
-
-    fn place(&self, target: Target) -> Result<Place, TryError> {
-        find(&self.keeper, &self.operation, &self.statement, target)
+        let follows = ddl::follows(&mut control, ddl, place.schema.as_deref().unwrap_or_default()).await?;
+        Ok(Report::Followed(follows))
     }
 
     fn ddl(&self) -> Option<&Ddl> {
@@ -147,27 +131,13 @@ impl Attempt {
         self.keeper.machine.look(|state| state.map().names)
     }
 
-    /// What the statement is about on this target before it was sent, if it may have been.
-    fn begun(&self, target: Target) -> Option<String> {
-        let (_, state) = self.operation.targets.iter().find(|(known, _)| *known == target)?;
-        match state {
-            TargetState::Begun { before } => Some(before.to_string()),
-            _ => None,
-        }
-    }
-
-    /// Whether it can be seen that the statement took effect.
-    fn shows_effects(&self) -> bool {
-        self.ddl().is_some()
-    }
-
     async fn before(&self, control: &mut Control, place: &Place) -> Result<String, TryError> {
         match self.ddl() {
             Some(ddl) => {
                 let schema = place.schema.as_deref().unwrap_or_default();
                 ddl::before(control, ddl, schema, self.names()).await
             }
-            None => users::before(control, &self.operation).await,
+            None => users::stand_now(self, control).await,
         }
     }
 
@@ -177,12 +147,8 @@ impl Attempt {
                 let schema = place.schema.as_deref().unwrap_or_default();
                 ddl::now(control, ddl, schema, self.names()).await
             }
-            None => users::before(control, &self.operation).await,
+            None => users::stand_now(self, control).await,
         }
-    }
-
-    async fn see(&self, target: Target, moment: StatementMoment) {
-        self.seams.probe.see(self.operation.id, target, moment).await;
     }
 }
 

@@ -14,9 +14,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::attempt::{Attempt, Reporter};
 use super::error::TryError;
-use super::plan::{Facts, Next, next};
+use super::plan::{Facts, Next, followed, next};
+use super::work::{Attempt, Reporter};
 use crate::keeper::{Keeper, LocalStore};
 use crate::state::State;
 use crate::statement_seam::Statements;
@@ -163,7 +163,7 @@ impl Runner {
                 }
             }
             Next::Follow => match attempt.follows().await {
-                Ok(follows) => self.tell(Report::Followed(follows)).await,
+                Ok(report) => self.tell(report).await,
                 Err(error) => return self.fail_first(operation, error.to_string()).await,
             },
             Next::TakenOver => self.tell(Report::TakenOver).await,
@@ -173,10 +173,11 @@ impl Runner {
     }
 
     fn facts(&self, operation: &Operation) -> Facts {
-        let (declared, followed) = match &operation.kind {
-            OperationKind::Ddl(ddl) => (ddl.declared, ddl.followed),
-            _ => (None, None),
+        let declared = match &operation.kind {
+            OperationKind::Ddl(ddl) => ddl.declared,
+            _ => None,
         };
+        let followed = followed(operation);
         self.keeper.machine.look(|state| Facts {
             term: self.term,
             unsettled: declared.map(|revision| state.unsettled(revision)).unwrap_or_default(),

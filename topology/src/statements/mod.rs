@@ -9,7 +9,7 @@
 //! sends. If its client's session is open, it is found by its attribute and dead before anything is looked at or sent; if it is opened later, the term is
 //! read after that, on a control session that was killed, and by a server that has the higher term: the statement is not sent.
 //!
-//! Reading order: [`plan`], what comes next → [`place`], where → [`session`], the client's → [`fingerprint`], whether it took effect → [`attempt`], one try on one
+//! Reading order: [`plan`], what comes next → [`place`], where → [`session`], the client's → [`work`], what a try has at hand → [`fingerprint`], whether it took effect → [`attempt`], one try on one
 //! target → [`ddl`] and [`users`], what each kind needs besides → [`drive`], the loop.
 
 mod attempt;
@@ -21,5 +21,6 @@ mod place;
 mod plan;
 mod session;
 mod users;
+mod work;
 
 pub use drive::drive;

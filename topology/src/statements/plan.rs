@@ -4,6 +4,7 @@
 //! The first target is begun alone: what it refuses has been done nowhere. The others follow together. A table that is to be declared is made everywhere but
 //! at home first; it is declared when they have it, and made at home when no proxy runs anything under a map that does not know it.
 
+use podway_model::Revision;
 use podway_topology_api::{
     Ddl, Incarnation, Operation, OperationKind, OperationState, Target, TargetState, Term,
 };
@@ -69,7 +70,7 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
         return declare(operation, ddl);
     }
     if done == all {
-        return follow(ddl, facts);
+        return follow(operation, facts);
     }
     let declaring = ddl.is_some_and(|ddl| ddl.declaration.is_some());
     let (first, others) = operation.targets.split_at(1);
@@ -100,11 +101,20 @@ fn declare(operation: &Operation, _ddl: &Ddl) -> Next {
     if is_home_untouched() { Next::Declare } else { Next::Rest }
 }
 
-fn follow(ddl: Option<&Ddl>, facts: &Facts) -> Next {
-    match ddl.map(|ddl| ddl.followed) {
-        Some(Some(_)) if facts.behind.is_empty() => Next::TakenOver,
-        Some(Some(_)) => Next::WaitFor(facts.behind.clone()),
-        _ => Next::Follow,
+fn follow(operation: &Operation, facts: &Facts) -> Next {
+    match followed(operation) {
+        Some(_) if facts.behind.is_empty() => Next::TakenOver,
+        Some(_) => Next::WaitFor(facts.behind.clone()),
+        None => Next::Follow,
+    }
+}
+
+/// The revision of the map that follows the statement, once it does.
+pub fn followed(operation: &Operation) -> Option<Revision> {
+    match &operation.kind {
+        OperationKind::Ddl(ddl) => ddl.followed,
+        OperationKind::Users { followed, .. } => *followed,
+        OperationKind::MoveShard(_) => None,
     }
 }
 

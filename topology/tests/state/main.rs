@@ -21,3 +21,4 @@ mod sequences;
 mod servers;
 mod settings;
 mod tables;
+mod users;

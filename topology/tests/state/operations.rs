@@ -4,11 +4,11 @@ use podway_model::{Change, HybridTime, ServerId, ShardId, TableKind};
 use podway_topology_api::{
     Beat, ClientStatement, Command, Done, Follow, NewOperation, OperationCommand, OperationId, OperationKind,
     OperationState, Report, ServerCommand, ServerMessage, TableCommand, TableDeclaration, TableEffect,
-    Target, TargetState,
+    Target, TargetState, UserVerb,
 };
 
 use crate::moves::{cancel, report, take};
-use crate::script::{Script, account, add_server, beats, check, orders, register, table};
+use crate::script::{Script, account, add_server, beats, check, orders, register, table, user_statement};
 
 fn statement(text: &str) -> ClientStatement {
     ClientStatement::plain(account("ann").name, text)
@@ -40,7 +40,7 @@ fn creating(name: &str) -> Command {
 fn users() -> Command {
     Command::Operation(OperationCommand::Begin(NewOperation::Users {
         shown: "CREATE USER 'ann'@'%' IDENTIFIED BY <secret>".into(),
-        statement: statement("CREATE USER 'ann'@'%' IDENTIFIED BY 'swordfish'"),
+        statement: user_statement(UserVerb::Create, "CREATE USER 'ann'@'%' IDENTIFIED BY 'swordfish'"),
     }))
 }
 
@@ -409,11 +409,14 @@ fn statements_about_users_go_to_every_server_one_after_the_other() {
         script.refusal(users()),
         "statement about users is part of operation 1, which is not done yet"
     );
-    script.ok(add_server("d", 4));
+    assert_eq!(script.refusal(add_server("d", 4)), "server d is part of operation 1, which is not done yet");
     script.ok(take(1, 1));
     carry_out(&mut script, &servers);
-    script.ok(tell(Report::Followed(vec![])));
+    script.ok(tell(Report::AccountsFollowed(vec![])));
+    assert_eq!(state(&script), OperationState::Running);
+    script.ok(tell(Report::TakenOver));
     assert_eq!(state(&script), OperationState::Finished);
+    script.ok(add_server("d", 4));
     assert_eq!(script.view().operations[0].targets[0].1, done_there());
     script.ok(users());
 }

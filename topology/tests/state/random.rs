@@ -8,12 +8,12 @@ use podway_model::{FreezeId, HybridTime, Revision, ShardId, TableKind};
 use podway_topology_api::{
     AccountCommand, Beat, ClientStatement, Command, Follow, Incarnation, KeyspaceCommand, MoveStep,
     NewOperation, NewShard, OperationCommand, OperationId, ProxyCommand, Report, SequenceStep, ServerCommand,
-    ServerMessage, SettingCommand, ShardCommand, TableDeclaration, TableEffect, Target, Term,
+    ServerMessage, SettingCommand, ShardCommand, TableDeclaration, TableEffect, Target, Term, UserVerb,
 };
 
 use crate::script::{
     Script, account, account_name, add_server, admin, alter, column, create_with, declare, drop_keyspace,
-    facts, forget, orders, register, rename, sequence, sharded, spread, table,
+    facts, forget, orders, register, rename, sequence, sharded, spread, table, user_statement,
 };
 
 /// The most commands of one list.
@@ -278,7 +278,7 @@ fn begin() -> impl Strategy<Value = NewOperation> {
         }),
         1 => Just(NewOperation::Users {
             shown: "SET PASSWORD".into(),
-            statement: statement("SET PASSWORD FOR ann = 'swordfish'"),
+            statement: user_statement(UserVerb::Alter, "SET PASSWORD FOR ann = 'swordfish'"),
         }),
     ]
 }

@@ -7,7 +7,8 @@ use podway_model::{
 use podway_topology::state::{Applied, State};
 use podway_topology_api::{
     AdminAccount, Beat, ClientId, Command, Done, Incarnation, KeyspaceCommand, LogTime, NewShard, Proposal,
-    ProxyCommand, ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, TableCommand, View,
+    ProxyCommand, ProxyInfo, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SqlBytes,
+    TableCommand, UserPiece, UserPlace, UserStatement, UserVerb, View,
 };
 
 /// What proves an account in these tests: 70 bytes, as `caching_sha2_password` stores them.
@@ -268,4 +269,19 @@ pub fn beats(beats: Vec<Beat>) -> Command {
 
 pub fn sequence(step: SequenceStep) -> Command {
     Command::Sequence(SequenceCommand { keyspace: "shop".into(), table: "orders".into(), step })
+}
+
+/// A statement about ann, as she gives it.
+pub fn user_statement(verb: UserVerb, text: &str) -> UserStatement {
+    let ann = account("ann").name;
+    UserStatement {
+        account: Some(ann.clone()),
+        setup: SqlBytes::default(),
+        verb,
+        accounts: vec![ann],
+        roles: Vec::new(),
+        place: UserPlace::Server,
+        requires_tls: None,
+        pieces: vec![UserPiece::Text(SqlBytes(text.as_bytes().into()))],
+    }
 }
