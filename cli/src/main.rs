@@ -8,7 +8,8 @@ use clap_complete::Shell;
 use podway::admin::{
     self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine,
     LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine,
-    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, WatchArgs,
+    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, VerifyArgs,
+    WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
 use podway::node::{self, NodeArgs};
@@ -80,6 +81,7 @@ enum Command {
     Operation(OperationCommandLine),
     #[command(subcommand)]
     Settings(SettingsCommandLine),
+    Verify(VerifyArgs),
     Log(LogArgs),
     Watch(WatchArgs),
     Apply(ApplyArgs),
@@ -157,6 +159,7 @@ impl Command {
             Command::User(line) => AdminCommand::User(line),
             Command::Operation(line) => AdminCommand::Operation(line),
             Command::Settings(line) => AdminCommand::Settings(line),
+            Command::Verify(args) => AdminCommand::Verify(args),
             Command::Log(args) => AdminCommand::Log(args),
             Command::Watch(args) => AdminCommand::Watch(args),
             Command::Apply(args) => AdminCommand::Apply(args),

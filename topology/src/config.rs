@@ -139,6 +139,8 @@ pub struct Tuning {
     pub moves: Moves,
     /// How statements on several shards or servers are carried out, by whichever node leads.
     pub statements: Statements,
+    /// Whether the tables on the shards are compared with the map, by whichever node leads. Where servers are only names, nobody is to ask them.
+    pub tracks_schemas: bool,
 }
 
 impl Default for Tuning {
@@ -154,6 +156,7 @@ impl Default for Tuning {
             connect_from: None,
             moves: Moves::default(),
             statements: Statements::default(),
+            tracks_schemas: true,
         }
     }
 }

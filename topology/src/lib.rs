@@ -1,9 +1,10 @@
 //! The topology: the one consistent home of the map, kept by one to seven nodes that agree by Raft, and where shards are placed. Nothing here is on
 //! the data path.
 //!
-//! Reading order: [`placement`](propose) → [`surroundings`](Surroundings) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes → `raft` → `keeper`, what a node
-//! can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `statements`, who carries out statements on several targets → `serve`, its ports → `founding` → [`node`](TopologyNode) → [`observer`](NodeObserver), what monitoring reads →
-//! [`recovery`](recover).
+//! Reading order: [`placement`](propose) → [`surroundings`](Surroundings) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes →
+//! `raft` → `keeper`, what a node can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `statements`, who carries out
+//! statements on several targets → `tracker`, who compares the shards with the map → `serve`, its ports → `founding` → [`node`](TopologyNode) →
+//! [`observer`](NodeObserver), what monitoring reads → [`recovery`](recover).
 
 mod config;
 mod feed;
@@ -22,6 +23,7 @@ pub mod state;
 mod statement_seam;
 mod statements;
 mod surroundings;
+mod tracker;
 
 pub use config::{
     ClientListener, ClientListenerTls, ConfigError, InitialMember, MAX_NODES, NodeConfig, PeerListener,

@@ -32,6 +32,7 @@ use crate::serve::tls::{self, Keys};
 use crate::serve::{Access, ClientPort, PeerPort, PortError, Served, listen, serve};
 use crate::statement_seam::Statements;
 use crate::statements;
+use crate::tracker::track;
 
 const CLIENT_PORT: &str = "the client port";
 const PEER_PORT: &str = "the peer port";
@@ -166,6 +167,7 @@ impl TopologyNode {
         let raft = raft.map_err(|error| failed(&error))?;
         let client_address = client_port.told;
         let (moves, seams) = (config.tuning.moves.clone(), config.tuning.statements.clone());
+        let tracks_schemas = config.tuning.tracks_schemas;
         let parts = Parts {
             raft,
             machine,
@@ -191,7 +193,7 @@ impl TopologyNode {
         let clients = serve_clients(&keeper, client_port.listener, &config.clients, keys.clients.clone());
         let failure = Arc::default();
         let mut node = TopologyNode { keeper, disk, clients, peers, keys, failure, tasks: Vec::new() };
-        node.begin(own, config.start, moves, seams).await?;
+        node.begin(own, config.start, moves, seams, tracks_schemas).await?;
         Ok(node)
     }
 
@@ -201,6 +203,7 @@ impl TopologyNode {
         start: Start,
         moves: Moves,
         seams: Statements,
+        tracks_schemas: bool,
     ) -> Result<(), StartError> {
         let (keeper, disk) = (self.keeper.clone(), self.disk.clone());
         if start == Start::Alone {
@@ -218,6 +221,9 @@ impl TopologyNode {
         self.tasks.push(tokio::spawn(keeper.clone().give_way_when_deaf()));
         self.tasks.push(tokio::spawn(drive(keeper.clone(), moves)));
         self.tasks.push(tokio::spawn(statements::drive(keeper.clone(), seams)));
+        if tracks_schemas {
+            self.tasks.push(tokio::spawn(track(keeper.clone())));
+        }
         self.tasks.push(tokio::spawn(settle(keeper, own)));
         Ok(())
     }

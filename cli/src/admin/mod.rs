@@ -1,15 +1,16 @@
 //! Administrative commands: what a person or a script asks of the topology and, as each server's administrator, of the servers. Every change is a
 //! command of the topology, which has the last word; nothing here is on the path of a statement.
 //!
-//! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find` → one file for each command: `status`, `keyspace`, `server`,
-//! `shard` (with `moving` and `retired`), `table`, `user`, `operation`, `members` (with `recovering`), `proxies`, `settings`, `log`, `watch` →
-//! `cluster_file` (apply, diff, export) → `advise`.
+//! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find`, `server_facts` → one file for each command: `status`, `keyspace`,
+//! `server` (with `promote`), `shard` (with `moving` and `retired`), `table` (with `drift`), `user`, `operation`, `members` (with `recovering`), `proxies`,
+//! `settings`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `advise`.
 
 mod advise;
 mod bring;
 mod clock;
 mod cluster_file;
 mod context;
+mod drift;
 mod error;
 mod find;
 mod keyspace;
@@ -18,11 +19,13 @@ mod members;
 mod moving;
 mod operation;
 mod print;
+mod promote;
 mod proxies;
 mod recovering;
 mod retired;
 mod secret_input;
 mod server;
+mod server_facts;
 mod settings;
 mod shard;
 mod sizes;
@@ -30,6 +33,7 @@ mod status;
 mod table;
 mod user;
 mod user_statements;
+mod verify;
 mod watch;
 
 pub use advise::AdviseArgs;
@@ -41,6 +45,7 @@ pub use log::LogArgs;
 pub use members::MembersCommandLine;
 pub use moving::{CancelArgs, MoveArgs};
 pub use operation::OperationCommandLine;
+pub use promote::PromoteArgs;
 pub use proxies::ProxiesCommandLine;
 pub use retired::{RetiredArgs, RetiredSchemaArgs};
 pub use server::{AdminArgs, ServerCommandLine};
@@ -49,6 +54,7 @@ pub use shard::ShardCommandLine;
 pub use status::StatusArgs;
 pub use table::TableCommandLine;
 pub use user::{GrantArgs, PasswordArgs, UserCommandLine};
+pub use verify::VerifyArgs;
 pub use watch::WatchArgs;
 
 /// An administrative command as it was typed.
@@ -74,6 +80,8 @@ pub enum AdminCommand {
     Proxies(ProxiesCommandLine),
     /// `podway settings`
     Settings(SettingsCommandLine),
+    /// `podway verify`
+    Verify(VerifyArgs),
     /// `podway log`
     Log(LogArgs),
     /// `podway watch`
@@ -101,6 +109,7 @@ pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
         AdminCommand::Members(line) => members::run(line).await,
         AdminCommand::Proxies(line) => proxies::run(line).await,
         AdminCommand::Settings(line) => settings::run(line).await,
+        AdminCommand::Verify(args) => verify::run(args).await,
         AdminCommand::Log(args) => log::run(args).await,
         AdminCommand::Watch(args) => watch::run(args).await,
         AdminCommand::Apply(args) => cluster_file::apply(args).await,

@@ -1,20 +1,19 @@
-//! `podway server`: MySQL servers added after a comparison with those that are there, shown, and removed. Nothing is changed on them.
+//! `podway server`: MySQL servers added after a comparison with those that are there, shown, and removed. Nothing is changed on them, but by a promotion, which stands elsewhere.
 
 use std::path::PathBuf;
 
-use podway_model::NameRule;
-use podway_topology_api::{
-    AdminAccount, Command, Done, Secret, ServerCommand, ServerFacts, ServerView, View,
-};
+use podway_topology_api::{Command, Done, ServerCommand, ServerView, View};
 use serde::Serialize;
 
 use super::bring::bring_users;
-use super::context::{Common, Context, Servers};
+use super::context::{Common, Context};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row, counted};
+use super::promote::{self, PromoteArgs};
 use super::secret_input::SecretInput;
-use crate::provision::{AdminLogin, ServerTraits, missing_rights, read_traits};
+use super::server_facts::{address, admin_account, any_traits, facts, join_address};
+use crate::provision::{AdminLogin, missing_rights, read_traits};
 use crate::serve::server_address;
 
 const EXAMPLES: &str = "\
@@ -23,6 +22,7 @@ Examples:
   PASSWORD=… podway server add b 10.0.0.2 --admin-user podway_admin --admin-password-env PASSWORD
   podway server list
   podway server remove b
+  podway server promote a --at 10.0.0.11:3306 --stop-replica
 
 The administrative account makes users, copies shards and ends what is in the way: docs/operations.md lists the privileges
 that it needs, and what it lacks is named. The topology keeps its password as a secret. The users and roles of the other
@@ -54,6 +54,8 @@ pub enum ServerCommandLine {
         #[command(flatten)]
         common: Common,
     },
+    /// Points a server's record at its promoted replica, after fencing the old primary
+    Promote(PromoteArgs),
     /// Shows one server
     Show {
         /// The server
@@ -135,16 +137,6 @@ impl ServerRow {
     }
 }
 
-/// `host:port`.
-pub(super) fn address(server: &ServerView) -> String {
-    join_address(&server.host, server.port)
-}
-
-/// `host:port`, with brackets where the host has colons.
-pub(super) fn join_address(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 /// Runs it.
 pub(super) async fn run(line: ServerCommandLine) -> Result<(), AdminError> {
     match line {
@@ -160,6 +152,7 @@ pub(super) async fn run(line: ServerCommandLine) -> Result<(), AdminError> {
             context.propose(Command::Server(command)).await?;
             Ok(print::done(&format!("server {name} removed; nothing was changed on it"), context.is_json)?)
         }
+        ServerCommandLine::Promote(args) => promote::run(args).await,
         ServerCommandLine::Show { name, common } => {
             let context = Context::new(&common)?;
             let view = context.view().await?;
@@ -243,38 +236,6 @@ pub(super) async fn add(context: &Context, name: &str, login: &AdminLogin) -> Re
         }
         _ => Ok(format!("server {name} at {address} added")),
     }
-}
-
-/// What a server that answers is set to. They were all compared when they were added.
-async fn any_traits(servers: &Servers, others: &[&ServerView]) -> Option<(String, ServerTraits)> {
-    for other in others {
-        let asked = async {
-            let (mut conn, name) = servers.connect(other.id).await?;
-            let traits = read_traits(&mut conn).await.map_err(AdminError::at(name))?;
-            Ok::<_, AdminError>((name.to_owned(), traits))
-        };
-        match asked.await {
-            Ok(found) => return Some(found),
-            Err(error) => print::note(&format!("{error}; another one is asked")),
-        }
-    }
-    None
-}
-
-/// What a server says of itself, as the topology keeps it.
-pub(super) fn facts(traits: &ServerTraits, login: &AdminLogin) -> ServerFacts {
-    ServerFacts {
-        host: login.host.as_str().into(),
-        port: login.port,
-        uuid: traits.facts.uuid.as_str().into(),
-        version: traits.facts.version.as_str().into(),
-        names: NameRule::from_lower_case_table_names(traits.facts.lower_case_table_names),
-    }
-}
-
-/// As whom a server is administered, as the topology keeps it.
-pub(super) fn admin_account(login: &AdminLogin) -> AdminAccount {
-    AdminAccount { user: login.user.as_str().into(), password: Secret::new(&login.password) }
 }
 
 /// "3 servers", for a line about all.

@@ -10,13 +10,14 @@ use tokio::time::timeout;
 
 use super::clock::shown;
 use super::context::{Common, Context, Servers};
+use super::drift::DriftRow;
 use super::error::AdminError;
 use super::members::NodeRow;
 use super::moving;
 use super::print::{self, Row, counted};
 use super::proxies::ProxyRow;
 use super::retired::RetiredRow;
-use super::server;
+use super::server_facts;
 use super::shard::ShardRow;
 use super::sizes::{SchemaSize, read_sizes};
 use crate::provision::{AdminLogin, ProvisionError, read_facts};
@@ -60,6 +61,10 @@ struct Picture {
     proxies: Vec<ProxyRow>,
     nodes: Vec<NodeRow>,
     operations: Vec<String>,
+    /// What differs on the servers from the map.
+    drifts: Vec<DriftRow>,
+    /// When that was looked at last.
+    compared: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -179,6 +184,8 @@ async fn picture(
     alarms.extend(map_alarms(view, &proxies));
     let retired = RetiredRow::all(view);
     alarms.extend(retired.iter().filter_map(RetiredRow::alarm));
+    let drifts = DriftRow::all(view, None);
+    alarms.extend(drifts.iter().map(DriftRow::sentence));
     Picture {
         alarms,
         revision: view.revision.0,
@@ -196,6 +203,8 @@ async fn picture(
         proxies,
         nodes,
         operations,
+        drifts,
+        compared: view.checks.at.map(shown),
     }
 }
 
@@ -300,7 +309,7 @@ fn server_lines(view: &View, answers: Vec<Asked>) -> Vec<ServerLine> {
     let shards = || view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards);
     let lines = view.servers.iter().zip(answers).map(|(server, asked)| ServerLine {
         server: server.name.to_string(),
-        address: server::address(server),
+        address: server_facts::address(server),
         version: server.version.to_string(),
         shards: shards().filter(|shard| shard.server == server.id).count(),
         health: asked.health,
@@ -333,7 +342,9 @@ impl Picture {
                 format!("{}:\n{}", counted(alarms.len(), "alarm"), lines.join("\n"))
             }
         };
-        text += &format!("\nmap {} at {}\n", self.revision, self.at);
+        text += &format!("\nmap {} at {}", self.revision, self.at);
+        let compared = self.compared.as_ref().map(|at| format!("; compared with the servers at {at}"));
+        text += &format!("{}\n", compared.unwrap_or_default());
         let keyspaces: Vec<String> = self
             .keyspaces
             .iter()

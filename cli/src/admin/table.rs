@@ -6,6 +6,7 @@ use podway_topology_api::{Command, Done, KeyspaceView, TableCommand, TableView, 
 use serde::Serialize;
 
 use super::context::{Common, Context, Servers};
+use super::drift::{self, DriftRow};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row};
@@ -18,6 +19,7 @@ Examples:
   podway table declare shop.countries --reference
   podway table list shop
   podway table show shop.orders --json
+  podway table check shop
 
 The table must be there on every shard, the same everywhere, with a primary key, and empty: rows that are there already would be looked for
 where the sharding key leads.";
@@ -65,6 +67,14 @@ pub enum TableCommandLine {
         /// The table
         #[arg(value_name = "KEYSPACE.TABLE")]
         table: String,
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Compares the tables on all shards with each other and with the map now, and shows what differs; exit code 1 if something does
+    Check {
+        /// The keyspace
+        keyspace: Option<String>,
         /// The topology, and how to answer
         #[command(flatten)]
         common: Common,
@@ -185,7 +195,10 @@ pub(super) async fn run(line: TableCommandLine) -> Result<(), AdminError> {
             let context = Context::new(&common)?;
             let view = context.view().await?;
             let keyspace = find::keyspace(&view, keyspace)?;
-            show(keyspace, find::table(keyspace, name)?, context.is_json)
+            show(&view, keyspace, find::table(keyspace, name)?, context.is_json)
+        }
+        TableCommandLine::Check { keyspace, common } => {
+            drift::check(&Context::new(&common)?, keyspace.as_deref()).await
         }
         TableCommandLine::List { keyspace, common } => {
             let context = Context::new(&common)?;
@@ -207,7 +220,8 @@ fn listed(view: &View, keyspace: Option<&str>) -> Result<Vec<TableRow>, AdminErr
     Ok(rows.collect())
 }
 
-fn show(keyspace: &KeyspaceView, table: &TableView, is_json: bool) -> Result<(), AdminError> {
+fn show(view: &View, keyspace: &KeyspaceView, table: &TableView, is_json: bool) -> Result<(), AdminError> {
+    let drift = DriftRow::of_table(view, keyspace.name.as_str(), table.table.name.as_str());
     let row = TableRow::of(keyspace, table);
     let key = find::key(&table.table);
     let columns: Vec<ColumnRow> = table
@@ -223,7 +237,7 @@ fn show(keyspace: &KeyspaceView, table: &TableView, is_json: bool) -> Result<(),
         })
         .collect();
     if is_json {
-        return Ok(print::json(&serde_json::json!({ "table": row, "columns": columns }))?);
+        return Ok(print::json(&serde_json::json!({ "table": row, "columns": columns, "drift": drift }))?);
     }
     let by = match row.vindex {
         Some(vindex) => format!(" by ({}) through {vindex}", row.key.join(", ")),
@@ -231,7 +245,10 @@ fn show(keyspace: &KeyspaceView, table: &TableView, is_json: bool) -> Result<(),
     };
     let next =
         row.next_auto_increment.map(|next| format!(", next AUTO_INCREMENT {next}")).unwrap_or_default();
-    let head = format!("table {}.{}: {}{by}{next}\n", row.keyspace, row.table, row.kind);
+    let mut head = format!("table {}.{}: {}{by}{next}\n", row.keyspace, row.table, row.kind);
+    if let Some(drift) = drift {
+        head += &format!("! {}\n", drift.sentence());
+    }
     Ok(print::out(&format!("{head}\n{}", print::table(&columns)))?)
 }
 

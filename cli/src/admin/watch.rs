@@ -113,6 +113,8 @@ fn described(change: &Change) -> String {
         Change::AccountRemoved(name) => format!("user {name} dropped"),
         Change::Rights { account: Some(name), .. } => format!("what {name} may do has changed"),
         Change::Rights { account: None, .. } => "what users may do has changed".to_owned(),
+        Change::Drift { subject, drift: Some(drift) } => format!("{subject} differs: {}", drift.what),
+        Change::Drift { subject, drift: None } => format!("{subject} is as it should be again"),
         Change::Setting { name, value: Some(value) } => format!("setting {name} is {value}"),
         Change::Setting { name, value: None } => format!("setting {name} is as by default"),
     }

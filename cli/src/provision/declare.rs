@@ -71,7 +71,7 @@ fn sharding(
                 column.name
             )));
         }
-        if let Some(body) = definition.before_triggers.iter().find(|body| may_set(body, &column.name)) {
+        if let Some(body) = definition.trigger_that_may_set(&column.name) {
             let shown: String = body.chars().take(60).collect();
             return Err(refused(format!(
                 "a BEFORE trigger may set its key {} ({shown} …); drop the trigger",
@@ -80,12 +80,6 @@ fn sharding(
         }
     }
     Ok(sharding)
-}
-
-/// Whether a trigger's body may set the column: it names both NEW and the column. Coarse on purpose.
-fn may_set(body: &str, column: &Name) -> bool {
-    let body = body.to_lowercase();
-    body.contains("new") && body.contains(column.key())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The `podway` binary from outside, as people run it: started, used by a stock client, told to stop.
 //!
 //! Reading order: [`podway`] (a running binary) → [`demo`] → [`before`] (what a proxy finds) → [`proxy`] → [`tls`] → [`cluster`] (servers and
-//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`load`] → [`losses`] → [`namespaces`] → [`moves`] → [`cutover`] → [`observed`]
-//! (health and metrics) → [`advise`].
+//! a topology) → [`administration`] → [`declarative`] → [`nodes`] → [`load`] → [`losses`] → [`namespaces`] → [`moves`] → [`cutover`] → [`promote`] →
+//! [`verify`] → [`observed`] (health and metrics) → [`advise`].
 
 mod administration;
 mod advise;
@@ -18,5 +18,7 @@ mod namespaces;
 mod nodes;
 mod observed;
 mod podway;
+mod promote;
 mod proxy;
 mod tls;
+mod verify;

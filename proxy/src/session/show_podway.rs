@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use podway_model::{Keyspace, Map, ShardIndex, Table, TableKind};
+use podway_model::{DriftSubject, Keyspace, Map, ShardIndex, Table, TableKind};
 use podway_topology_api::{Operation, OperationKind};
 use podway_wire::Cell;
 
@@ -28,7 +28,19 @@ const fn count(name: &'static str) -> Column {
 }
 
 /// Every topic, by name.
-const TOPICS: [Topic; 6] = [
+const TOPICS: [Topic; 7] = [
+    Topic {
+        name: "DRIFT",
+        columns: &[
+            text("keyspace"),
+            text("table"),
+            text("server"),
+            Column { name: "what", is_number: false, length: 1_600 },
+            count("since_ms"),
+            text("pins"),
+        ],
+        rows: drifts,
+    },
     Topic {
         name: "KEYSPACES",
         columns: &[text("keyspace"), count("shards"), count("tables"), text("home")],
@@ -175,6 +187,22 @@ fn keyspaces(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
         ]
     };
     sorted(map).into_iter().map(row).collect()
+}
+
+/// What differs on the servers from the map; `pins`: whether statements are still routed by the table's sharding key.
+fn drifts(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let row = |(subject, drift): (&DriftSubject, &std::sync::Arc<podway_model::Drift>)| {
+        let (keyspace, table, server) = match subject {
+            DriftSubject::Table { keyspace, table } => (string(keyspace), string(table), Cell::Null),
+            DriftSubject::Server(id) => {
+                let address = map.server(*id).map_or_else(|| id.to_string(), |server| server.address());
+                (Cell::Null, Cell::Null, string(address))
+            }
+        };
+        let pins = if drift.stops_pinning { "refused" } else { "served" };
+        vec![keyspace, table, server, string(&drift.what), number(drift.since_ms), string(pins)]
+    };
+    map.drifts().map(row).collect()
 }
 
 fn shards(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {

@@ -34,6 +34,7 @@ pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
                 let name = bound.database.as_ref().map(|name| name.as_str()).unwrap_or_default();
                 return Err(RouterError::unknown_database(name));
             }
+            Place::Sharded(ref table) => check_key(binding, bound, table)?,
             _ => {}
         }
     }
@@ -49,6 +50,22 @@ pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
         keys.extend(rows::insert_pins(binding, insert, &table)?);
     }
     Ok(target(binding, keyspace, keys))
+}
+
+/// Refuses a table whose sharding key is not known to be what it was declared as: what it leads to would be a guess. How it differs is not
+/// told here, for who may see the table is the server's to say.
+fn check_key(binding: &Binding<'_>, bound: &Bound, table: &Table) -> Result<(), RouterError> {
+    let Some(keyspace) = bound.keyspace.as_ref().filter(|keyspace| !keyspace.is_single()) else {
+        return Ok(());
+    };
+    match binding.ctx.map.unpinned(&keyspace.name, &table.name) {
+        None => Ok(()),
+        Some(_) => Err(RouterError::unsupported(format_args!(
+            "a statement on the sharded table {}, while its sharding key on some shard is not what was declared; \
+             SHOW PODWAY DRIFT says what differs, and it goes on when that is put right",
+            bound.table
+        ))),
+    }
 }
 
 fn target(binding: &Binding<'_>, keyspace: Option<Arc<Keyspace>>, pins: Vec<KeyPin>) -> Target {

@@ -59,6 +59,8 @@ pub enum Done {
     },
     /// An operation began.
     Began(OperationId),
+    /// The shards will be compared: this is the request's number.
+    CheckAsked(u64),
 }
 
 /// What watchers are told: at this revision, these things changed.

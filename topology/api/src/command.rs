@@ -11,6 +11,7 @@ use podway_model::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::drift::DriftCommand;
 use crate::incarnation::{Incarnation, LogTime};
 use crate::operation::OperationCommand;
 use crate::secret::Secret;
@@ -59,6 +60,8 @@ pub enum Command {
     Sequence(SequenceCommand),
     /// Of work that takes many steps.
     Operation(OperationCommand),
+    /// Of what differs on the servers from the map.
+    Drift(DriftCommand),
 }
 
 /// Of keyspaces and their shards.

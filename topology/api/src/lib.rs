@@ -2,7 +2,7 @@
 //! the topology's nodes. Whoever owns the map publishes, every proxy watches; neither knows how the other came by it. Nothing here makes a map.
 //!
 //! Reading order: [`incarnation`](Incarnation) → [`secret`](Secret) → [`statement`](ClientStatement) → [`ddl`](Ddl) → [`command`](Command) →
-//! [`operation`](Operation) → [`answer`](Answer) and
+//! [`operation`](Operation) → [`drift`](DriftReport) → [`answer`](Answer) and
 //! [`refusal`](Refusal) → [`view`](View) → [`watch`](MapWatch) → [`member`](Members) → [`credentials`](Credentials) → [`secure`](ClientTls) and
 //! [`right`](Right) → [`wire`](Wire) →
 //! [`store`](TopologyStore), what all of this is for → [`client`](TopologyClient) → [`follow`] → [`contract`].
@@ -13,6 +13,7 @@ mod command;
 pub mod contract;
 mod credentials;
 mod ddl;
+mod drift;
 mod follow;
 mod incarnation;
 mod member;
@@ -39,6 +40,7 @@ pub use command::{
 };
 pub use credentials::Credentials;
 pub use ddl::{Ddl, Follow, TableDeclaration, TableEffect};
+pub use drift::{DriftCommand, DriftReport, Finding, MAX_FINDINGS};
 pub use follow::{Following, SILENCE, TopologyContact, TopologyHealth, follow};
 pub use incarnation::{BEAT_GAP_MS, Incarnation, LogTime, Term};
 pub use member::{
@@ -59,8 +61,8 @@ pub use store::{
 };
 pub use users::{AccountNow, UserPiece, UserPlace, UserStatement, UserVerb};
 pub use view::{
-    AccountView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView, ServerView,
-    SettingView, ShardView, TableView, View,
+    AccountView, ChecksView, DriftView, KeyspaceView, Lease, Logged, ProxyView, RetiredSchema, SequenceView,
+    ServerView, SettingView, ShardView, TableView, View,
 };
 pub use watch::{MapPublisher, MapWatch, PublishError, map_channel};
 pub use wire::{Connection, Dial, Duplex, Listener, Network, Wire};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use podway_model::{FreezeId, Name, ServerId, ShardId};
+use podway_model::{FreezeId, Name, Revision, ServerId, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::incarnation::{Incarnation, Term};
@@ -220,6 +220,14 @@ pub enum Refusal {
         /// Why that does not fit.
         reason: Box<str>,
     },
+    /// The shards were compared with a map that is not the newest, or while an operation began.
+    #[error("the shards were compared with map {}; since then something began, or the map is {}", read.0, current.0)]
+    Outdated {
+        /// The revision that they were compared with.
+        read: Revision,
+        /// The map's.
+        current: Revision,
+    },
     /// Something already lies where it is to go.
     #[error("{shard} lies on {server} already")]
     AlreadyThere {
@@ -260,6 +268,8 @@ pub enum Thing {
     Operation,
     /// A statement's text.
     Statement,
+    /// A difference between the servers and the map.
+    Finding,
 }
 
 impl Refusal {
@@ -267,7 +277,11 @@ impl Refusal {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Refusal::NotFounded | Refusal::Frozen { .. } | Refusal::Busy { .. } | Refusal::NotYet { .. }
+            Refusal::NotFounded
+                | Refusal::Frozen { .. }
+                | Refusal::Busy { .. }
+                | Refusal::NotYet { .. }
+                | Refusal::Outdated { .. }
         )
     }
 }
@@ -297,6 +311,7 @@ impl fmt::Display for Thing {
             Thing::RetiredSchema => "retired schema",
             Thing::Operation => "operation",
             Thing::Statement => "statement",
+            Thing::Finding => "finding",
         })
     }
 }

@@ -1,7 +1,8 @@
 //! What a reader may see of the topology: everything but secrets. Nothing in these types can hold one.
 
 use podway_model::{
-    AccountName, AuthPlugin, Epoch, FreezeId, HybridTime, KeyRange, Name, Revision, ServerId, ShardId, Table,
+    AccountName, AuthPlugin, DriftSubject, Epoch, FreezeId, HybridTime, KeyRange, Name, Revision, ServerId,
+    ShardId, Table,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,10 @@ pub struct View {
     pub operations: Vec<Operation>,
     /// Schemas that were fenced off and may be dropped, oldest first.
     pub retired: Vec<RetiredSchema>,
+    /// What differs on the servers from all of this.
+    pub drifts: Vec<DriftView>,
+    /// When that was looked at.
+    pub checks: ChecksView,
     /// The last changes, oldest first.
     pub log: Vec<Logged>,
 }
@@ -194,6 +199,33 @@ pub struct RetiredSchema {
     /// Why it could not be dropped when it was tried last.
     #[serde(default)]
     pub trouble: Option<Box<str>>,
+}
+
+/// What differs on the servers from the map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftView {
+    /// Of what.
+    pub subject: DriftSubject,
+    /// In what, as a sentence.
+    pub what: Box<str>,
+    /// Since when it is known.
+    pub since: LogTime,
+    /// Whether statements are refused because a sharding key is not what it was declared as.
+    pub stops_pinning: bool,
+}
+
+/// When the servers were compared with the map.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChecksView {
+    /// The number of the last request for a comparison.
+    pub asked: u64,
+    /// Up to which request it was done.
+    pub answered: u64,
+    /// When it was done last.
+    pub at: Option<LogTime>,
+    /// What could not be looked at then, as sentences.
+    pub unread: Vec<Box<str>>,
 }
 
 /// A line of the log of changes.

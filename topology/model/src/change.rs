@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, AccountName, FreezeId, KeyspaceRecord, Name, NameRule, Revision, Server, ServerId, Shard,
-    ShardIndex, Table,
+    Account, AccountName, Drift, DriftSubject, FreezeId, KeyspaceRecord, Name, NameRule, Revision, Server,
+    ServerId, Shard, ShardIndex, Table,
 };
 
 /// One thing set or removed.
@@ -78,6 +78,13 @@ pub enum Change {
         /// The revision of that.
         since: Revision,
     },
+    /// What differs on the servers from what the map says; `None`: nothing any more.
+    Drift {
+        /// Of what.
+        subject: DriftSubject,
+        /// The difference.
+        drift: Option<Arc<Drift>>,
+    },
     /// A setting; `None`: its default counts.
     Setting {
         /// The setting's name.
@@ -88,7 +95,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether plans made before it must not be used after it: tables, columns or the number of shards differ.
+    /// Whether plans made before it must not be used after it: tables, columns, what may be pinned by or the number of shards differ.
     pub fn is_of_schema(&self) -> bool {
         matches!(
             self,
@@ -98,6 +105,7 @@ impl Change {
                 | Change::DefaultKeyspace(_)
                 | Change::Table { .. }
                 | Change::TableRemoved { .. }
+                | Change::Drift { .. }
         )
     }
 }

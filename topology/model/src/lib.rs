@@ -1,12 +1,13 @@
 //! The words of Podway: what a keyspace, a slot, a shard, a table and the map are. No I/O, no clock is read, no workspace dependency.
 //!
 //! Reading order: [`name`](Name) → [`keyspace_id`](KeyspaceId) → [`collation`-free column types](ColumnType) → [`table`](Table) →
-//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`revision`](Revision) → [`map`](Map) → [`change`](Change), what differs between two
-//! maps; and [`hybrid_clock`](HybridClock), time that rises with every message.
+//! [`keyspace`](Keyspace) → [`server`](Server) → [`account`](Account) → [`drift`](Drift) → [`revision`](Revision) → [`map`](Map) → [`change`](Change), what
+//! differs between two maps; and [`hybrid_clock`](HybridClock), time that rises with every message.
 
 mod account;
 mod change;
 mod column;
+mod drift;
 mod hybrid_clock;
 mod keyspace;
 mod keyspace_id;
@@ -20,6 +21,7 @@ mod table;
 pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
 pub use change::Change;
 pub use column::{Column, ColumnDefault, ColumnType};
+pub use drift::{Drift, DriftSubject};
 pub use hybrid_clock::{HybridClock, HybridTime, TooFarAhead};
 pub use keyspace::{
     Epoch, FreezeId, Keyspace, KeyspaceError, KeyspaceRecord, Shard, ShardId, ShardIndex, SlotRun,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::change::Change;
 use crate::{
-    Account, AccountName, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule, Revision, Server, ServerId,
-    Shard, ShardIndex, Table, parse_span,
+    Account, AccountName, Drift, DriftSubject, Keyspace, KeyspaceError, MySqlVersion, Name, NameRule,
+    Revision, Server, ServerId, Shard, ShardIndex, Table, parse_span,
 };
 
 /// Of how many accounts it is known apart since when their rights are as they are.
@@ -35,6 +35,8 @@ pub struct Map {
     default_keyspace: Option<Name>,
     /// The settings that differ from their defaults.
     settings: BTreeMap<Box<str>, Box<str>>,
+    /// What differs on the servers from all of this.
+    drifts: BTreeMap<DriftSubject, Arc<Drift>>,
     lowest_version: MySqlVersion,
 }
 
@@ -89,6 +91,7 @@ impl Map {
             keyspaces: HashMap::new(),
             default_keyspace: None,
             settings: BTreeMap::new(),
+            drifts: BTreeMap::new(),
             lowest_version: MySqlVersion::FLOOR,
         }
     }
@@ -147,6 +150,12 @@ impl Map {
                 .iter()
                 .map(|(name, value)| Change::Setting { name: name.clone(), value: Some(value.clone()) }),
         );
+        changes.extend(
+            self.drifts.iter().map(|(subject, drift)| Change::Drift {
+                subject: subject.clone(),
+                drift: Some(drift.clone()),
+            }),
+        );
         changes
     }
 
@@ -162,6 +171,7 @@ impl Map {
             }
             Change::KeyspaceRemoved(name) => {
                 self.keyspaces.remove(name.key());
+                self.drifts.retain(|subject, _| subject.keyspace() != Some(name));
                 self.default_keyspace.take_if(|default| default == name);
             }
             Change::DefaultKeyspace(name) => self.default_keyspace.clone_from(name),
@@ -180,6 +190,8 @@ impl Map {
                 tables.insert(table.name.clone(), table.clone());
             }
             Change::TableRemoved { keyspace, table } => {
+                let subject = DriftSubject::Table { keyspace: keyspace.clone(), table: table.clone() };
+                self.drifts.remove(&subject);
                 let keyspace = self.keyspace_mut(keyspace)?;
                 keyspace.tables.remove(table.key());
                 keyspace.set_sequence_generation(table.clone(), 0);
@@ -191,7 +203,10 @@ impl Map {
                 self.servers.insert(server.id, server.clone());
                 self.find_lowest_version();
             }
-            Change::ServerRemoved(id) => self.remove_server(*id),
+            Change::ServerRemoved(id) => {
+                self.drifts.remove(&DriftSubject::Server(*id));
+                self.remove_server(*id);
+            }
             Change::Account(account) => self.put_account(account),
             Change::AccountRemoved(name) => {
                 self.accounts.retain(|account| account.name != *name);
@@ -200,6 +215,12 @@ impl Map {
             }
             Change::Rights { account: None, since } => self.rights = (*since, BTreeMap::new()),
             Change::Rights { account: Some(name), since } => self.note_rights(name, *since),
+            Change::Drift { subject, drift: Some(drift) } => {
+                self.drifts.insert(subject.clone(), drift.clone());
+            }
+            Change::Drift { subject, drift: None } => {
+                self.drifts.remove(subject);
+            }
             Change::Setting { name, value: Some(value) } => {
                 self.settings.insert(name.clone(), value.clone());
             }
@@ -341,6 +362,25 @@ impl Map {
     /// A setting that is a time, where it was set.
     pub fn span(&self, name: &str) -> Option<Duration> {
         self.setting(name).and_then(parse_span)
+    }
+
+    /// What differs on the servers from this map.
+    pub fn drifts(&self) -> impl Iterator<Item = (&DriftSubject, &Arc<Drift>)> {
+        self.drifts.iter()
+    }
+
+    /// What differs on the servers of a table or a server.
+    pub fn drift(&self, subject: &DriftSubject) -> Option<&Arc<Drift>> {
+        self.drifts.get(subject)
+    }
+
+    /// Why nothing may be routed by the sharding key of a table, if that is so.
+    pub fn unpinned(&self, keyspace: &Name, table: &Name) -> Option<&Arc<Drift>> {
+        if self.drifts.is_empty() {
+            return None;
+        }
+        let subject = DriftSubject::Table { keyspace: keyspace.clone(), table: table.clone() };
+        self.drift(&subject).filter(|drift| drift.stops_pinning)
     }
 
     /// Whether one server holds all there is, so that every statement can go there whole.

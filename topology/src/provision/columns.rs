@@ -24,6 +24,15 @@ pub struct TableDefinition {
 }
 
 impl TableDefinition {
+    /// The body of a BEFORE trigger that may set a column: it names both NEW and the column. Coarse on purpose.
+    pub fn trigger_that_may_set(&self, column: &Name) -> Option<&str> {
+        let may_set = |body: &&String| {
+            let body = body.to_lowercase();
+            body.contains("new") && body.contains(column.key())
+        };
+        self.before_triggers.iter().find(may_set).map(String::as_str)
+    }
+
     /// What differs from another server's table in a way that a statement could see.
     pub fn difference(&self, other: &TableDefinition) -> Option<String> {
         if self.primary_key != other.primary_key {

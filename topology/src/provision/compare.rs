@@ -124,15 +124,23 @@ pub async fn read_traits(conn: &mut Conn) -> Result<ServerTraits, ProvisionError
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn traits(version: &str, settings: &[(&str, &str)]) -> ServerTraits {
+impl ServerTraits {
+    /// Of a version and with these settings.
+    pub(crate) fn of(version: &str, settings: &[(&str, &str)]) -> ServerTraits {
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let facts =
             ServerFacts { uuid: "u".to_owned(), version: version.to_owned(), lower_case_table_names: 0 };
         ServerTraits { facts, settings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traits(version: &str, settings: &[(&str, &str)]) -> ServerTraits {
+        ServerTraits::of(version, settings)
     }
 
     #[test]

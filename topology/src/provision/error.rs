@@ -34,6 +34,9 @@ pub enum ProvisionError {
         /// The uuid that answered.
         found: String,
     },
+    /// A server is not, or does not become, what it must be.
+    #[error("{0}")]
+    Unfit(String),
     /// There is no such table.
     #[error("there is no table {schema}.{table}")]
     NoTable {

@@ -2,7 +2,7 @@
 //! what it reads is decided elsewhere.
 //!
 //! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) →
-//! [`columns`](TableDefinition).
+//! [`columns`](TableDefinition) → [`shape`](TableShape).
 
 mod account;
 mod bring;
@@ -13,6 +13,7 @@ mod grant;
 mod login;
 mod rights;
 mod schema;
+mod shape;
 
 pub use account::{
     OwnPassword, RequiredTransport, account_literal, change_password, create_user, drop_user, ensure_account,
@@ -26,3 +27,4 @@ pub use grant::schema_grant;
 pub use login::{AdminLogin, ServerFacts, read_facts};
 pub use rights::missing_rights;
 pub use schema::{create_schema, quote_name};
+pub use shape::{TableDigest, TableShape, read_digests, read_shape};

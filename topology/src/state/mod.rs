@@ -4,11 +4,12 @@
 //! What watchers see is a [`Map`], and every change of it is a list of [`Change`]s, which the state applies to its own map as every proxy does to
 //! its own. The rest is beside it.
 //!
-//! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`retired`] → [`keyspaces`] → [`tables`] → [`sequences`] → [`accounts`],
+//! Reading order: [`outcome`] → [`names`] → [`retries`] and [`log`] → [`servers`] → [`retired`] → [`keyspaces`] → [`tables`] → [`drifts`] → [`sequences`] → [`accounts`],
 //! [`settings`] → [`proxies`] → [`moves`] → [`statements`] → [`operations`] →
 //! [`following`] → [`recovery`].
 
 mod accounts;
+mod drifts;
 mod following;
 mod keyspaces;
 mod log;
@@ -31,22 +32,24 @@ mod views;
 
 use std::sync::Arc;
 
-use podway_model::{Change, ClusterSecret, FreezeId, Map, NameRule, Revision, ServerId, Table};
+use podway_model::{
+    Change, ClusterSecret, DriftSubject, FreezeId, Map, Name, NameRule, Revision, ServerId, Table,
+};
 use podway_topology_api::{
-    AdminAccount, Answer, ClientStatement, Command, Done, Incarnation, LogTime, Operation, OperationCommand,
-    OperationId, Proposal, ProxyCommand, Refusal, RetiredSchema, SequenceCommand, ServerCommand,
-    TableCommand, Thing, UserStatement, View,
+    AdminAccount, Answer, ClientStatement, Command, Done, DriftCommand, DriftReport, Incarnation, LogTime,
+    Operation, OperationCommand, OperationId, Proposal, ProxyCommand, Refusal, RetiredSchema,
+    SequenceCommand, ServerCommand, TableCommand, Thing, UserStatement, View,
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::recovery::INDEXES_SKIPPED;
-
+use self::drifts::{Checks, Reported};
 use self::keyspaces::{Shards, find_keyspace};
 use self::log::ChangeLog;
 use self::moves::Around;
 use self::operations::Operations;
 use self::outcome::{Effect, Now, Outcome};
 use self::proxies::Proxies;
+pub use self::recovery::INDEXES_SKIPPED;
 use self::retries::Retries;
 use self::sequences::Sequences;
 use self::servers::Servers;
@@ -71,6 +74,8 @@ pub struct State {
     proxies: Proxies,
     #[serde(default)]
     operations: Operations,
+    #[serde(default)]
+    checks: Checks,
     #[serde(default)]
     log: ChangeLog,
     #[serde(default)]
@@ -98,6 +103,7 @@ impl State {
             sequences: Sequences::default(),
             proxies: Proxies::default(),
             operations: Operations::default(),
+            checks: Checks::default(),
             log: ChangeLog::default(),
             retries: Retries::default(),
         }
@@ -193,6 +199,31 @@ impl State {
         self.proxies.behind(revision)
     }
 
+    /// The operations that go on, oldest first.
+    pub fn open_operations(&self) -> Vec<Operation> {
+        self.operations.view().into_iter().filter(|operation| operation.state.is_open()).collect()
+    }
+
+    /// The last operation that ever began.
+    pub fn last_operation(&self) -> OperationId {
+        self.operations.last()
+    }
+
+    /// How often somebody asked for a comparison of the shards.
+    pub fn checks_asked(&self) -> u64 {
+        self.checks.asked()
+    }
+
+    /// Whether somebody waits for a comparison of the shards.
+    pub fn wants_check(&self) -> bool {
+        self.checks.open().is_some()
+    }
+
+    /// How often the shards are compared, in milliseconds; 0: only when somebody asks.
+    pub fn check_every_ms(&self) -> u64 {
+        settings::span_ms(settings::SCHEMA_CHECK, &self.map)
+    }
+
     /// How long a shard may be frozen, in milliseconds.
     pub fn freeze_limit_ms(&self) -> u64 {
         settings::span_ms(settings::FREEZE_LIMIT, &self.map)
@@ -252,6 +283,8 @@ impl State {
             Command::Setting(command) => settings::execute(command, &map),
             Command::Proxy(command) => self.proxy(command, &map, now),
             Command::Sequence(command) => self.sequence(command, &map),
+            Command::Drift(DriftCommand::Check) => Ok(self.checks.ask()),
+            Command::Drift(DriftCommand::Report(report)) => self.drift(report, &map, now),
             Command::Operation(command) => {
                 let mut around = Around {
                     map: &map,
@@ -322,21 +355,35 @@ impl State {
 
     fn table(&mut self, command: &TableCommand, map: &Map) -> Outcome {
         let mut effect = tables::execute(command, map)?;
-        let further = match &effect.changes[..] {
+        let further: Vec<Change> = match &effect.changes[..] {
             [Change::Table { keyspace, table }] => {
-                self.sequences.follow(find_keyspace(keyspace.as_str(), map)?, table)
+                let keyspace = find_keyspace(keyspace.as_str(), map)?;
+                self.sequences.follow(keyspace, table).into_iter().collect()
             }
             [Change::TableRemoved { keyspace, table }] => {
                 self.sequences.forget(keyspace, table);
-                None
+                Vec::new()
             }
             [Change::TableRemoved { keyspace, table: before }, Change::Table { table, .. }] => {
                 self.sequences.rename(keyspace, before, &table.name);
-                self.sequences.generation(find_keyspace(keyspace.as_str(), map)?, table)
+                let subject =
+                    |table: &Name| DriftSubject::Table { keyspace: keyspace.clone(), table: table.clone() };
+                let mark = drifts::renamed(&subject(before), subject(&table.name), map);
+                let generation = self.sequences.generation(find_keyspace(keyspace.as_str(), map)?, table);
+                mark.into_iter().chain(generation).collect()
             }
-            _ => None,
+            _ => Vec::new(),
         };
         effect.changes.extend(further);
+        Ok(effect)
+    }
+
+    fn drift(&mut self, report: &DriftReport, map: &Map, now: &Now<'_>) -> Outcome {
+        let Reported { mut effect, taken_over } =
+            self.checks.report(report, self.operations.last(), map, now)?;
+        for command in &taken_over {
+            effect.changes.extend(self.table(command, map)?.changes);
+        }
         Ok(effect)
     }
 

@@ -68,6 +68,11 @@ impl Operations {
         self.known.get(&id)?.users.as_ref()
     }
 
+    /// The last operation that ever began.
+    pub(super) fn last(&self) -> OperationId {
+        OperationId(self.last)
+    }
+
     /// The moves that go on, oldest first.
     pub(super) fn moves(&self) -> Vec<Operation> {
         self.open().filter(|operation| moving(operation).is_some()).cloned().collect()

@@ -13,6 +13,9 @@ pub(super) const FREEZE_LIMIT: &str = "freeze.limit";
 /// How long what a shard left behind is kept.
 pub(super) const RETIRED_RETENTION: &str = "retired.retention";
 
+/// How often the shards are compared with the map.
+pub(super) const SCHEMA_CHECK: &str = "schema.check";
+
 /// A setting that there is.
 struct Known {
     name: &'static str,
@@ -34,7 +37,7 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 
 /// Every setting there is, by name.
-const KNOWN: [Known; 6] = [
+const KNOWN: [Known; 7] = [
     Known {
         name: "freeze.drain",
         kind: Kind::Span { shortest_ms: 10, longest_ms: 600 * SECOND },
@@ -64,6 +67,12 @@ const KNOWN: [Known; 6] = [
         kind: Kind::Span { shortest_ms: 0, longest_ms: 24 * 365 * HOUR },
         default: "24h",
         doc: "how long the schema that a shard moved away from is kept on its server before it is dropped",
+    },
+    Known {
+        name: SCHEMA_CHECK,
+        kind: Kind::Span { shortest_ms: 0, longest_ms: 24 * HOUR },
+        default: "1m",
+        doc: "how often the tables on the shards are compared with each other and with the map; 0s: only when somebody asks",
     },
     Known {
         name: "wrong_shard.retries",

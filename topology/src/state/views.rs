@@ -5,7 +5,7 @@ use std::sync::Arc;
 use podway_model::{Keyspace, ShardId, ShardIndex, Table};
 use podway_topology_api::{KeyspaceView, ShardView, TableView, View};
 
-use super::{State, accounts, settings};
+use super::{State, accounts, drifts, settings};
 
 pub(super) fn view(state: &State) -> View {
     let map = &state.map;
@@ -23,6 +23,8 @@ pub(super) fn view(state: &State) -> View {
         proxies: state.proxies.view(),
         settings: settings::view(map),
         operations: state.operations.view(),
+        drifts: drifts::view(map),
+        checks: state.checks.view(),
         retired: state.shards.retired().to_vec(),
         log: state.log.lines().cloned().collect(),
     }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod delta;
+mod drifts;
 mod invariants;
 mod keyspaces;
 mod log;

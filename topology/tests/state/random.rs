@@ -4,11 +4,12 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use podway_model::{FreezeId, HybridTime, Revision, ShardId, TableKind};
+use podway_model::{DriftSubject, FreezeId, HybridTime, Revision, ServerId, ShardId, TableKind};
 use podway_topology_api::{
-    AccountCommand, Beat, ClientStatement, Command, Follow, Incarnation, KeyspaceCommand, MoveStep,
-    NewOperation, NewShard, OperationCommand, OperationId, ProxyCommand, Report, SequenceStep, ServerCommand,
-    ServerMessage, SettingCommand, ShardCommand, TableDeclaration, TableEffect, Target, Term, UserVerb,
+    AccountCommand, Beat, ClientStatement, Command, DriftCommand, DriftReport, Finding, Follow, Incarnation,
+    KeyspaceCommand, MoveStep, NewOperation, NewShard, OperationCommand, OperationId, ProxyCommand, Report,
+    SequenceStep, ServerCommand, ServerMessage, SettingCommand, ShardCommand, TableDeclaration, TableEffect,
+    Target, Term, UserVerb,
 };
 
 use crate::script::{
@@ -108,6 +109,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => proxy(),
         4 => (1_u32..5, 0_u64..60, 0_u8..4).prop_map(|(number, value, kind)| sequences(number, value, kind)),
         8 => operation(),
+        2 => drifts(),
     ]
 }
 
@@ -234,6 +236,42 @@ fn proxy() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// What somebody reports who has looked just now, or long ago. Whoever tells a cluster of it says when that was.
+fn drifts() -> impl Strategy<Value = Command> {
+    let subject = prop_oneof![
+        prop::sample::select(vec!["orders", "countries", "strange"]).prop_map(crate::drifts::of),
+        (1_u32..5).prop_map(|number| DriftSubject::Server(ServerId(number))),
+    ];
+    let finding = (subject, any::<bool>(), 0..4).prop_map(|(subject, stops_pinning, kind)| match kind {
+        0 => Finding::Agrees { subject },
+        1 => Finding::Columns { keyspace: "shop".into(), table: "orders".into(), columns: orders().columns },
+        _ => Finding::Differs { subject, what: "it differs".into(), stops_pinning },
+    });
+    let report = (vec(finding, 0..3), 0_u64..3, any::<bool>()).prop_map(|(findings, answers, is_late)| {
+        DriftCommand::Report(DriftReport {
+            as_of: if is_late { Revision(3) } else { JUST_NOW },
+            last_operation: OperationId(0),
+            answers,
+            unread: Vec::new(),
+            findings,
+        })
+    });
+    prop_oneof![1 => Just(DriftCommand::Check), 6 => report].prop_map(Command::Drift)
+}
+
+/// Stands for the revision that a cluster is at when it is told.
+const JUST_NOW: Revision = Revision(u64::MAX);
+
+/// The command as it is told to a cluster: a look that was just now was at what the cluster is.
+pub fn told(command: &Command, script: &Script) -> Command {
+    match command {
+        Command::Drift(DriftCommand::Report(report)) if report.as_of == JUST_NOW => {
+            crate::drifts::report(script, report.findings.clone())
+        }
+        other => other.clone(),
+    }
+}
+
 fn sequences(number: u32, value: u64, kind: u8) -> Command {
     let incarnation = Incarnation(number);
     sequence(match kind {
@@ -330,12 +368,15 @@ fn random_lists_come_to_what_they_are_for() {
 
     let mut runner = TestRunner::deterministic();
     let (mut done, mut refused, mut expired, mut voided, mut flipped, mut undone) = (0, 0, 0, 0, 0, 0);
+    let mut drifted = 0;
     for _ in 0..100 {
         let steps = lists().new_tree(&mut runner).unwrap().current();
         let mut script = start();
         for step in steps {
             script.at += step.pause_ms;
-            match script.apply(step.command).answer {
+            let command = told(&step.command, &script);
+            drifted += script.map().drifts().count();
+            match script.apply(command).answer {
                 Ok(Done::Beats { expired: ended, .. }) => expired += ended.len(),
                 Ok(Done::Sequence { voided: holders, .. }) => voided += holders.len(),
                 Ok(_) => done += 1,
@@ -350,11 +391,17 @@ fn random_lists_come_to_what_they_are_for() {
         }
     }
     let counts = format!(
-        "done {done}, refused {refused}, expired {expired}, voided {voided}, flipped {flipped}, undone {undone}"
+        "done {done}, refused {refused}, expired {expired}, voided {voided}, flipped {flipped}, undone {undone}, drifted {drifted}"
     );
     println!("{counts}");
     assert!(
-        done > 1_000 && refused > 1_000 && expired > 10 && voided > 10 && flipped > 3 && undone > 3,
+        done > 1_000
+            && refused > 1_000
+            && expired > 10
+            && voided > 10
+            && flipped > 3
+            && undone > 3
+            && drifted > 100,
         "{counts}"
     );
 }

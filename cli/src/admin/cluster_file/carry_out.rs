@@ -9,7 +9,7 @@ use crate::admin::context::{Context, Servers};
 use crate::admin::error::AdminError;
 use crate::admin::keyspace::prepare_schemas;
 use crate::admin::table::declare_one;
-use crate::admin::{find, server, user};
+use crate::admin::{find, server, server_facts, user};
 use crate::provision::Wanted;
 use crate::provision::{AdminLogin, read_accounts, read_traits};
 use crate::serve::{FilePlan, UsersPlan};
@@ -118,9 +118,9 @@ async fn prepare(
 async fn change_server(context: &Context, name: &str, login: &AdminLogin) -> Result<(), AdminError> {
     let mut conn = login.connect().await.map_err(AdminError::at(name))?;
     let traits = read_traits(&mut conn).await.map_err(AdminError::at(name))?;
-    let update = ServerCommand::Update { name: name.into(), facts: server::facts(&traits, login) };
+    let update = ServerCommand::Update { name: name.into(), facts: server_facts::facts(&traits, login) };
     context.propose(Command::Server(update)).await?;
-    let admin = ServerCommand::SetAdmin { name: name.into(), admin: server::admin_account(login) };
+    let admin = ServerCommand::SetAdmin { name: name.into(), admin: server_facts::admin_account(login) };
     context.propose(Command::Server(admin)).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::steps::{declaration_of, home_place};
 use crate::admin::error::AdminError;
-use crate::admin::{find, server};
+use crate::admin::{find, server_facts};
 use crate::provision::Declaration;
 
 /// A cluster file as it is written.
@@ -100,7 +100,7 @@ pub(super) fn text(view: &View) -> Result<String, AdminError> {
 }
 
 fn server_part(known: &ServerView) -> ServerPart {
-    ServerPart { address: server::address(known), admin_user: known.admin.to_string() }
+    ServerPart { address: server_facts::address(known), admin_user: known.admin.to_string() }
 }
 
 fn keyspace_part(keyspace: &KeyspaceView, view: &View) -> KeyspacePart {

@@ -1,6 +1,7 @@
 //! What no list of commands can break: one promise a file, each with where it is promised.
 
 mod changes;
+mod drifts;
 mod epochs;
 mod flips;
 mod ids;
@@ -13,7 +14,7 @@ mod slots;
 use podway_topology_api::ClientId;
 use proptest::prelude::ProptestConfig;
 
-use crate::random::{Step, start};
+use crate::random::{Step, start, told};
 use crate::script::Script;
 
 /// How many lists are tried: this many, or as many as `PROPTEST_CASES` says.
@@ -29,9 +30,9 @@ fn play(steps: &[Step], mut look: impl FnMut(&Script, &podway_topology::state::A
     let mut script = start();
     for (number, step) in steps.iter().enumerate() {
         script.at += step.pause_ms;
-        let sequence = number as u64 + 1;
+        let (sequence, command) = (number as u64 + 1, told(&step.command, &script));
         for _ in 0..=u8::from(step.is_repeated) {
-            let applied = script.propose(ClientId(77), sequence, step.command.clone());
+            let applied = script.propose(ClientId(77), sequence, command.clone());
             look(&script, &applied);
         }
     }
