@@ -114,7 +114,7 @@ fn schema_of(line: &str) -> Option<Found> {
         let behind = from + at + 4;
         from = behind;
         // Inside a quoted name no backtick is alone.
-        if line[..behind].matches('`').count() % 2 != 0 {
+        if !line[..behind].matches('`').count().is_multiple_of(2) {
             continue;
         }
         let rest = &line[behind..];

@@ -161,6 +161,7 @@ async fn start_nodes(folder: &Path, probe: MoveProbe) -> anyhow::Result<Vec<Topo
             peers: Some(PeerListener { listen: *peer, advertise: None, tls: None }),
             insecure: false,
             tuning: Tuning { moves, ..Tuning::default() },
+            surroundings: Default::default(),
         };
         nodes.push(TopologyNode::start(config).await?);
     }

@@ -323,7 +323,7 @@ async fn beat(client: TopologyClient, proxy: Arc<RunningProxy>) {
             incarnation: known,
             applied: proxy.proxy.applied(),
             settled: proxy.proxy.settled(),
-            clock: 0,
+            clock: podway_model::HybridTime::default(),
             drained: proxy.proxy.drained(),
         };
         if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {

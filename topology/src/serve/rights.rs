@@ -47,9 +47,13 @@ pub fn needed_for(command: &Command) -> Right {
             SequenceStep::Restart { .. } => Right::Proxy,
         },
         // A user's statement, which each server runs with that user's privileges or not at all.
-        Command::Operation(OperationCommand::Begin(
-            NewOperation::Ddl { .. } | NewOperation::Users { .. },
-        )) => Right::Proxy,
+        Command::Operation(OperationCommand::Begin(NewOperation::Ddl { .. })) => Right::Proxy,
+        // Without a user it runs as each server's administrator: not for a proxy.
+        Command::Operation(OperationCommand::Begin(NewOperation::Users { statement, .. }))
+            if statement.account.is_some() =>
+        {
+            Right::Proxy
+        }
         // What such a statement left behind, and tables that are declared by SQL.
         Command::Table(
             TableCommand::Declare { .. }
@@ -65,8 +69,8 @@ pub fn needed_for(command: &Command) -> Right {
 mod tests {
     use podway_model::{AccountName, FreezeId, HostPattern, ShardId};
     use podway_topology_api::{
-        ClientStatement, Incarnation, KeyspaceCommand, OperationId, ProxyInfo, ServerCommand, SettingCommand,
-        ShardCommand,
+        Incarnation, KeyspaceCommand, OperationId, ProxyInfo, ServerCommand, SettingCommand, ShardCommand,
+        SqlBytes, UserPiece, UserPlace, UserStatement, UserVerb,
     };
 
     use super::*;
@@ -100,8 +104,18 @@ mod tests {
         let incarnation = Incarnation(1);
         let info = ProxyInfo { name: "p".into(), address: "h:1".into(), version: "0".into() };
         let account = AccountName { user: "u".into(), host: HostPattern::new("%") };
-        let statement = ClientStatement::plain(account, "DROP USER u");
-        let (name, shown) = (|| Box::<str>::from("n"), "DROP USER u".into());
+        let statement = |by: Option<AccountName>| UserStatement {
+            account: by,
+            setup: SqlBytes::default(),
+            verb: UserVerb::Drop,
+            accounts: vec![account.clone()],
+            roles: Vec::new(),
+            place: UserPlace::Server,
+            requires_tls: None,
+            pieces: vec![UserPiece::Text(SqlBytes(b"DROP USER u".as_slice().into()))],
+        };
+        let users = |by| NewOperation::Users { shown: "DROP USER u".into(), statement: statement(by) };
+        let name = || Box::<str>::from("n");
         let table = [
             (Command::Proxy(ProxyCommand::Register(info)), Right::Proxy),
             (Command::Proxy(ProxyCommand::Deregister { incarnation }), Right::Proxy),
@@ -111,7 +125,8 @@ mod tests {
             (sequence(SequenceStep::Claim { incarnation, value: 1 }), Right::Proxy),
             (sequence(SequenceStep::Advance { to: 1 }), Right::Proxy),
             (sequence(SequenceStep::Restart { next: 1 }), Right::Proxy),
-            (begin(NewOperation::Users { shown, statement }), Right::Proxy),
+            (begin(users(Some(account.clone()))), Right::Proxy),
+            (begin(users(None)), Right::Admin),
             (begin(NewOperation::MoveShard { shard: ShardId(1), to: name(), schema: None }), Right::Admin),
             (Command::Operation(OperationCommand::Cancel { id: OperationId(1) }), Right::Admin),
             (Command::Table(TableCommand::Forget { keyspace: name(), table: name() }), Right::Proxy),

@@ -2,9 +2,7 @@
 //! Whether the report may be made at all, [`statements`](super::statements) has said.
 
 use podway_model::{Change, Map, Revision};
-use podway_topology_api::{
-    Done, Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand,
-};
+use podway_topology_api::{Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand};
 
 use super::State;
 use super::keyspaces::find_keyspace;

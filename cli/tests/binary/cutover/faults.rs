@@ -168,14 +168,10 @@ pub async fn carry_out_all(rig: &mut Rig, faults: &[Fault]) {
     let (place, schema) = rig.owner().await;
     eventually("what was left behind is gone", async || rig.view().await.retired.is_empty()).await;
     let sql = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'shop\\_%'";
-    for server in 0..SERVERS.len() {
+    for (server, name) in SERVERS.iter().enumerate() {
         let there: Vec<String> = rig.admin(server).await.query(sql).await.unwrap();
-        assert_eq!(
-            there,
-            if server == place { vec![schema.clone()] } else { vec![] },
-            "on {}",
-            SERVERS[server]
-        );
+        let expected = if server == place { vec![schema.clone()] } else { vec![] };
+        assert_eq!(there, expected, "on {name}");
     }
 }
 

@@ -25,8 +25,6 @@ pub enum Finding {
     Torn(Key),
     /// A read found less than had been acknowledged when it was sent.
     Stale { key: Key, saw: u64, known: u64 },
-    /// A client got an error that it should not.
-    Error { proxy: &'static str, code: u16, text: String },
 }
 
 /// What is known of one counter.
@@ -126,11 +124,6 @@ impl History {
     /// A client got an error.
     pub fn error(&self, proxy: &'static str, code: u16) {
         *self.told.lock().errors.entry((proxy, code)).or_default() += 1;
-    }
-
-    /// A client got an error that it should not.
-    pub fn wrong(&self, proxy: &'static str, code: u16, text: String) {
-        self.told.lock().findings.insert(Finding::Error { proxy, code, text });
     }
 
     /// How often clients of a proxy got an error.

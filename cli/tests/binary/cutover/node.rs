@@ -192,6 +192,7 @@ fn config(told: Told, held: watch::Receiver<BTreeSet<String>>) -> NodeConfig {
         peers: Some(PeerListener { listen: told.peers, advertise: None, tls: None }),
         insecure: false,
         tuning: Tuning { moves, ..Tuning::default() },
+        surroundings: Default::default(),
     }
 }
 

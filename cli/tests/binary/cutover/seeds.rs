@@ -1,7 +1,5 @@
 //! Faults by chance: a seed gives a schedule, which is data. `PODWAY_CUTOVER_SEEDS=1,2,3` runs these, and longer.
 
-use std::collections::HashSet;
-
 use podway_topology::Moment;
 use podway_topology_api::MoveStep;
 use rand::rngs::StdRng;
