@@ -222,6 +222,9 @@ pub(super) async fn run(line: UserCommandLine) -> Result<(), AdminError> {
     }
 }
 
+/// ER_CANNOT_USER, as an operation tells it.
+const ALREADY_THERE: &str = ": 1396 (";
+
 async fn create(
     context: &Context,
     user: &AccountName,
@@ -238,7 +241,12 @@ async fn create(
     if view.servers.is_empty() {
         return Err(AdminError::refused("there is no server yet; add one with `podway server add`"));
     }
-    carry_out(context, statements::create(user, password)).await?;
+    carry_out(context, statements::create(user, password)).await.map_err(|error| match error {
+        AdminError::Refused(text) if text.contains(ALREADY_THERE) => {
+            AdminError::refused(format!("{text}; `podway user adopt` lets in an account that servers have"))
+        }
+        error => error,
+    })?;
     let granted = match &grant.grant {
         Some(privileges) => {
             for keyspace in keyspaces {

@@ -9,8 +9,8 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use podway_model::{Change, Revision};
 use podway_topology_api::{
-    ClientConfig, ClientId, Command, Done, Proposal, ProxyCommand, ProxyInfo, SettingCommand, StoreError,
-    TopologyClient, TopologyStore, WatchMessage,
+    ClientConfig, ClientId, Command, Done, Proposal, Proposer, ProxyCommand, ProxyInfo, SettingCommand,
+    StoreError, TopologyClient, TopologyStore, WatchMessage,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -47,7 +47,11 @@ struct Heard {
 impl Load {
     /// Begins, through all of `addresses`, watched at each.
     pub async fn start(addresses: &[String]) -> Load {
-        let from = client(addresses, PATIENCE).read(true).await.expect("a leader").revision;
+        // Whoever has nothing gets the whole map: watchers are to begin behind a change.
+        let first = SettingCommand::Set { name: "freeze.drain".into(), value: "9s".into() };
+        let everyone = client(addresses, PATIENCE);
+        Proposer::new(everyone.clone(), "the load").propose(Command::Setting(first)).await.expect("a change");
+        let from = everyone.read(true).await.expect("a leader").revision;
         let stop = Arc::new(watch::Sender::new(false));
         let (sender, acknowledged) = watch::channel(0);
         let sender = Arc::new(sender);

@@ -117,6 +117,15 @@ fn cycles_are_found_through_every_kind_of_path() {
 }
 
 #[test]
+fn a_module_whose_file_is_named_is_read_from_there() {
+    let lib =
+        ("low/src/lib.rs", "//! A crate.\n#[path = \"elsewhere/a.rs\"]\nmod a;\nmod b;\npub use b::B;\n");
+    let b = ("low/src/b.rs", "//! B.\nuse crate::a::A;\npub struct B(A);\n");
+    let a = ("low/src/elsewhere/a.rs", "//! A.\nuse crate::B;\npub struct A;\n");
+    check_offences(&[lib, b, a], &["low/src/lib.rs: modules form a cycle: a"]);
+}
+
+#[test]
 fn longer_cycles_and_cycles_of_what_is_inside_are_found() {
     let files = [
         ("low/src/lib.rs", "//! A crate.\nmod a;\nmod b;\nmod c;\n"),

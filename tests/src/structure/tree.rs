@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Item, ItemMod, Meta, UseTree};
+use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta, UseTree};
 
 /// The modules of one target (a library, a binary, a test), by their paths from its root, which is the empty path.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +124,17 @@ fn read_items(tree: &mut ModuleTree, at: &[String], items: &[Item], children: &P
     Ok(())
 }
 
+/// The file that `#[path = "…"]` names, from the folder of the module's own children.
+fn told_file(attributes: &[Attribute]) -> Option<String> {
+    attributes.iter().find_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
 fn read_child(tree: &mut ModuleTree, at: &[String], inner: &ItemMod, children: &Path) -> anyhow::Result<()> {
     let name = inner.ident.to_string();
     let path = [at, std::slice::from_ref(&name)].concat();
@@ -131,7 +142,10 @@ fn read_child(tree: &mut ModuleTree, at: &[String], inner: &ItemMod, children: &
     if let Some((_, items)) = &inner.content {
         return read_items(tree, &path, items, &folder);
     }
-    let files = [children.join(format!("{name}.rs")), folder.join("mod.rs")];
+    let files = match told_file(&inner.attrs) {
+        Some(told) => vec![children.join(told)],
+        None => vec![children.join(format!("{name}.rs")), folder.join("mod.rs")],
+    };
     match files.iter().find(|file| file.exists()) {
         Some(file) => read_file(tree, &path, file, &folder),
         None => anyhow::bail!("{}: no file for module {}", tree.root, path.join("::")),

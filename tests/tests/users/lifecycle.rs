@@ -79,7 +79,13 @@ async fn a_user_lives_alike_on_every_server_and_behind_every_proxy() {
 
     boss.query_drop("DROP USER eve").await.unwrap();
     for options in ground.ways_in("eve", "four") {
-        assert_eq!(errno(mysql_async::Conn::new(options).await), 1045);
+        // MySQL itself feigns some authentication plugin to whom it does not know, also one that this client lacks.
+        match mysql_async::Conn::new(options).await {
+            Err(mysql_async::Error::Driver(feigned)) => {
+                assert!(feigned.to_string().contains("plugin"), "{feigned}")
+            }
+            answered => assert_eq!(errno(answered), 1045),
+        }
     }
     assert!(strings(&ground, "eve").await.is_empty());
     // Whoever gets the name next is somebody else.

@@ -37,16 +37,17 @@ pub fn held(view: &View, register: usize) -> u64 {
     found.value.strip_suffix("ms").map_or(0, |number| number.parse::<u64>().unwrap() - OFFSET)
 }
 
-/// Writes until the run is over.
+/// Writes until all trouble is over.
 pub async fn write(shared: Shared, number: u64) {
     let who = format!("writer-{number}");
     let mut random = StdRng::seed_from_u64(shared.seed ^ (number << 32));
     let store = client(1..=shared.nodes);
     let mut writer = Writer { shared: shared.clone(), who, number, sequence: 0, store };
-    while !shared.is_over() {
+    while !shared.is_closing() {
         writer.one(&mut random).await;
         sleep(Duration::from_millis(random.random_range(20..200))).await;
     }
+    shared.end_to_write();
 }
 
 struct Writer {

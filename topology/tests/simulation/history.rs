@@ -124,6 +124,8 @@ impl History {
         let watched = &mut events.watched[watcher];
         if let Heard::Snapshot(revision) | Heard::Event(revision, _) = heard {
             match watched.map.changed(revision, changes) {
+                // The whole map of a topology in which nothing was changed yet.
+                _ if revision == Revision(0) => {}
                 Ok(map) => watched.map = map,
                 Err(error) => drop(watched.misfit.get_or_insert_with(|| format!("{revision:?}: {error}"))),
             }

@@ -94,12 +94,21 @@ struct State {
     /// What each node said at the end.
     ends: Vec<Option<String>>,
     last_write: bool,
+    /// Writers that have not ended.
+    writers: usize,
 }
 
 impl Shared {
     pub fn new(plan: &Plan) -> Shared {
         let ends = (0..plan.nodes).map(|_| None).collect();
-        let state = State { phase: Phase::Beginning, lost: None, followed: None, ends, last_write: false };
+        let state = State {
+            phase: Phase::Beginning,
+            lost: None,
+            followed: None,
+            ends,
+            last_write: false,
+            writers: 0,
+        };
         let (seed, nodes, fault) = (plan.seed, plan.nodes, plan.fault);
         Shared { seed, nodes, fault, history: History::default(), state: Arc::new(Mutex::new(state)) }
     }
@@ -149,6 +158,21 @@ impl Shared {
 
     pub fn set_end(&self, node: u64, end: String) {
         self.state(|state| state.ends[usize::try_from(node - 1).unwrap()] = Some(end));
+    }
+
+    /// A writer begins …
+    pub fn begin_to_write(&self) {
+        self.state(|state| state.writers += 1);
+    }
+
+    /// … and ends.
+    pub fn end_to_write(&self) {
+        self.state(|state| state.writers -= 1);
+    }
+
+    /// Whether nobody writes any more.
+    pub fn is_written(&self) -> bool {
+        self.state(|state| state.writers == 0)
     }
 
     /// Whether a change was made after all trouble.

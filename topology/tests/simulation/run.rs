@@ -122,6 +122,7 @@ async fn work(shared: Shared, office: u64) -> turmoil::Result {
         shared.enter(Phase::Trouble);
     }
     for number in 0..2 {
+        shared.begin_to_write();
         tokio::spawn(clients::write(shared.clone(), 1 + 2 * office + number));
     }
     let (nodes, is_first) = (1..=shared.nodes, office == 0);
@@ -146,7 +147,7 @@ async fn work(shared: Shared, office: u64) -> turmoil::Result {
 
 /// When all is well: one more change, and what each node has then.
 async fn close(shared: Shared) {
-    while !shared.is_closing() || shared.lost().is_some() {
+    while !shared.is_closing() || !shared.is_written() || shared.lost().is_some() {
         sleep(TICK).await;
     }
     let last = Proposer::new(client(1..=shared.nodes), "the end");

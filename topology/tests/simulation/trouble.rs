@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom;
 use turmoil::Sim;
 
 use super::disk::Disk;
+use super::fault::Fault;
 use super::plan::{Plan, Shared};
 
 /// The hosts of clients.
@@ -41,14 +42,16 @@ impl Trouble {
     /// Makes some.
     pub fn make(&mut self, sim: &mut Sim<'_>) {
         let id = self.random.random_range(1..=self.nodes);
-        match self.random.random_range(0..14) {
+        // Lies of disks come out when all lose their power at once.
+        let kinds = if self.shared.fault == Fault::DisksLie { 9..12 } else { 0..14 };
+        match self.random.random_range(kinds) {
             0 => self.isolate(sim, id),
             1 | 2 => self.cut_one_way(sim, id),
             3 => self.cut_from_clients(sim, id),
             4..=6 => self.heal(sim),
             7 | 8 => self.lose_power(sim, id),
             9 => (1..=self.nodes).for_each(|id| self.lose_power(sim, id)),
-            10 => self.lose_disk(sim, id),
+            10 if self.shared.fault != Fault::DisksLie => self.lose_disk(sim, id),
             _ => self.give_power(sim),
         }
     }

@@ -369,7 +369,7 @@ fn random_lists_come_to_what_they_are_for() {
     let mut runner = TestRunner::deterministic();
     let (mut done, mut refused, mut expired, mut voided, mut flipped, mut undone) = (0, 0, 0, 0, 0, 0);
     let mut drifted = 0;
-    for _ in 0..100 {
+    for _ in 0..150 {
         let steps = lists().new_tree(&mut runner).unwrap().current();
         let mut script = start();
         for step in steps {
