@@ -7,6 +7,7 @@ mod bounds;
 mod map_changes;
 mod moves;
 mod names;
+mod registrations;
 mod required_tls;
 mod routing;
 mod sessions;

@@ -215,12 +215,7 @@ impl Map {
             }
             Change::Rights { account: None, since } => self.rights = (*since, BTreeMap::new()),
             Change::Rights { account: Some(name), since } => self.note_rights(name, *since),
-            Change::Drift { subject, drift: Some(drift) } => {
-                self.drifts.insert(subject.clone(), drift.clone());
-            }
-            Change::Drift { subject, drift: None } => {
-                self.drifts.remove(subject);
-            }
+            Change::Drift { subject, drift } => self.note_drift(subject, drift.as_ref()),
             Change::Setting { name, value: Some(value) } => {
                 self.settings.insert(name.clone(), value.clone());
             }
@@ -229,6 +224,13 @@ impl Map {
             }
         }
         Ok(())
+    }
+
+    fn note_drift(&mut self, subject: &DriftSubject, drift: Option<&Arc<Drift>>) {
+        match drift {
+            Some(drift) => self.drifts.insert(subject.clone(), drift.clone()),
+            None => self.drifts.remove(subject),
+        };
     }
 
     fn keyspace_mut(&mut self, name: &Name) -> Result<&mut Keyspace, MapError> {
