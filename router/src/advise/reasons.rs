@@ -8,6 +8,8 @@ use super::search::has_few_values;
 
 /// A share below this is not spoken of.
 const MENTIONED: f64 = 0.005;
+/// A table is rarely written up to this share of its statements.
+const RARELY: f64 = 0.1;
 
 /// Where all tables lie, with what is known of them.
 pub(super) struct Chosen<'a> {
@@ -30,7 +32,9 @@ impl Chosen<'_> {
         match &self.lies[table] {
             Lies::Sharded(key) => self.why_key(table, key),
             Lies::Reference => {
-                let mut why = vec![format!("{} rows, rarely written", facts.rows)];
+                let share = self.evidence.written[table] / self.evidence.weight[table].max(f64::MIN_POSITIVE);
+                let written = if share <= RARELY { "rarely written" } else { "more read than written" };
+                let mut why = vec![format!("{} rows, {written}", facts.rows)];
                 let beside: Vec<&str> = self.evidence.beside[table].iter().map(|&at| self.name(at)).collect();
                 if !beside.is_empty() {
                     why.push(format!("used together with {}", beside.join(", ")));

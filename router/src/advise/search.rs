@@ -11,7 +11,7 @@ use podway_model::MapError;
 use super::candidates::{Evidence, TableColumn, foreign_pairs, is_tiny};
 use super::ground::{Case, Ground};
 use super::question::{Lies, Question};
-use super::way::{Served, Way, served};
+use super::way::{ROWS_OF_SEVERAL_KEYS, Served, Way, served};
 
 /// How many families are tried.
 const MAX_STARTS: usize = 16;
@@ -26,6 +26,9 @@ const MERGED: f64 = 0.5;
 const FINISHED: f64 = 1.0;
 /// … where it commits on several servers.
 const SEVERAL_WRITES: f64 = 1.0;
+/// … where it inserts several listed rows, each of which goes where its key leads: the same under every key. Whether the rows that were
+/// seen share a value (a load sorted by country) says nothing of how the table is used.
+const ROWS_LISTED: f64 = 0.1;
 /// … where it is refused.
 const REFUSED: f64 = 1.5;
 /// … at home, where nothing is spread …
@@ -149,6 +152,8 @@ impl<'s, 'q> Search<'s, 'q> {
 
     fn case_cost(&mut self, case: usize, choice: &[usize]) -> Result<f64, MapError> {
         let each = match self.served(case, choice)?.way {
+            Way::OneShard if self.lists_rows(case) => ROWS_LISTED,
+            Way::SeveralWrites(reason) if reason == ROWS_OF_SEVERAL_KEYS => ROWS_LISTED,
             Way::Aside | Way::OneShard | Way::AnyShard => 0.0,
             Way::Home => {
                 let question = self.ground.question;
@@ -162,6 +167,12 @@ impl<'s, 'q> Search<'s, 'q> {
             Way::Refused(_) => REFUSED,
         };
         Ok(each * self.weights[case])
+    }
+
+    /// Whether a case is an INSERT or REPLACE of several rows that it lists.
+    fn lists_rows(&self, case: usize) -> bool {
+        let usage = self.cases[case].usage.as_ref();
+        usage.and_then(|usage| usage.listed_rows).is_some_and(|rows| rows > 1)
     }
 
     fn table_cost(&self, table: usize, choice: &[usize]) -> f64 {

@@ -59,7 +59,7 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
     };
     let way = match (case.verb, &case.usage) {
         (verb, _) if !is_of_rows(verb) && !RUNS_STATEMENTS.contains(&verb) => Way::Aside,
-        (Verb::Load, Some(_)) => Way::SeveralWrites("rows of several keys".to_owned()),
+        (Verb::Load, Some(_)) => Way::SeveralWrites(ROWS_OF_SEVERAL_KEYS.to_owned()),
         (verb, Some(usage)) if is_of_rows(verb) && refused.errno == 1235 => match verb {
             Verb::Insert | Verb::Replace => insert(case, usage, lies),
             Verb::Update | Verb::Delete => Way::SeveralWrites(changes(case, usage, lies)),
@@ -69,6 +69,9 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
     };
     Served { way, refused_today: Some(refused) }
 }
+
+/// Why an INSERT is written on several shards if its rows are listed: each goes where its own key leads.
+pub(super) const ROWS_OF_SEVERAL_KEYS: &str = "rows of several keys";
 
 /// Statements that hide others.
 const RUNS_STATEMENTS: [Verb; 4] = [Verb::Call, Verb::Prepare, Verb::Execute, Verb::Xa];
@@ -100,7 +103,7 @@ fn insert(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Way {
         }
         // The key is not in the statement: a number of the cluster's own, or a value that MySQL computes first.
         (_, Some(0 | 1)) => Way::OneShard,
-        (_, Some(_)) => Way::SeveralWrites("rows of several keys".to_owned()),
+        (_, Some(_)) => Way::SeveralWrites(ROWS_OF_SEVERAL_KEYS.to_owned()),
     }
 }
 

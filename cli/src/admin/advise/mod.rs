@@ -12,7 +12,7 @@ mod texts;
 use std::path::PathBuf;
 
 use mysql_async::Conn;
-use podway_model::{MySqlVersion, NameRule, TableKind};
+use podway_model::{MySqlVersion, NameRule, Table, TableKind};
 use podway_router::SqlMode;
 use podway_router::advise::{Kept, Lies, Question, RanStatement, TableFacts, advise};
 
@@ -88,19 +88,19 @@ struct Database {
     name: String,
     /// One for each shard.
     places: Vec<Place>,
-    /// Tables that are declared to be everywhere: their rows count once.
-    copied: Vec<String>,
+    /// Its tables as they are declared today; none where Podway does not know the database.
+    declared: Vec<Table>,
 }
 
 /// Runs it.
 pub(super) async fn run(args: AdviseArgs) -> Result<(), AdminError> {
-    let Database { name: keyspace, mut places, copied } = database(&args).await?;
+    let Database { name: keyspace, mut places, declared } = database(&args).await?;
     let mut read = Vec::new();
     for place in &mut places {
         read.push(schema::read(&mut place.conn, &place.schema).await.map_err(AdminError::at(&place.server))?);
     }
     let (definitions, mut tables): (Vec<TableDefinition>, Vec<TableFacts>) =
-        schema::merged(read, &copied).into_iter().unzip();
+        schema::merged(read, &declared).into_iter().unzip();
     if tables.is_empty() {
         return Err(AdminError::refused(format!("{keyspace} has no tables")));
     }
@@ -159,7 +159,7 @@ async fn database(args: &AdviseArgs) -> Result<Database, AdminError> {
         let login = AdminLogin { host, port, user: user.clone(), password: password.read()? };
         let conn = login.connect().await.map_err(AdminError::at(server))?;
         let place = Place { conn, server: server.clone(), schema: database.clone() };
-        return Ok(Database { name: database.clone(), places: vec![place], copied: Vec::new() });
+        return Ok(Database { name: database.clone(), places: vec![place], declared: Vec::new() });
     }
     let context = Context::new(&args.common)?;
     let view = context.view().await?;
@@ -173,9 +173,8 @@ async fn database(args: &AdviseArgs) -> Result<Database, AdminError> {
     if places.is_empty() {
         return Err(AdminError::refused(format!("keyspace {} has no shards", keyspace.name)));
     }
-    let copied = keyspace.tables.iter().filter(|table| table.table.kind == TableKind::Reference);
-    let copied = copied.map(|table| table.table.name.as_str().to_owned()).collect();
-    Ok(Database { name: keyspace.name.as_str().to_owned(), places, copied })
+    let declared = keyspace.tables.iter().map(|table| table.table.clone()).collect();
+    Ok(Database { name: keyspace.name.as_str().to_owned(), places, declared })
 }
 
 /// `--keep`, checked as a declaration would be.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use podway_model::{Name, NameRule};
+use podway_model::{Name, NameRule, Table, TableKind};
 use podway_router::SqlMode;
 use podway_router::advise::{ForeignKey, TableFacts, UniqueKey};
 
@@ -31,21 +31,36 @@ pub(super) async fn read(conn: &mut Conn, schema: &str) -> Result<Vec<ReadTable>
 }
 
 /// The tables of several shards as those of one database: the first shard's, with the rows of all but those that are copies.
-pub(super) fn merged(shards: Vec<Vec<ReadTable>>, copied: &[String]) -> Vec<ReadTable> {
+pub(super) fn merged(shards: Vec<Vec<ReadTable>>, declared: &[Table]) -> Vec<ReadTable> {
     let mut shards = shards.into_iter();
     let mut first = shards.next().unwrap_or_default();
     for (definition, facts) in shards.flatten() {
+        let kind = declared.iter().find(|table| table.name.as_str() == definition.name);
+        let kind = kind.map(|table| &table.kind);
         match first.iter_mut().find(|(known, _)| known.name == definition.name) {
-            Some(_) if copied.contains(&definition.name) => {}
-            Some((_, known)) => {
-                known.rows += facts.rows;
-                known.bytes += facts.bytes;
-            }
+            Some(_) if kind == Some(&TableKind::Reference) => {}
+            Some((_, known)) => add_shard(known, &facts, kind),
             None => first.push((definition, facts)),
         }
     }
     first.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
     first
+}
+
+/// Adds a shard's part of a table. What the rows lie by, and what is unique, has other values on each shard; other columns, as far as anybody
+/// knows, have the same.
+fn add_shard(known: &mut TableFacts, more: &TableFacts, kind: Option<&TableKind>) {
+    known.rows += more.rows;
+    known.bytes += more.bytes;
+    for column in 0..known.distinct.len() {
+        let is_key = matches!(kind, Some(TableKind::Sharded(sharding)) if sharding.columns == [column]);
+        let is_unique = known.primary_key == [column]
+            || known.unique_keys.iter().any(|unique| unique.columns == [column]);
+        let other = more.distinct.get(column).copied().flatten();
+        known.distinct[column] = known.distinct[column].zip(other).map(|(left, right)| {
+            if is_key || is_unique { left.saturating_add(right) } else { left.max(right) }
+        });
+    }
 }
 
 /// The server's sql_mode: what its clients' statements are read in, unless they set another.
@@ -136,6 +151,13 @@ async fn references(conn: &mut Conn, schema: &str) -> Result<Vec<Reference>, Pro
     conn.exec_map(sql, (schema,), reference).await.map_err(|error| failed("reading the foreign keys", error))
 }
 
+/// Whether the values of a table's columns were counted when it had far fewer rows: InnoDB counts them now and then, rows at once. The whole
+/// primary key has as many values as there were rows then.
+fn are_outdated<'i>(indexes: impl Iterator<Item = &'i Indexed>, rows: u64) -> bool {
+    let whole = indexes.filter(|indexed| indexed.index == "PRIMARY").max_by_key(|indexed| indexed.nth);
+    whole.and_then(|whole| whole.cardinality).is_some_and(|values| values.saturating_mul(2) < rows)
+}
+
 fn facts(
     definition: &TableDefinition,
     (rows, bytes): (u64, u64),
@@ -147,11 +169,13 @@ fn facts(
         let name = Name::caseless(name);
         columns.iter().position(|column| column.name == name)
     };
+    let own = || indexes.iter().filter(|indexed| indexed.table == definition.name);
+    let is_outdated = are_outdated(own(), rows);
     let mut distinct = vec![None; columns.len()];
     let mut unique_keys: Vec<UniqueKey> = Vec::new();
-    for indexed in indexes.iter().filter(|indexed| indexed.table == definition.name) {
+    for indexed in own() {
         let Some(column) = position(&indexed.column) else { continue };
-        if indexed.nth == 1 {
+        if indexed.nth == 1 && !is_outdated {
             distinct[column] = distinct[column].max(indexed.cardinality);
         }
         if !indexed.is_unique || indexed.index == "PRIMARY" {
@@ -190,5 +214,54 @@ fn facts(
         foreign_keys,
         rows,
         bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podway_model::{Sharding, Vindex};
+
+    fn indexed(index: &str, nth: u64, cardinality: u64) -> Indexed {
+        let (table, column) = ("t".to_owned(), "c".to_owned());
+        Indexed {
+            table,
+            index: index.to_owned(),
+            is_unique: true,
+            nth,
+            column,
+            cardinality: Some(cardinality),
+        }
+    }
+
+    #[test]
+    fn values_that_were_counted_before_the_rows_came_say_nothing() {
+        let counted = [indexed("PRIMARY", 1, 3), indexed("PRIMARY", 2, 900), indexed("by_name", 1, 2)];
+        assert!(!are_outdated(counted.iter(), 1_000));
+        assert!(are_outdated(counted.iter(), 2_000));
+        assert!(
+            !are_outdated([indexed("by_name", 1, 2)].iter(), 2_000),
+            "nothing says how many rows there were"
+        );
+    }
+
+    #[test]
+    fn shards_have_other_values_of_keys_and_the_same_of_other_columns() {
+        let part = TableFacts {
+            name: NameRule::CaseSensitive.name("orders"),
+            is_view: false,
+            columns: Vec::new(),
+            refused_keys: Vec::new(),
+            distinct: vec![Some(500), Some(100), Some(20), None],
+            primary_key: vec![0],
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            rows: 500,
+            bytes: 10,
+        };
+        let by = TableKind::Sharded(Sharding { columns: vec![1], vindex: Vindex::Xxh3 });
+        let mut whole = part.clone();
+        add_shard(&mut whole, &part, Some(&by));
+        assert_eq!((whole.rows, whole.distinct), (1_000, vec![Some(1_000), Some(200), Some(20), None]));
     }
 }
