@@ -161,7 +161,7 @@ impl TopologyNode {
         let failed = |error: &dyn std::fmt::Display| StartError::Raft(error.to_string());
         let machine = Machine::open(disk.clone(), feed).await.map_err(|error| failed(&error))?;
         let raft_config = raft_config(&config.tuning)?;
-        let (log, handle) = (RaftLog::new(disk.clone()), MachineHandle(machine.clone()));
+        let (log, handle) = (RaftLog::new(disk.clone(), config.id), MachineHandle(machine.clone()));
         let raft =
             Raft::new(config.id, Arc::new(raft_config), Network::new(peers.clone()), log, handle).await;
         let raft = raft.map_err(|error| failed(&error))?;

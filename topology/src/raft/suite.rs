@@ -17,7 +17,7 @@ struct InMemory;
 
 async fn stores(disk: Disk) -> Result<(RaftLog, MachineHandle), StorageError<NodeId>> {
     let machine = Machine::open(disk.clone(), Arc::new(Feed::new(EVENTS_KEPT))).await?;
-    Ok((RaftLog::new(disk), MachineHandle(machine)))
+    Ok((RaftLog::new(disk, NodeId(0)), MachineHandle(machine)))
 }
 
 impl StoreBuilder<TypeConfig, RaftLog, MachineHandle, TempDir> for OnFile {
