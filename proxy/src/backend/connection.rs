@@ -266,8 +266,8 @@ impl BackendConnection {
                     writable.map_err(|_| self.lost("it does not read"))?.map_err(|error| self.lost(error))?;
                 }
                 // The server runs a command only when it has all of it, so this one has not run.
-                Ok(_) => return Err(self.unusable("it closed the connection")),
-                Err(error) => return Err(self.unusable(error)),
+                Ok(_) => return Err(self.closed("it closed the connection")),
+                Err(error) => return Err(self.closed(error)),
             }
         }
         Ok(())
@@ -406,7 +406,14 @@ impl BackendConnection {
         self.endpoint().unusable(reason)
     }
 
+    /// Ended by the server before it can have run anything.
+    fn closed(&self, reason: impl ToString) -> ProxyError {
+        self.endpoint().losses.note(Instant::now());
+        self.unusable(reason)
+    }
+
     fn lost(&self, reason: impl ToString) -> ProxyError {
+        self.endpoint().losses.note(Instant::now());
         self.endpoint().lost(reason)
     }
 

@@ -7,6 +7,7 @@ use podway_model::{ClusterSecret, Server, ServerId};
 use tokio::sync::Semaphore;
 
 use super::key::PoolKey;
+use super::losses::Losses;
 use crate::config::BackendLimits;
 use crate::error::ProxyError;
 use crate::metrics::Metrics;
@@ -29,6 +30,8 @@ pub struct Endpoint {
     /// Prepared statements on all connections to it.
     pub(super) statements: AtomicUsize,
     pub(super) killers: Semaphore,
+    /// What it ended of ours.
+    pub(super) losses: Losses,
     secret: ClusterSecret,
 }
 
@@ -59,6 +62,7 @@ impl Endpoint {
             incarnation,
             statements: AtomicUsize::new(0),
             killers: Semaphore::new(KILLERS),
+            losses: Losses::default(),
             secret,
         }
     }

@@ -140,6 +140,7 @@ impl ServerPool {
             Attempt::Wait(waiting)
         };
         drop(state);
+        dead.iter().for_each(|_| self.endpoint.losses.note(Instant::now()));
         // Dropping gives places back, which needs the lock; whoever waits is then served.
         drop((evicted, dead));
         attempt
@@ -151,8 +152,13 @@ impl ServerPool {
     }
 
     async fn connect(&self, place: Place, key: &PoolKey) -> Result<Box<BackendConnection>, ProxyError> {
-        let give_up = Instant::now() + self.endpoint.limits.connect_deadline;
+        let begun = Instant::now();
+        let give_up = begun + self.endpoint.limits.connect_deadline;
         let mut place = place;
+        let pause = self.endpoint.losses.pause(begun, rand::random_range(0.0..1.0));
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
             let attempt = timeout(left, self.log_in(place, key)).await;

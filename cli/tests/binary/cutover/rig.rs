@@ -152,15 +152,18 @@ impl Rig {
 
     /// Waits until a move has ended well.
     pub async fn finish(&self, id: OperationId) {
+        let deadline = Instant::now() + WITHIN;
         let mut last = None;
-        eventually("the move ends", async || {
-            let operation = self.operation(id).await;
-            let is_over = operation.as_ref().is_some_and(|operation| !operation.state.is_open());
-            last = operation.or(last.take());
-            is_over
-        })
-        .await;
-        let ended = last.unwrap();
+        let ended = loop {
+            match self.operation(id).await {
+                Some(operation) if !operation.state.is_open() => break operation,
+                operation => last = operation.or(last),
+            }
+            if Instant::now() >= deadline {
+                panic!("not within {WITHIN:?}: the move ends: {last:?}; {:?}", self.view().await.proxies);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
         assert_eq!(ended.state, OperationState::Finished, "{:?}", ended.trouble);
     }
 
