@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
 //! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) → `told` (a map that comes from three topology nodes) →
-//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → [`structure`].
+//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → `telling` (what a topology is told of them) → [`structure`].
 
 mod eventually;
 mod given;
@@ -13,6 +13,7 @@ mod proxy_seam;
 mod servers;
 pub mod structure;
 mod target;
+mod telling;
 mod told;
 mod users;
 
@@ -22,4 +23,5 @@ pub use pod::{Pod, PodOptions};
 pub use proxy_seam::RunningProxy;
 pub use servers::{harness, mysql_client, mysql_source, plain_server};
 pub use target::{Target, is_left_out, target};
+pub use telling::{keep_lease, tell_keyspace, tell_servers};
 pub use users::{APP, Grant, Password, User};

@@ -14,6 +14,12 @@ pub struct RunningProxy {
     pub proxy: Proxy,
 }
 
+impl std::borrow::Borrow<Proxy> for RunningProxy {
+    fn borrow(&self) -> &Proxy {
+        &self.proxy
+    }
+}
+
 impl std::fmt::Debug for RunningProxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RunningProxy").field("address", &self.address).finish_non_exhaustive()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use podway_model::{Keyspace, Map, NameRule, Server, ServerId};
+use podway_model::{Keyspace, Map, NameRule, Server, ServerId, Shard};
 use podway_topology::{InitialMember, NodeConfig, PeerListener, Start, TopologyNode};
 use podway_topology_api::{
     AccountCommand, AdminAccount, ClientConfig, Command, Following, KeyspaceCommand, MapWatch, NewShard,
@@ -115,14 +115,6 @@ impl ThreeNodes {
         keyspace: &Arc<Keyspace>,
     ) -> anyhow::Result<()> {
         let name: Box<str> = keyspace.name.as_str().into();
-        let placed = |shards: &[podway_model::Shard]| -> Vec<NewShard> {
-            let one = |shard: &podway_model::Shard| NewShard {
-                server: server_name(shard.server),
-                schema: Some(shard.schema.as_str().into()),
-                ranges: Vec::new(),
-            };
-            shards.iter().map(one).collect()
-        };
         match known {
             Some(known) if known == keyspace => return Ok(()),
             Some(known) if known.shards == keyspace.shards => {}
@@ -135,9 +127,7 @@ impl ThreeNodes {
                 bail!("{name} has tables: shards are added before they are declared");
             }
             None => {
-                let shards = placed(&keyspace.shards);
-                let create = KeyspaceCommand::Create { name: name.clone(), shards, home: keyspace.home.0 };
-                self.propose(Command::Keyspace(create)).await?;
+                self.propose(Command::Keyspace(create(keyspace))).await?;
             }
         }
         let is_new = |table: &podway_model::Table| {
@@ -159,11 +149,17 @@ impl ThreeNodes {
     }
 }
 
-fn server_name(id: ServerId) -> Box<str> {
+fn update(server: &Server, names: NameRule) -> ServerCommand {
+    ServerCommand::Update { name: server_name(server.id), facts: facts(server, names) }
+}
+
+/// A server's name in the topology.
+pub(crate) fn server_name(id: ServerId) -> Box<str> {
     format!("s{}", id.0).into()
 }
 
-fn facts(server: &Server, names: NameRule) -> ServerFacts {
+/// What a server says of itself.
+pub(crate) fn facts(server: &Server, names: NameRule) -> ServerFacts {
     ServerFacts {
         host: server.host.clone(),
         port: server.port,
@@ -173,11 +169,22 @@ fn facts(server: &Server, names: NameRule) -> ServerFacts {
     }
 }
 
-fn add(server: &Server, names: NameRule, password: &str) -> ServerCommand {
+/// Adds a server with this password of its root.
+pub(crate) fn add(server: &Server, names: NameRule, password: &str) -> ServerCommand {
     let admin = AdminAccount { user: "root".into(), password: Secret::new(password) };
     ServerCommand::Add { name: server_name(server.id), facts: facts(server, names), admin }
 }
 
-fn update(server: &Server, names: NameRule) -> ServerCommand {
-    ServerCommand::Update { name: server_name(server.id), facts: facts(server, names) }
+/// Makes a keyspace with the shards that it has, without its tables.
+pub(crate) fn create(keyspace: &Keyspace) -> KeyspaceCommand {
+    let shard = |shard: &Shard| NewShard {
+        server: server_name(shard.server),
+        schema: Some(shard.schema.as_str().into()),
+        ranges: Vec::new(),
+    };
+    KeyspaceCommand::Create {
+        name: keyspace.name.as_str().into(),
+        shards: keyspace.shards.iter().map(shard).collect(),
+        home: keyspace.home.0,
+    }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use podway_model::{AccountName, HostPattern, NameRule, Server, Shard};
 use podway_topology_api::{
-    AccountCommand, AccountView, Command, Done, KeyspaceView, NewOperation, OperationCommand, OperationState,
-    View,
+    AccountCommand, AccountView, Command, Done, KeyspaceView, NewOperation, Operation, OperationCommand,
+    OperationState, TargetState, View,
 };
 use serde::Serialize;
 
@@ -222,8 +222,8 @@ pub(super) async fn run(line: UserCommandLine) -> Result<(), AdminError> {
     }
 }
 
-/// ER_CANNOT_USER, as an operation tells it.
-const ALREADY_THERE: &str = ": 1396 (";
+/// ER_CANNOT_USER: of CREATE USER, that a server has the account.
+const CANNOT_USER: u16 = 1396;
 
 async fn create(
     context: &Context,
@@ -241,12 +241,13 @@ async fn create(
     if view.servers.is_empty() {
         return Err(AdminError::refused("there is no server yet; add one with `podway server add`"));
     }
-    carry_out(context, statements::create(user, password)).await.map_err(|error| match error {
-        AdminError::Refused(text) if text.contains(ALREADY_THERE) => {
-            AdminError::refused(format!("{text}; `podway user adopt` lets in an account that servers have"))
-        }
-        error => error,
-    })?;
+    let made = settled(context, statements::create(user, password)).await?;
+    let advice = if was_refused_with(&made, CANNOT_USER) {
+        "; `podway user adopt` lets in an account that servers have"
+    } else {
+        ""
+    };
+    finished(&made, advice)?;
     let granted = match &grant.grant {
         Some(privileges) => {
             for keyspace in keyspaces {
@@ -277,15 +278,34 @@ async fn drop_one(context: &Context, user: &AccountName, keep_on_servers: bool) 
     Ok(print::done(&format!("user {user} dropped on {}", count(&view)), context.is_json)?)
 }
 
-/// Has the topology bring a statement to every server, and waits for its end.
+/// Has the topology bring a statement to every server, and waits until they have it.
 async fn carry_out(context: &Context, new: NewOperation) -> Result<(), AdminError> {
+    finished(&settled(context, new).await?, "")
+}
+
+/// Has the topology bring a statement to every server, and waits for its end, good or bad.
+async fn settled(context: &Context, new: NewOperation) -> Result<Operation, AdminError> {
     let Done::Began(id) = context.propose(Command::Operation(OperationCommand::Begin(new))).await? else {
         return Err(AdminError::refused("the topology did not begin the statement"));
     };
-    let ended = operation::settled(context, id).await?;
-    match ended.state {
+    operation::settled(context, id).await
+}
+
+/// Whether any server refused a statement with MySQL's error of this number.
+fn was_refused_with(ended: &Operation, code: u16) -> bool {
+    let by_targets = ended.targets.iter().filter_map(|(_, state)| match state {
+        TargetState::Refused { error, .. } => Some(error),
+        _ => None,
+    });
+    by_targets.chain(&ended.refusal).any(|error| error.code == code)
+}
+
+/// Refuses what did not end well, with advice where there is some.
+fn finished(ended: &Operation, advice: &str) -> Result<(), AdminError> {
+    let Operation { id, state, .. } = ended;
+    match state {
         OperationState::Finished => Ok(()),
-        _ => Err(AdminError::refused(format!("{id}: {}{}", ended.state, operation::why(&ended)))),
+        _ => Err(AdminError::refused(format!("{id}: {state}{}{advice}", operation::why(ended)))),
     }
 }
 

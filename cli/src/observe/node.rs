@@ -1,6 +1,6 @@
 //! What a topology node tells of itself: that it answers, and whether what it answers can be old.
 
-use podway_proxy::{Measured, MeasuredKind};
+use podway_proxy::Measured;
 use podway_topology::{NodeObserver, NodeStanding};
 
 use super::Pages;
@@ -37,7 +37,7 @@ fn health(standing: &NodeStanding) -> Health {
 }
 
 fn numbers(standing: &NodeStanding) -> Vec<Measured> {
-    let gauge = |name, value, help| Measured { name, help, kind: MeasuredKind::Gauge, value };
+    let gauge = Measured::gauge;
     vec![
         gauge("topology_leader", u64::from(standing.is_leader), "1 if this node leads"),
         gauge(

@@ -104,13 +104,8 @@ mod tests {
 
     #[test]
     fn a_page_is_what_prometheus_reads() {
-        let counter = Measured {
-            name: "statements",
-            help: "Statements that clients sent",
-            kind: MeasuredKind::Counter,
-            value: 3,
-        };
-        let gauge = Measured { name: "sessions", kind: MeasuredKind::Gauge, ..counter };
+        let counter = Measured::counter("statements", 3, "Statements that clients sent");
+        let gauge = Measured::gauge("sessions", 3, "Sessions that are open");
         let labelled = Labelled {
             name: "backend_connections",
             help: "Open connections",

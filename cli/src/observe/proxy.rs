@@ -48,15 +48,8 @@ impl Pages for ProxyPages {
     fn metrics(&self) -> Result<String, std::fmt::Error> {
         let backends = self.proxy.backends();
         let by_server = |count: fn(&(String, usize, usize)) -> usize| -> Vec<(String, i64)> {
-            let mut values: Vec<(String, i64)> = Vec::new();
-            for backend in &backends {
-                let reads = i64::try_from(count(backend)).unwrap_or(i64::MAX);
-                match values.iter_mut().find(|(address, _)| *address == backend.0) {
-                    Some((_, sum)) => *sum += reads,
-                    None => values.push((backend.0.clone(), reads)),
-                }
-            }
-            values
+            let reads = |backend| i64::try_from(count(backend)).unwrap_or(i64::MAX);
+            backends.iter().map(|backend| (backend.0.clone(), reads(backend))).collect()
         };
         let labelled = vec![
             Labelled {

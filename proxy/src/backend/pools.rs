@@ -1,5 +1,6 @@
 //! The pools of all servers, made when they are first needed and retired when the map no longer has their server where it was.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -92,16 +93,17 @@ impl Pools {
         self.by_server.iter().for_each(|pools| pools.iter().for_each(|pool| pool.retire()));
     }
 
-    /// Each server's address with the connections open and idle there.
+    /// Each address of a server, once, with the connections open and idle there.
     pub fn counts(&self) -> Vec<(String, usize, usize)> {
-        let count = |pool: &ServerPool| {
-            let (open, idle) = pool.counts();
-            (pool.endpoint().address.clone(), open, idle)
-        };
-        self.by_server
-            .iter()
-            .flat_map(|pools| pools.iter().map(|pool| count(pool)).collect::<Vec<_>>())
-            .collect()
+        let mut by_address: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for pools in self.by_server.iter() {
+            for pool in pools.iter() {
+                let (open, idle) = pool.counts();
+                let sum = by_address.entry(pool.endpoint().address.clone()).or_default();
+                *sum = (sum.0 + open, sum.1 + idle);
+            }
+        }
+        by_address.into_iter().map(|(address, (open, idle))| (address, open, idle)).collect()
     }
 }
 

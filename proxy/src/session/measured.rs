@@ -24,13 +24,24 @@ pub enum MeasuredKind {
     Gauge,
 }
 
+impl Measured {
+    /// One that only rises.
+    pub fn counter(name: &'static str, value: u64, help: &'static str) -> Measured {
+        Measured { name, help, kind: MeasuredKind::Counter, value }
+    }
+
+    /// One that rises and falls.
+    pub fn gauge(name: &'static str, value: u64, help: &'static str) -> Measured {
+        Measured { name, help, kind: MeasuredKind::Gauge, value }
+    }
+}
+
 impl Shared {
     /// All numbers but those that have a label.
     pub fn measured(&self) -> Vec<Measured> {
         let now = self.metrics.snapshot();
         let plans = self.plans.stats();
-        let counter = |name, value, help| Measured { name, help, kind: MeasuredKind::Counter, value };
-        let gauge = |name, value, help| Measured { name, help, kind: MeasuredKind::Gauge, value };
+        let (counter, gauge) = (Measured::counter, Measured::gauge);
         vec![
             counter("statements", now.statements, "Statements that clients sent"),
             counter("errors", now.errors, "Statements that ended in an error"),

@@ -251,8 +251,8 @@ fn tables(map: &Map, _: &Shared) -> Vec<Vec<Cell<'static>>> {
 fn servers(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
     let counts = shared.pools.counts();
     let of = |wanted: &str| {
-        let here = counts.iter().filter(|(address, _, _)| address == wanted);
-        here.fold((0, 0), |sum, (_, open, idle)| (sum.0 + open, sum.1 + idle))
+        let here = counts.iter().find(|(address, _, _)| address == wanted);
+        here.map_or((0, 0), |(_, open, idle)| (*open, *idle))
     };
     let row = |server: &podway_model::Server| {
         let address = server.address();

@@ -10,12 +10,11 @@ use podway::provision::{create_user, ensure_account, key_rules, read_account};
 use podway::serve::TopologyOperations;
 use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, ServerId, ShardIndex};
 use podway_proxy::{Proxy, ProxyConfig};
-use podway_tests::{Pod, TestKeyspace, eventually_async, harness};
+use podway_tests::{Pod, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace, tell_servers};
 use podway_topology::{NodeConfig, StatementMoment, StatementProbe, Statements, TopologyNode};
 use podway_topology_api::{
-    AccountCommand, AdminAccount, Beat, ClientConfig, Command, Done, Following, KeyspaceCommand, NewShard,
-    Operation, OperationCommand, OperationId, Proposer, ProxyInfo, Secret, ServerCommand, ServerFacts,
-    TopologyClient, TopologyStore, View, follow, map_channel,
+    AccountCommand, ClientConfig, Command, Done, Following, Operation, OperationCommand, OperationId,
+    Proposer, TopologyClient, TopologyStore, View, follow, map_channel,
 };
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -23,8 +22,6 @@ use tokio::task::JoinHandle;
 
 /// What the tests wait for at most.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// How often a proxy says what it has applied.
-const BEAT_EVERY: Duration = Duration::from_millis(50);
 const PASSWORD: &str = "an app's password";
 
 /// All of it.
@@ -82,45 +79,13 @@ impl Ground {
             proposer,
             proxies: Vec::new(),
         };
-        ground.tell_of_servers().await;
+        tell_servers(pod, &ground.proposer).await.unwrap();
         ground.add_user(&user, "ALL PRIVILEGES ON *.*").await;
-        ground.tell_of_keyspace().await;
+        tell_keyspace(&ground.keyspace, &ground.proposer).await.unwrap();
         for _ in 0..proxies {
             ground.add_proxy().await;
         }
         ground
-    }
-
-    async fn tell_of_servers(&self) {
-        let pod = self.keyspace.pod;
-        let map = pod.map();
-        for server in map.servers() {
-            let password = pod.server(server.id).await.root_password().to_owned();
-            let command = ServerCommand::Add {
-                name: format!("s{}", server.id.0).into(),
-                facts: ServerFacts {
-                    host: server.host.clone(),
-                    port: server.port,
-                    uuid: server.uuid.clone(),
-                    version: server.version.clone(),
-                    names: map.names,
-                },
-                admin: AdminAccount { user: "root".into(), password: Secret::new(&password) },
-            };
-            self.propose(Command::Server(command)).await;
-        }
-    }
-
-    async fn tell_of_keyspace(&self) {
-        let known = self.keyspace.get();
-        let shards = known.shards.iter().map(|shard| NewShard {
-            server: format!("s{}", shard.server.0).into(),
-            schema: Some(shard.schema.as_str().into()),
-            ranges: Vec::new(),
-        });
-        let name = self.keyspace.name.as_str().into();
-        let create = KeyspaceCommand::Create { name, shards: shards.collect(), home: known.home.0 };
-        self.propose(Command::Keyspace(create)).await;
     }
 
     /// A user with this privilege, on every server and in the topology.
@@ -152,7 +117,7 @@ impl Ground {
         proxy.set_operations(Arc::new(TopologyOperations(self.client.clone())));
         let proxy = Arc::new(proxy);
         let before = self.view().await.proxies.len();
-        let beats = harness().spawn(beat(self.client.clone(), proxy.clone()));
+        let beats = harness().spawn(keep_lease(self.client.clone(), proxy.clone()));
         self.proxies.push(Follower { proxy, _following: following, beats });
         eventually_async(DEADLINE, "the proxy has a lease", async || {
             (self.view().await.proxies.len() > before).then_some(())
@@ -269,29 +234,6 @@ impl Ground {
     pub async fn close(mut self) {
         self.proxies.iter().for_each(|follower| follower.beats.abort());
         self.node.take().unwrap().stop().await;
-    }
-}
-
-/// A proxy's heartbeats, as long as the topology can be reached.
-async fn beat(client: TopologyClient, proxy: Arc<Proxy>) {
-    let info = ProxyInfo { name: "p".into(), address: "".into(), version: "".into() };
-    let mut incarnation = None;
-    loop {
-        tokio::time::sleep(BEAT_EVERY).await;
-        let Some(known) = incarnation else {
-            incarnation = client.register(info.clone()).await.ok().map(|registered| registered.incarnation);
-            continue;
-        };
-        let beat = Beat {
-            incarnation: known,
-            applied: proxy.applied(),
-            settled: proxy.settled(),
-            clock: podway_model::HybridTime::default(),
-            drained: proxy.drained(),
-        };
-        if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {
-            incarnation = None;
-        }
     }
 }
 

@@ -10,13 +10,14 @@ use mysql_async::prelude::Queryable;
 use podway::provision::Declaration;
 use podway_model::{Map, NameRule, ShardId, ShardIndex, Vindex};
 use podway_proxy::ProxyConfig;
-use podway_tests::{Pod, RunningProxy, TestKeyspace, eventually_async, harness};
+use podway_tests::{
+    Pod, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace, tell_servers,
+};
 use podway_topology::{Moment, MoveProbe, Moves, NodeConfig, TopologyNode};
 use podway_topology_api::{
-    AccountCommand, AdminAccount, Beat, ClientConfig, Command, Done, Following, KeyspaceCommand, MoveStep,
-    NewOperation, NewShard, Operation, OperationCommand, OperationId, OperationState, Proposer, ProxyInfo,
-    Secret, ServerCommand, ServerFacts, SettingCommand, TableCommand, TopologyClient, TopologyStore, View,
-    follow, map_channel,
+    AccountCommand, ClientConfig, Command, Done, Following, MoveStep, NewOperation, Operation,
+    OperationCommand, OperationId, OperationState, Proposer, SettingCommand, TopologyClient, TopologyStore,
+    View, follow, map_channel,
 };
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +25,6 @@ use tokio::task::JoinHandle;
 
 /// What the tests wait for at most.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// How often the proxy says what it has applied.
-const BEAT_EVERY: Duration = Duration::from_millis(50);
 /// Customers in the shop: 1 to this.
 pub const CUSTOMERS: u64 = 20;
 
@@ -81,7 +80,7 @@ impl Ground {
         .await;
         let configure: fn(&mut ProxyConfig) = |_| {};
         let proxy = Arc::new(keyspace.pod.another_proxy(watch, configure).await.unwrap());
-        let beats = harness().spawn(beat(client.clone(), proxy.clone()));
+        let beats = harness().spawn(keep_lease(client.clone(), Arc::clone(&proxy)));
         let ground = Ground {
             keyspace,
             client,
@@ -210,65 +209,12 @@ impl Ground {
 
 /// Tells the topology of the servers, the accounts, and the keyspace; returns its shards' numbers.
 async fn tell(keyspace: &TestKeyspace<'_>, proposer: &Proposer<TopologyClient>) -> Vec<ShardId> {
-    let (map, pod) = (keyspace.pod.map(), keyspace.pod);
-    for server in map.servers() {
-        let password = pod.server(server.id).await.root_password().to_owned();
-        let command = ServerCommand::Add {
-            name: format!("s{}", server.id.0).into(),
-            facts: ServerFacts {
-                host: server.host.clone(),
-                port: server.port,
-                uuid: server.uuid.clone(),
-                version: server.version.clone(),
-                names: map.names,
-            },
-            admin: AdminAccount { user: "root".into(), password: Secret::new(&password) },
-        };
-        proposer.propose(Command::Server(command)).await.unwrap();
-    }
-    for account in &map.accounts {
+    tell_servers(keyspace.pod, proposer).await.unwrap();
+    for account in &keyspace.pod.map().accounts {
         let command = AccountCommand::Adopt((**account).clone());
         proposer.propose(Command::Account(command)).await.unwrap();
     }
-    let known = keyspace.get();
-    let shards = known.shards.iter().map(|shard| NewShard {
-        server: format!("s{}", shard.server.0).into(),
-        schema: Some(shard.schema.as_str().into()),
-        ranges: Vec::new(),
-    });
-    let name: Box<str> = keyspace.name.as_str().into();
-    let create = KeyspaceCommand::Create { name: name.clone(), shards: shards.collect(), home: known.home.0 };
-    let Done::Shards(ids) = proposer.propose(Command::Keyspace(create)).await.unwrap() else {
-        panic!("no shards");
-    };
-    for table in known.tables.values() {
-        let command = TableCommand::Declare { keyspace: name.clone(), table: (**table).clone() };
-        proposer.propose(Command::Table(command)).await.unwrap();
-    }
-    ids
-}
-
-/// A proxy's heartbeats, as long as the topology can be reached; it registers again where it has to.
-async fn beat(client: TopologyClient, proxy: Arc<RunningProxy>) {
-    let info = ProxyInfo { name: "p".into(), address: "".into(), version: "".into() };
-    let mut incarnation = None;
-    loop {
-        tokio::time::sleep(BEAT_EVERY).await;
-        let Some(known) = incarnation else {
-            incarnation = client.register(info.clone()).await.ok().map(|registered| registered.incarnation);
-            continue;
-        };
-        let beat = Beat {
-            incarnation: known,
-            applied: proxy.proxy.applied(),
-            settled: proxy.proxy.settled(),
-            clock: podway_model::HybridTime::default(),
-            drained: proxy.proxy.drained(),
-        };
-        if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {
-            incarnation = None;
-        }
-    }
+    tell_keyspace(keyspace, proposer).await.unwrap()
 }
 
 /// A driver that stops for ever when it comes to a step's moment, and says so.

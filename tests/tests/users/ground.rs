@@ -8,12 +8,14 @@ use mysql_async::{Conn, Error, OptsBuilder};
 use podway::provision::{Declaration, create_user, ensure_account, read_account};
 use podway::serve::TopologyOperations;
 use podway_model::{AccountName, HostPattern, Map, NameRule, ServerId, Vindex};
-use podway_tests::{Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, harness};
+use podway_tests::{
+    Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace,
+    tell_servers,
+};
 use podway_topology::{NodeConfig, StatementProbe, TopologyNode};
 use podway_topology_api::{
-    AccountCommand, AdminAccount, Beat, ClientConfig, Command, Following, KeyspaceCommand, NewShard,
-    Operation, OperationCommand, OperationId, OperationKind, Proposer, ProxyInfo, Secret, ServerCommand,
-    ServerFacts, TableCommand, TopologyClient, TopologyStore, View, follow, map_channel,
+    AccountCommand, ClientConfig, Command, Following, Operation, OperationCommand, OperationId,
+    OperationKind, Proposer, TableCommand, TopologyClient, TopologyStore, View, follow, map_channel,
 };
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -21,8 +23,6 @@ use tokio::task::JoinHandle;
 
 /// What the tests wait for at most.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// How often the proxies say what they have applied.
-const BEAT_EVERY: Duration = Duration::from_millis(20);
 /// Customers in the shop: 1 to this.
 pub const CUSTOMERS: u64 = 12;
 /// Who may do everything and pass it on, and his password.
@@ -121,7 +121,8 @@ impl Ground {
             beats: Vec::new(),
             _alone: alone,
         };
-        ground.tell().await;
+        tell_servers(pod, &ground.proposer).await.unwrap();
+        tell_keyspace(&ground.keyspace, &ground.proposer).await.unwrap();
         ground.bring_boss().await;
         ground.start_proxies().await;
         let mut boss = ground.boss().await;
@@ -129,40 +130,6 @@ impl Ground {
             boss.query_drop(format!("INSERT INTO customers (id) VALUES ({id})")).await.unwrap();
         }
         ground
-    }
-
-    /// Tells the topology of the servers and the keyspace.
-    async fn tell(&self) {
-        let (map, pod) = (self.keyspace.pod.map(), self.keyspace.pod);
-        for server in map.servers() {
-            let password = pod.server(server.id).await.root_password().to_owned();
-            let command = ServerCommand::Add {
-                name: format!("s{}", server.id.0).into(),
-                facts: ServerFacts {
-                    host: server.host.clone(),
-                    port: server.port,
-                    uuid: server.uuid.clone(),
-                    version: server.version.clone(),
-                    names: map.names,
-                },
-                admin: AdminAccount { user: "root".into(), password: Secret::new(&password) },
-            };
-            self.proposer.propose(Command::Server(command)).await.unwrap();
-        }
-        let known = self.keyspace.get();
-        let shards = known.shards.iter().map(|shard| NewShard {
-            server: format!("s{}", shard.server.0).into(),
-            schema: Some(shard.schema.as_str().into()),
-            ranges: Vec::new(),
-        });
-        let name: Box<str> = self.keyspace.name.as_str().into();
-        let create =
-            KeyspaceCommand::Create { name: name.clone(), shards: shards.collect(), home: known.home.0 };
-        self.proposer.propose(Command::Keyspace(create)).await.unwrap();
-        for table in known.tables.values() {
-            let command = TableCommand::Declare { keyspace: name.clone(), table: (**table).clone() };
-            self.proposer.propose(Command::Table(command)).await.unwrap();
-        }
     }
 
     async fn bring_boss(&self) {
@@ -199,7 +166,7 @@ impl Ground {
             .await;
             let proxy = Arc::new(self.keyspace.pod.proxy_of(secret.clone(), watch).await.unwrap());
             proxy.proxy.set_operations(Arc::new(TopologyOperations(self.client.clone())));
-            self.beats.push(harness().spawn(beat(self.client.clone(), proxy.clone())));
+            self.beats.push(harness().spawn(keep_lease(self.client.clone(), Arc::clone(&proxy))));
             self.proxies.push(proxy);
         }
         eventually_async(DEADLINE, "the proxies have leases", async || {
@@ -306,29 +273,6 @@ impl Ground {
     pub async fn close(mut self) {
         self.beats.iter().for_each(JoinHandle::abort);
         self.node.take().unwrap().stop().await;
-    }
-}
-
-/// A proxy's heartbeats, as long as the topology can be reached; it registers again where it has to.
-async fn beat(client: TopologyClient, proxy: Arc<RunningProxy>) {
-    let info = ProxyInfo { name: "p".into(), address: "".into(), version: "".into() };
-    let mut incarnation = None;
-    loop {
-        tokio::time::sleep(BEAT_EVERY).await;
-        let Some(known) = incarnation else {
-            incarnation = client.register(info.clone()).await.ok().map(|registered| registered.incarnation);
-            continue;
-        };
-        let beat = Beat {
-            incarnation: known,
-            applied: proxy.proxy.applied(),
-            settled: proxy.proxy.settled(),
-            clock: podway_model::HybridTime::default(),
-            drained: proxy.proxy.drained(),
-        };
-        if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {
-            incarnation = None;
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! One node's part in the topology: what it can be asked, by whomever. It answers from its own state where that will do, and asks the leader where
 //! it will not. How questions arrive is [`serve`](crate::serve)'s business.
 //!
-//! Reading order: [`leader`] → [`answers`] → [`beats`] → [`members`] → [`watching`] → [`local`].
+//! Reading order: [`leader`] → [`answers`] → [`beats`] → [`members`] → [`watching`] → [`leading`] → [`local`].
 
 mod answers;
 mod beats;
 mod leader;
+mod leading;
 mod local;
 mod members;
 mod touch;
@@ -26,6 +27,7 @@ use beats::Pending;
 use touch::Touch;
 
 pub use leader::Asked;
+pub use leading::lead_each_term;
 pub use local::LocalStore;
 pub use members::identify;
 pub use watching::{Told, Watching};

@@ -20,7 +20,7 @@ use super::leftovers::Leftovers;
 use super::plan::{Facts, Next, Work, left_ms, next};
 use super::sessions::Sessions;
 use super::work::{Worker, drop_retired};
-use crate::keeper::{Keeper, LocalStore};
+use crate::keeper::{Keeper, LocalStore, lead_each_term};
 use crate::move_probe::{Moment, Moves};
 use crate::state::State;
 
@@ -35,31 +35,7 @@ const WORK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Carries out moves as long as this node runs, whenever it leads.
 pub async fn drive(keeper: Arc<Keeper>, moves: Moves) {
-    let mut stopping = keeper.stopping();
-    tokio::select! {
-        _ = stopping.wait_for(|stops| *stops) => {}
-        () = drive_for_ever(keeper, moves) => {}
-    }
-}
-
-async fn drive_for_ever(keeper: Arc<Keeper>, moves: Moves) {
-    let mut metrics = keeper.raft.metrics();
-    loop {
-        let term = leads(&metrics.borrow_and_update(), keeper.myself.node);
-        match term {
-            Some(term) => Driver::new(keeper.clone(), moves.clone(), term).lead().await,
-            None => {
-                if metrics.changed().await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The term in which a node leads, if it does.
-fn leads(metrics: &RaftMetrics<NodeId, Member>, node: NodeId) -> Option<Term> {
-    (metrics.current_leader == Some(node)).then_some(Term(metrics.current_term))
+    lead_each_term(keeper, |keeper, term| Driver::new(keeper, moves.clone(), term).lead()).await;
 }
 
 /// One term's work.
@@ -92,7 +68,7 @@ impl Driver {
 
     async fn lead(mut self) {
         let mut news = self.keeper.raft.metrics();
-        while leads(&news.borrow_and_update(), self.keeper.myself.node) == Some(self.term) {
+        while self.keeper.leads(&news.borrow_and_update()) == Some(self.term) {
             let open = self.keeper.machine.look(State::moves);
             self.troubles.retain(|id, _| open.iter().any(|operation| operation.id == *id));
             for operation in &open {
@@ -303,7 +279,7 @@ impl Driver {
 /// Returns when this node does not lead in this term any more.
 async fn led_no_more(keeper: &Keeper, term: Term) {
     let mut news: watch::Receiver<RaftMetrics<NodeId, Member>> = keeper.raft.metrics();
-    let _ended = news.wait_for(|news| leads(news, keeper.myself.node) != Some(term)).await;
+    let _ended = news.wait_for(|news| keeper.leads(news) != Some(term)).await;
 }
 
 /// Returns when what is being done is to stop: the move was cancelled, or this node does not lead any more.
@@ -311,7 +287,7 @@ async fn overtaken(keeper: &Keeper, operation: &Operation, term: Term) {
     let mut news: watch::Receiver<RaftMetrics<NodeId, Member>> = keeper.raft.metrics();
     let was_undoing = operation.state == OperationState::Undoing;
     loop {
-        let leads = leads(&news.borrow_and_update(), keeper.myself.node) == Some(term);
+        let leads = keeper.leads(&news.borrow_and_update()) == Some(term);
         let now = keeper.machine.look(State::moves).into_iter().find(|known| known.id == operation.id);
         let goes_on = now.is_some_and(|now| (now.state == OperationState::Undoing) == was_undoing);
         if !leads || !goes_on {

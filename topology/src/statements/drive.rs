@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::error::TryError;
 use super::plan::{Facts, Next, followed, next};
 use super::work::{Attempt, Reporter};
-use crate::keeper::{Keeper, LocalStore};
+use crate::keeper::{Keeper, LocalStore, lead_each_term};
 use crate::state::State;
 use crate::statement_seam::Statements;
 
@@ -32,39 +32,15 @@ const TARGETS_AT_ONCE: usize = 16;
 
 /// Carries out statements as long as this node runs, whenever it leads.
 pub async fn drive(keeper: Arc<Keeper>, seams: Statements) {
-    let mut stopping = keeper.stopping();
-    tokio::select! {
-        _ = stopping.wait_for(|stops| *stops) => {}
-        () = drive_for_ever(keeper, seams) => {}
-    }
-}
-
-async fn drive_for_ever(keeper: Arc<Keeper>, seams: Statements) {
-    let mut metrics = keeper.raft.metrics();
-    loop {
-        let term = leads(&metrics.borrow_and_update(), keeper.myself.node);
-        match term {
-            Some(term) => lead(&keeper, &seams, term).await,
-            None => {
-                if metrics.changed().await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The term in which a node leads, if it does.
-fn leads(metrics: &RaftMetrics<NodeId, Member>, node: NodeId) -> Option<Term> {
-    (metrics.current_leader == Some(node)).then_some(Term(metrics.current_term))
+    lead_each_term(keeper, |keeper, term| lead(keeper, seams.clone(), term)).await;
 }
 
 /// One term's work. Whatever is under way ends with it.
-async fn lead(keeper: &Arc<Keeper>, seams: &Statements, term: Term) {
+async fn lead(keeper: Arc<Keeper>, seams: Statements, term: Term) {
     let mut news = keeper.raft.metrics();
     let mut at_work: BTreeSet<OperationId> = BTreeSet::new();
     let mut tasks = JoinSet::new();
-    while leads(&news.borrow_and_update(), keeper.myself.node) == Some(term) {
+    while keeper.leads(&news.borrow_and_update()) == Some(term) {
         for operation in keeper.machine.look(State::statements) {
             if at_work.len() < OPERATIONS_AT_ONCE && at_work.insert(operation.id) {
                 let runner = Runner::new(keeper.clone(), seams.clone(), term, operation.id);
@@ -275,7 +251,7 @@ impl Runner {
         let mut news: watch::Receiver<RaftMetrics<NodeId, Member>> = self.keeper.raft.metrics();
         let was_undoing = operation.state == OperationState::Undoing;
         loop {
-            let leads = leads(&news.borrow_and_update(), self.keeper.myself.node) == Some(self.term);
+            let leads = self.keeper.leads(&news.borrow_and_update()) == Some(self.term);
             let state = self.keeper.machine.look(|state| state.operation(self.id).map(|known| known.state));
             let goes_on = state
                 .is_some_and(|state| state.is_open() && (state == OperationState::Undoing) == was_undoing);

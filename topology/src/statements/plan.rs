@@ -5,9 +5,7 @@
 //! at home first; it is declared when they have it, and made at home when no proxy runs anything under a map that does not know it.
 
 use podway_model::Revision;
-use podway_topology_api::{
-    Ddl, Incarnation, Operation, OperationKind, OperationState, Target, TargetState, Term,
-};
+use podway_topology_api::{Incarnation, Operation, OperationKind, OperationState, Target, TargetState, Term};
 
 /// What is known besides the record.
 #[derive(Clone, Debug, Default)]
@@ -64,10 +62,10 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
         _ => None,
     };
     let (done, all) = operation.progress();
-    if let Some(ddl) = ddl.filter(|ddl| ddl.declaration.is_some() && ddl.declared.is_none())
+    if ddl.is_some_and(|ddl| ddl.declaration.is_some() && ddl.declared.is_none())
         && done + usize::from(all > 1) == all
     {
-        return declare(operation, ddl);
+        return declare(operation);
     }
     if done == all {
         return follow(operation, facts);
@@ -93,7 +91,7 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
 }
 
 /// Every target but home has the table; with one shard, home has it.
-fn declare(operation: &Operation, _ddl: &Ddl) -> Next {
+fn declare(operation: &Operation) -> Next {
     let is_home_untouched = || {
         let home = operation.targets.last().map(|(_, state)| state);
         !matches!(home, Some(TargetState::Done { .. })) || operation.targets.len() == 1

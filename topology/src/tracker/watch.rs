@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::RaftMetrics;
-use podway_topology_api::{Command, DriftCommand, Member, NodeId, ProposeError, Proposer, Refusal};
+use podway_topology_api::{Command, DriftCommand, ProposeError, Proposer, Refusal, Term};
 use tokio::time::{Instant, timeout};
 
 use super::picture::Sound;
 use super::round::{round, told};
-use crate::keeper::{Keeper, LocalStore};
+use crate::keeper::{Keeper, LocalStore, lead_each_term};
 use crate::state::State;
 
 /// Without news, the leader looks this often whether it is time.
@@ -21,41 +20,18 @@ const ONCE_MORE: Duration = Duration::from_millis(400);
 
 /// Compares the shards with the map as long as this node runs, whenever it leads.
 pub async fn track(keeper: Arc<Keeper>) {
-    let mut stopping = keeper.stopping();
-    tokio::select! {
-        _ = stopping.wait_for(|stops| *stops) => {}
-        () = track_for_ever(keeper) => {}
-    }
+    lead_each_term(keeper, lead).await;
 }
 
-async fn track_for_ever(keeper: Arc<Keeper>) {
-    let mut metrics = keeper.raft.metrics();
-    loop {
-        let term = leads(&metrics.borrow_and_update(), keeper.myself.node);
-        match term {
-            Some(term) => lead(&keeper, term).await,
-            None => {
-                if metrics.changed().await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The term in which a node leads, if it does.
-fn leads(metrics: &RaftMetrics<NodeId, Member>, node: NodeId) -> Option<u64> {
-    (metrics.current_leader == Some(node)).then_some(metrics.current_term)
-}
-
-async fn lead(keeper: &Arc<Keeper>, term: u64) {
+/// One term's work.
+async fn lead(keeper: Arc<Keeper>, term: Term) {
     let proposer = Proposer::new(LocalStore(keeper.clone()), "the topology");
     let mut sound = Sound::new();
     let mut last = Instant::now();
     let mut is_first = true;
     let mut once_more: Option<Instant> = None;
     let mut news = keeper.raft.metrics();
-    while leads(&news.borrow_and_update(), keeper.myself.node) == Some(term) {
+    while keeper.leads(&news.borrow_and_update()) == Some(term) {
         let (every, wants) = keeper.machine.look(|state| (pace(state), state.wants_check()));
         let every = every.map(|every| if is_first { every.min(FIRST_WITHIN) } else { every });
         let is_due = every.is_some_and(|every| last.elapsed() >= every);
@@ -63,7 +39,7 @@ async fn lead(keeper: &Arc<Keeper>, term: u64) {
         if is_repeated || once_more.is_none() && (wants || is_due) {
             is_first = false;
             last = Instant::now();
-            let goes_on = look_and_report(keeper, &proposer, &mut sound).await;
+            let goes_on = look_and_report(&keeper, &proposer, &mut sound).await;
             once_more = goes_on.then(|| Instant::now() + ONCE_MORE);
         }
         let rest = once_more.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(Instant::now()));

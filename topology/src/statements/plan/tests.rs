@@ -1,7 +1,7 @@
 //! What comes next, for records as they can be.
 
 use podway_model::{Revision, ShardId};
-use podway_topology_api::{LogTime, OperationId, ServerMessage, TableDeclaration, TableEffect};
+use podway_topology_api::{Ddl, LogTime, OperationId, ServerMessage, TableDeclaration, TableEffect};
 
 use super::*;
 
