@@ -519,6 +519,9 @@ async fn what_does_not_let_a_frozen_shard_go_is_rolled_back() {
 
 #[tokio::test]
 async fn locks_and_temporary_tables_on_a_frozen_shard_end_with_their_sessions() {
+    if is_left_out("another proxy") {
+        return;
+    }
     let keyspace = shop("moves_kept", 1).await;
     let source = keyspace.get().shards[0].clone();
     let (publisher, watch) = map_channel((*keyspace.pod.map()).clone());
