@@ -4,6 +4,7 @@
 //! copies: what it returns borrows from the packet. Next: [`crate::frame`], which finds the packets.
 
 use bytes::BufMut;
+use mysql_common::constants::ColumnType;
 use thiserror::Error;
 
 /// Why a packet's bytes are not the packet they should be.
@@ -35,6 +36,12 @@ pub enum DecodeError {
     /// A statement's parameters are not what it needs, or are of no known type. MySQL answers 1210 (HY000).
     #[error("the values bound to a statement do not fit it")]
     BadArguments,
+    /// A cell of a text row spells no value of its column's type: the fault of the server that sent the row.
+    #[error("a cell of the type {column_type:?} holds no value of that type")]
+    NotOfItsType {
+        /// The column's type.
+        column_type: ColumnType,
+    },
     /// A client that speaks the protocol from before MySQL 4.1.
     #[error("the client speaks the protocol from before MySQL 4.1")]
     OldProtocol,

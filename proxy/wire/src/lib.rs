@@ -31,6 +31,7 @@ pub use frame::{
 pub use mysql_common::constants::{CapabilityFlags, ColumnFlags, ColumnType, Command, StatusFlags};
 pub use packets::attributes::Attributes;
 pub use packets::auth_exchange::{AuthMoreData, AuthSwitch};
+pub use packets::binary_row::put_binary_row;
 pub use packets::binary_value::BinaryValue;
 pub use packets::bind::ParamType;
 pub use packets::change_user::ChangeUser;

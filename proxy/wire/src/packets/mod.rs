@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod auth_exchange;
+pub mod binary_row;
 pub mod binary_value;
 pub mod bind;
 pub mod change_user;
