@@ -74,6 +74,10 @@ pub struct ClientLimits {
     pub max_statements: usize,
     /// Bytes of parameters sent ahead of one execution.
     pub max_long_data: usize,
+    /// Rows of several shards that one statement may need to be finished in MySQL.
+    pub max_gathered_rows: usize,
+    /// Bytes of such rows, as JSON; twice as many go to the server (`max_allowed_packet`).
+    pub max_gathered_bytes: usize,
 }
 
 /// Bounds on connections to the servers.
@@ -128,6 +132,8 @@ impl Default for ClientLimits {
             max_packet: 64 << 20,
             max_statements: 16_382,
             max_long_data: 64 << 20,
+            max_gathered_rows: 100_000,
+            max_gathered_bytes: 16 << 20,
         }
     }
 }

@@ -26,6 +26,8 @@ macro_rules! codes {
 codes! {
     /// ER_CON_COUNT_ERROR
     TOO_MANY_CONNECTIONS = 1040, b"08004";
+    /// ER_OUT_OF_RESOURCES
+    OUT_OF_ROOM = 1041, b"HY000";
     /// ER_BAD_HOST_ERROR
     BAD_HANDSHAKE = 1043, b"08S01";
     /// ER_ACCESS_DENIED_ERROR

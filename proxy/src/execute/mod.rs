@@ -1,8 +1,15 @@
-//! Running one command on one backend connection and passing its answer to the client. It is given the connection, the request and how
+//! Running one command on one backend connection and passing its answer to the client ([`Forward`]), or reading its rows ([`RowStream`]), in the order of several
+//! ([`Ordered`]) or to be put into the text of another ([`Carriage`]). It is given the connection, the request and how
 //! names are to be put; it returns what the answer said. It never sees a session, and decides neither where nor whether.
 
+mod carriage;
 mod forward;
+mod order;
 mod rewriting;
+mod rows;
 
+pub use carriage::{Carriage, TableColumn, Uncarried};
 pub use forward::{Forward, PASSED_ON, Request};
+pub use order::Ordered;
 pub use rewriting::{NameChange, Rewriting};
+pub use rows::RowStream;

@@ -32,9 +32,10 @@ pub(super) async fn watch(shared: Arc<Shared>) {
 
 /// KILL QUERY on what runs for a session; its client reads the server's error 1317.
 fn interrupt(handle: &SessionHandle) {
-    let Some(running) = handle.condemn() else { return };
-    tracing::info!(session = handle.id, "a statement ran longer than client.statement_deadline");
-    tokio::spawn(async move { running.endpoint.kill(&running.key, running.number, true).await.err() });
+    for running in handle.condemn() {
+        tracing::info!(session = handle.id, "a statement ran longer than client.statement_deadline");
+        tokio::spawn(async move { running.endpoint.kill(&running.key, running.number, true).await.err() });
+    }
 }
 
 /// Ends each session as soon as it is idle outside a transaction; at the deadline, whatever it is at. Returns how many that were.

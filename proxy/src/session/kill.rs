@@ -34,7 +34,7 @@ impl Session {
             let denied = format!("You are not owner of thread {id}");
             return Err(ClientError::new(ErrorCode::KILL_DENIED, denied).into());
         }
-        if let Some(running) = target.condemn() {
+        for running in target.condemn() {
             let ended = running.endpoint.kill(&self.key_for(&running.key), running.number, query_only).await;
             // The statement may have ended by itself a moment before: then there is nothing left to end.
             match ended {

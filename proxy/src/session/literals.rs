@@ -2,8 +2,21 @@
 
 use podway_wire::{BinaryValue, ColumnType};
 
-/// The literal that a server reads as this value, under any sql_mode; text is in the character set `charset`.
-pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, charset: &str) -> Vec<u8> {
+/// Character sets in which the second byte of a character can be a quote or a backslash.
+const QUOTES_IN_CHARACTERS: [&str; 5] = ["big5", "cp932", "gb18030", "gbk", "sjis"];
+
+/// How a session's text literals read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// `character_set_client`.
+    pub charset: &'a str,
+    /// Whether a backslash escapes what follows: not so under NO_BACKSLASH_ESCAPES.
+    pub backslash_escapes: bool,
+}
+
+/// The literal that a server reads as this value in such a session. Text is written as its client would write it, so that it has the connection's collation, and bytes
+/// that are no text in its character set are taken as they are, as those of a parameter are.
+pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, reading: Reading<'_>) -> Vec<u8> {
     let is = |wanted: ColumnType| column_type == wanted as u8;
     let text = match value {
         BinaryValue::Null => "NULL".to_owned(),
@@ -16,11 +29,11 @@ pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, charset: &str) -> V
         {
             match text.iter().all(|byte| byte.is_ascii_digit() || b"+-.".contains(byte)) && !text.is_empty() {
                 true => String::from_utf8_lossy(text).into_owned(),
-                false => hexadecimal(text, charset),
+                false => return quoted(text, reading),
             }
         }
         BinaryValue::Bytes(bytes) if is_binary(column_type) => hexadecimal(bytes, "binary"),
-        BinaryValue::Bytes(text) => hexadecimal(text, charset),
+        BinaryValue::Bytes(text) => return quoted(text, reading),
         BinaryValue::Date { year, month, day, .. } if is(ColumnType::MYSQL_TYPE_DATE) => {
             format!("'{year:04}-{month:02}-{day:02}'")
         }
@@ -34,6 +47,22 @@ pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, charset: &str) -> V
         }
     };
     text.into_bytes()
+}
+
+fn quoted(text: &[u8], reading: Reading<'_>) -> Vec<u8> {
+    if QUOTES_IN_CHARACTERS.contains(&reading.charset) && !text.is_ascii() {
+        return hexadecimal(text, reading.charset).into_bytes();
+    }
+    let mut literal = Vec::with_capacity(text.len() + 2);
+    literal.push(b'\'');
+    for &byte in text {
+        if byte == b'\'' || byte == b'\\' && reading.backslash_escapes {
+            literal.push(byte);
+        }
+        literal.push(byte);
+    }
+    literal.push(b'\'');
+    literal
 }
 
 fn hexadecimal(bytes: &[u8], charset: &str) -> String {
@@ -72,10 +101,10 @@ mod tests {
             (BinaryValue::Int(-5), text, "-5"),
             (BinaryValue::UInt(u64::MAX), text, "18446744073709551615"),
             (BinaryValue::Double(1.5), text, "1.5e0"),
-            (BinaryValue::Bytes(b"a'\\"), text, "_latin1 X'61275C'"),
+            (BinaryValue::Bytes(b"a'\\"), text, "'a''\\\\'"),
             (BinaryValue::Bytes(b"\x00"), blob, "_binary X'00'"),
             (BinaryValue::Bytes(b"-1.50"), decimal, "-1.50"),
-            (BinaryValue::Bytes(b"1) --"), decimal, "_latin1 X'3129202D2D'"),
+            (BinaryValue::Bytes(b"1) --"), decimal, "'1) --'"),
             (
                 BinaryValue::Date { year: 2024, month: 2, day: 9, hour: 0, minute: 0, second: 0, micros: 0 },
                 date,
@@ -88,7 +117,24 @@ mod tests {
             ),
         ];
         for (value, column_type, expected) in cases {
-            assert_eq!(String::from_utf8(sql_literal(&value, column_type, "latin1")).unwrap(), expected);
+            let reading = Reading { charset: "latin1", backslash_escapes: true };
+            assert_eq!(String::from_utf8(sql_literal(&value, column_type, reading)).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_stay_inside_the_literal() {
+        let literal = |text: &[u8], charset, backslash_escapes| {
+            let text = BinaryValue::Bytes(text);
+            sql_literal(
+                &text,
+                ColumnType::MYSQL_TYPE_VAR_STRING as u8,
+                Reading { charset, backslash_escapes },
+            )
+        };
+        assert_eq!(literal(b"a'\\", "utf8mb4", false), b"'a''\\'");
+        assert_eq!(literal(b"\xFF", "utf8mb4", true), b"'\xFF'");
+        assert_eq!(literal(b"\xBF\x5C' OR 1", "gbk", true), b"_gbk X'BF5C27204F522031'");
+        assert_eq!(literal(b"it's", "gbk", true), b"'it''s'");
     }
 }

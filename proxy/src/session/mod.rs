@@ -9,6 +9,7 @@ mod commands;
 mod core;
 mod defaults;
 mod define;
+mod gather;
 mod grants;
 mod kill;
 mod literals;

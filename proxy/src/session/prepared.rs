@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use podway_model::Map;
 use podway_router::{
-    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, Statement, TextCharset,
-    check_accounts_alone, is_about_accounts,
+    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, SqlMode, Statement, Target,
+    TextCharset, check_accounts_alone, is_about_accounts,
 };
 use podway_wire::{
     BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
@@ -18,7 +18,7 @@ use podway_wire::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
-use super::literals::{is_binary, sql_literal};
+use super::literals::{Reading, is_binary, sql_literal};
 use super::moving::Tries;
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -195,6 +195,19 @@ impl Session {
         Arc::new(mixed)
     }
 
+    /// How literals in the places of a statement's parameters read; an error where the rest of its text would read otherwise now than when it was prepared.
+    fn literals_read(&self, statement: &ClientStatement) -> Result<Reading<'_>, ProxyError> {
+        let now = &self.state.settings;
+        if READING.iter().any(|name| now.get(name) != statement.settings.get(name)) {
+            let what =
+                "a statement that was prepared under another sql_mode or character set and runs as text";
+            return Err(ClientError::not_supported(what).into());
+        }
+        let lexical = &self.state.lexical;
+        let backslash_escapes = !lexical.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
+        Ok(Reading { charset: &lexical.charset_name, backslash_escapes })
+    }
+
     /// The statement as this spot's shard reads it.
     fn on_shard(&self, planned: &Planned<'_>, spot: &Spot, statement: &ClientStatement) -> OnShard {
         let mut sql = Vec::new();
@@ -289,6 +302,12 @@ impl Session {
             statement.schema_version = map.schema_version;
         }
         let params = statement.normal.param_count();
+        if let Target::Gathered { .. } = &statement.plan.target
+            && params == 0
+        {
+            let text = statement.text.clone();
+            return self.query_prepared_text(&text).await;
+        }
         let is_sessions_own = *statement.plan.statement() != Statement::Query
             || self.has_topology_for(&statement.plan, &statement.normal);
         if is_sessions_own && params == 0 {
@@ -303,8 +322,9 @@ impl Session {
             |n: usize| u16::try_from(n).ok().and_then(|n| statement.long_data.get(&n)).map(Vec::as_slice);
         let execute =
             Execute::decode(body, self.capabilities, params, &previous, &long_data).map_err(malformed)?;
-        if *statement.plan.statement() != Statement::Query {
-            let text = with_literals(statement, &execute, &self.state.lexical.charset_name);
+        let is_gathered = matches!(statement.plan.target, Target::Gathered { .. });
+        if *statement.plan.statement() != Statement::Query || is_gathered {
+            let text = with_literals(statement, &execute, self.literals_read(statement)?);
             return self.query_prepared_text(&text).await;
         }
         let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() {
@@ -321,6 +341,10 @@ impl Session {
             .plan
             .route(&map, &statement.text, &statement.normal, &values)
             .map_err(ClientError::from)?;
+        if route == Route::Gather {
+            let text = with_literals(statement, &execute, self.literals_read(statement)?);
+            return self.query_prepared_text(&text).await;
+        }
         // Drivers bind the same types every time.
         let types: Arc<[ParamType]> = match execute.new_params_bound && execute.types[..params] != *previous {
             true => execute.types[..params].into(),
@@ -523,7 +547,7 @@ fn execute_packet(execute: &Execute<'_>, backend_id: u32, capabilities: Capabili
 }
 
 /// A statement's text with literals in the places of its parameters.
-fn with_literals(statement: &ClientStatement, execute: &Execute<'_>, charset: &str) -> Vec<u8> {
+fn with_literals(statement: &ClientStatement, execute: &Execute<'_>, reading: Reading<'_>) -> Vec<u8> {
     let mut text = Vec::with_capacity(statement.text.len());
     let mut copied = 0;
     for (n, literal) in statement.normal.literals().iter().enumerate() {
@@ -533,7 +557,7 @@ fn with_literals(statement: &ClientStatement, execute: &Execute<'_>, charset: &s
         };
         let range = literal.range();
         text.extend_from_slice(&statement.text[copied..range.start]);
-        text.extend_from_slice(&sql_literal(value, of.column_type, charset));
+        text.extend_from_slice(&sql_literal(value, of.column_type, reading));
         copied = range.end;
     }
     text.extend_from_slice(&statement.text[copied..]);

@@ -53,7 +53,8 @@ struct Info {
     since: Instant,
     text: Vec<u8>,
     in_transaction: bool,
-    running: Option<Arc<ServerThread>>,
+    /// The threads that work for its statement.
+    running: Vec<Arc<ServerThread>>,
     /// The thread that its open transaction is on.
     holds: Option<Arc<ServerThread>>,
     /// The threads that keep something of it besides, by what can be carried to no other: locks, temporary tables …
@@ -142,7 +143,7 @@ impl SessionHandle {
             since: Instant::now(),
             text: Vec::new(),
             in_transaction: false,
-            running: None,
+            running: Vec::new(),
             holds: None,
             kept: Vec::new(),
             condemned: false,
@@ -200,22 +201,24 @@ impl SessionHandle {
         info.text.extend_from_slice(&text[..text.len().min(INFO_BYTES)]);
     }
 
-    /// Which thread works for it from now on.
-    pub fn set_running(&self, thread: Arc<ServerThread>) {
-        self.info.lock().running = Some(thread);
+    /// Which threads work for it from now on.
+    pub fn set_running(&self, threads: impl IntoIterator<Item = Arc<ServerThread>>) {
+        let mut info = self.info.lock();
+        info.running.clear();
+        info.running.extend(threads);
     }
 
-    /// The thread has ended its work. True: a KILL for it is on its way, and may hit whatever the thread does next.
+    /// The threads have ended their work. True: a KILL for one is on its way, and may hit whatever it does next.
     pub fn ended_running(&self) -> bool {
         let mut info = self.info.lock();
-        info.running = None;
+        info.running.clear();
         std::mem::take(&mut info.condemned)
     }
 
-    /// The thread that works for it now, to be ended by the caller.
-    pub fn condemn(&self) -> Option<Arc<ServerThread>> {
+    /// The threads that work for it now, to be ended by the caller.
+    pub fn condemn(&self) -> Vec<Arc<ServerThread>> {
         let mut info = self.info.lock();
-        info.condemned = info.running.is_some();
+        info.condemned = !info.running.is_empty();
         info.running.clone()
     }
 
@@ -238,7 +241,7 @@ impl SessionHandle {
         let mut info = self.info.lock();
         let there = |thread: &&Arc<ServerThread>| thread.endpoint.id() == server;
         if self.under().is_some_and(|under| under < before) {
-            let running = info.running.as_ref().filter(there).cloned();
+            let running = info.running.iter().find(there).cloned();
             let holds = info.holds.as_ref().filter(there).cloned();
             info.condemned |= running.is_some();
             let statement = running.map(|thread| (thread, Evicted::Statement));

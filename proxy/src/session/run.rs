@@ -15,7 +15,7 @@ use crate::execute::{Forward, Request, Rewriting};
 use crate::txn::{Transaction, TransactionError};
 
 /// How often a statement is tried again on a fresh connection after one that turned out to be dead before it could have run.
-const FRESH_CONNECTIONS: usize = 3;
+pub(super) const FRESH_CONNECTIONS: usize = 3;
 
 /// What leaves something on a connection that cannot be carried to another.
 const PINNING: Effects = Effects::PINS
@@ -95,7 +95,7 @@ impl Session {
         kind: ResponseKind,
         rewriting: Rewriting,
     ) -> Result<Summary, ProxyError> {
-        self.handle.set_running(connection.thread().clone());
+        self.handle.set_running([connection.thread().clone()]);
         let mut forward = Forward {
             client: &mut self.client,
             command_bytes: &mut self.command_bytes,
@@ -138,7 +138,7 @@ impl Session {
         })?;
         let index = match route {
             Route::Shard(index) => index,
-            Route::Any | Route::Nowhere => self.any_shard(keyspace, plan),
+            Route::Any | Route::Nowhere | Route::Gather => self.any_shard(keyspace, plan),
         };
         let gone =
             || ClientError::new(ErrorCode::UNKNOWN, "The statement's shard has left the map: try again");

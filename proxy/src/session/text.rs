@@ -134,6 +134,9 @@ impl Session {
             }
             route => route?,
         };
+        if route == Route::Gather {
+            return Box::pin(self.run_gathered(planned)).await;
+        }
         let work = Work { kind: ResponseKind::Query, as_received: is_command };
         self.run_statement(planned, route, work).await
     }

@@ -54,6 +54,8 @@ pub(super) enum Tried {
     Anywhere,
     /// To the home shard.
     Home,
+    /// To several shards, whose rows are put together.
+    Gathered,
     /// This version refuses it.
     Refused(RouterError),
 }
@@ -176,6 +178,7 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
         let alike = pins.windows(2).all(|pair| pair[0].columns == pair[1].columns);
         return match (alike, needs_home) {
             (true, false) => Tried::ByKey(ShardIndex(0)),
+            (_, _) if plan.gather.is_some() => Tried::Gathered,
             (true, true) => Tried::Refused(RouterError::unsupported(
                 "a statement that needs several shards: tables of the home shard with rows of another",
             )),
@@ -188,6 +191,7 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
     match (plan.route(map, sql, &case.normalised[text], &[]), &plan.target) {
         (Err(error), _) => Tried::Refused(error),
         (Ok(Route::Nowhere), _) => Tried::Nowhere,
+        (Ok(Route::Gather), _) => Tried::Gathered,
         (Ok(Route::Any), _) => Tried::Anywhere,
         (Ok(Route::Shard(shard)), Target::Keys { .. }) => Tried::ByKey(shard),
         (Ok(Route::Shard(_)), _) => Tried::Home,

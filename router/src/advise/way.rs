@@ -56,6 +56,13 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         Tried::ByKey(_) => return Served { way: Way::OneShard, refused_today: None },
         Tried::Anywhere => return Served { way: Way::AnyShard, refused_today: None },
         Tried::Home => return Served { way: Way::Home, refused_today: None },
+        Tried::Gathered => {
+            let way = match &case.usage {
+                Some(usage) => read(case, usage, lies, ""),
+                None => Way::Finished("what only MySQL understands".to_owned()),
+            };
+            return Served { way, refused_today: None };
+        }
     };
     let way = match (case.verb, &case.usage) {
         (verb, _) if !is_of_rows(verb) && !RUNS_STATEMENTS.contains(&verb) => Way::Aside,
@@ -63,7 +70,7 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         (verb, Some(usage)) if is_of_rows(verb) && refused.errno == 1235 => match verb {
             Verb::Insert | Verb::Replace => insert(case, usage, lies),
             Verb::Update | Verb::Delete => Way::SeveralWrites(changes(case, usage, lies)),
-            _ => read(case, usage, lies, &refused),
+            _ => read(case, usage, lies, &refused.message),
         },
         _ => Way::Refused(refused.message.clone()),
     };
@@ -134,10 +141,10 @@ fn changes(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Stri
     }
 }
 
-fn read(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies, refused: &RouterError) -> Way {
-    let is_unserved = |what: &str| refused.message.contains(what);
+fn read(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies, refused: &str) -> Way {
+    let is_unserved = |what: &str| refused.contains(what);
     if ["stored function", "INTO OUTFILE", "SET_VAR"].into_iter().any(is_unserved) {
-        return Way::Refused(refused.message.clone());
+        return Way::Refused(refused.to_owned());
     }
     if is_unserved("the view") {
         return Way::Finished("a view".to_owned());

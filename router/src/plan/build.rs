@@ -5,9 +5,10 @@ use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
-use super::decide::decide;
+use super::decide::{check, decide};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
+use super::gather;
 use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
 use super::show::{self, Subject};
@@ -31,6 +32,7 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
     plan.target = outcome.and_then(|target| unhinted(target, plan.effects())).unwrap_or_else(Target::Refused);
     if matches!(plan.target, Target::Refused(_)) {
         plan.definition = None;
+        plan.gather = None;
         plan.splices.clear();
         plan.names = Names::default();
     }
@@ -44,8 +46,8 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
 pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
-    let (target, splices, definition) = (Target::Nowhere, Vec::new(), None);
-    Plan { recognised, target, splices, definition, names: Names::default(), values }
+    let (target, splices, definition, gather) = (Target::Nowhere, Vec::new(), None, None);
+    Plan { recognised, target, splices, definition, gather, names: Names::default(), values }
 }
 
 /// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
@@ -253,12 +255,30 @@ impl Planning<'_> {
         let target = if found.needs == Needs::Structure {
             self.structure(&binding)?
         } else {
-            let target = decide(&binding)?;
+            let target = self.decided(&binding)?;
             at_home(target, verb, &self.plan.recognised)
         };
         self.plan.names.elsewhere = self.ctx.keyspace != keyspace_of(&target);
         splices::understood(self.plan, &binding, None);
         Ok(target)
+    }
+
+    /// One shard, where the statement says which; else, for a SELECT, several.
+    fn decided(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
+        match decide(binding) {
+            Ok(target @ Target::Keys { .. }) => {
+                // Its values decide: they may lead to several shards yet.
+                self.plan.gather = gather::gather(binding, self.plan).ok().map(Box::new);
+                Ok(target)
+            }
+            Err(_) if matches!(self.plan.verb(), Verb::Select | Verb::Table) && check(binding).is_ok() => {
+                let gather = gather::gather(binding, self.plan)?;
+                let keyspace = gather.keyspace.clone();
+                self.plan.gather = Some(Box::new(gather));
+                Ok(Target::Gathered { keyspace })
+            }
+            decided => decided,
+        }
     }
 
     fn structure(&self, binding: &Binding<'_>) -> Result<Target, RouterError> {
@@ -389,9 +409,10 @@ fn shown(t: &Tokens<'_>, at: usize) -> String {
 fn keyspace_of(target: &Target) -> Option<&Name> {
     match target {
         Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
-        Target::Keys { keyspace, .. } | Target::Whole { keyspace } | Target::Everywhere { keyspace } => {
-            Some(keyspace)
-        }
+        Target::Keys { keyspace, .. }
+        | Target::Whole { keyspace }
+        | Target::Everywhere { keyspace }
+        | Target::Gathered { keyspace } => Some(keyspace),
         Target::Nowhere | Target::Refused(_) => None,
     }
 }

@@ -14,6 +14,20 @@ use crate::RouterError;
 
 /// The target of a statement.
 pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
+    let keyspace = check(binding)?;
+    let mut keys = pins::pins(binding)?;
+    if let Some((id, table)) = insert_target(binding) {
+        check_assigned(binding, id)?;
+        let Some(insert) = &binding.sketch.insert else {
+            return Err(pins::unpinned(&binding.sources[id].table));
+        };
+        keys.extend(rows::insert_pins(binding, insert, &table)?);
+    }
+    Ok(target(binding, keyspace, keys))
+}
+
+/// What is refused wherever the rows lie; else the keyspace of all tables.
+pub(super) fn check(binding: &Binding<'_>) -> Result<Option<Arc<Keyspace>>, RouterError> {
     let t = binding.t;
     if let Some(what) = &binding.sketch.refusal {
         return Err(RouterError::unsupported(what));
@@ -41,15 +55,7 @@ pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
     let keyspace = one_keyspace(binding)?;
     check_roles(binding)?;
     check_locks(binding)?;
-    let mut keys = pins::pins(binding)?;
-    if let Some((id, table)) = insert_target(binding) {
-        check_assigned(binding, id)?;
-        let Some(insert) = &binding.sketch.insert else {
-            return Err(pins::unpinned(&binding.sources[id].table));
-        };
-        keys.extend(rows::insert_pins(binding, insert, &table)?);
-    }
-    Ok(target(binding, keyspace, keys))
+    Ok(keyspace)
 }
 
 /// Refuses a table whose sharding key is not known to be what it was declared as: what it leads to would be a guess. How it differs is not

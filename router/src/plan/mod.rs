@@ -8,6 +8,7 @@
 //! * [`conjuncts`] and [`pins`]: which tables are pinned to one key; [`rows`]: the keys of new rows
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
+//! * [`gather`]: SELECTs over several shards
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
@@ -24,6 +25,7 @@ mod decide;
 mod definition;
 mod definitions;
 mod functions;
+mod gather;
 mod mentions;
 mod pins;
 #[allow(clippy::module_inception, reason = "the plan is this module's noun")]
@@ -44,6 +46,7 @@ pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
 pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
+pub use gather::{Compared, Gather, Merge, OrderKey, Part, RowLimit, Rows, Wanted};
 pub use plan::Plan;
 pub use rewrite::{Facts, Piece};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};

@@ -48,28 +48,36 @@ pub(super) fn pins(binding: &Binding<'_>) -> Result<Vec<KeyPin>, RouterError> {
     let known = Known::of(binding);
     let mut pins = Vec::new();
     for (id, source) in binding.sources.iter().enumerate() {
-        let Place::Sharded(table) = &source.place else { continue };
-        if binding.sketch.sources[id].role == Role::Insert {
+        if !matches!(source.place, Place::Sharded(_)) || binding.sketch.sources[id].role == Role::Insert {
             continue;
         }
-        let positions =
-            table.key_columns().map(|key| table.columns.iter().position(|column| column.name == key.name));
-        let columns: Option<Vec<&Pin>> = positions.map(|at| known.pins.get(&(id, at?))).collect();
-        let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
-            return Err(unpinned(&source.table));
-        };
-        let listed = columns.iter().any(|pin| pin.values.len() > 1);
-        if listed && columns.len() > 1 {
-            return Err(unpinned(&source.table));
-        }
-        let null_safe: Vec<bool> = columns.iter().map(|pin| pin.null_safe).collect();
-        for nth in 0..columns.iter().map(|pin| pin.values.len()).max().unwrap_or(0) {
-            let columns = columns.iter().map(|pin| pin.values[nth.min(pin.values.len() - 1)]).collect();
-            let usage = KeyUse::Predicate { null_safe: null_safe.clone(), listed };
-            pins.push(KeyPin { table: table.clone(), columns, usage });
+        match pins_of(binding, &known, id) {
+            Some(of_table) => pins.extend(of_table),
+            None => return Err(unpinned(&source.table)),
         }
     }
     Ok(pins)
+}
+
+/// The keys that lead to all rows of this source that have a part in the result; `None` where no condition says.
+pub(super) fn pins_of(binding: &Binding<'_>, known: &Known, id: SourceId) -> Option<Vec<KeyPin>> {
+    let Place::Sharded(table) = &binding.sources[id].place else { return None };
+    let positions =
+        table.key_columns().map(|key| table.columns.iter().position(|column| column.name == key.name));
+    let columns: Option<Vec<&Pin>> = positions.map(|at| known.pins.get(&(id, at?))).collect();
+    let columns = columns.filter(|columns| !columns.is_empty())?;
+    let listed = columns.iter().any(|pin| pin.values.len() > 1);
+    if listed && columns.len() > 1 {
+        return None;
+    }
+    let null_safe: Vec<bool> = columns.iter().map(|pin| pin.null_safe).collect();
+    let most = columns.iter().map(|pin| pin.values.len()).max().unwrap_or(0);
+    let pin = |nth: usize| {
+        let columns = columns.iter().map(|pin| pin.values[nth.min(pin.values.len() - 1)]).collect();
+        let usage = KeyUse::Predicate { null_safe: null_safe.clone(), listed };
+        KeyPin { table: table.clone(), columns, usage }
+    };
+    Some((0..most).map(pin).collect())
 }
 
 /// What is said of a table that no condition pins.
@@ -88,6 +96,24 @@ impl Known {
     /// Columns that are equal in every row that has a part in the result; a pair may come in both directions.
     pub(super) fn equal(&self) -> impl Iterator<Item = (Site, Site)> {
         self.edges.iter().flat_map(|(&from, to)| to.iter().map(move |&to| (from, to)))
+    }
+
+    /// Whether `to` equals `from` in every contributing row of `to`.
+    pub(super) fn reaches(&self, from: Site, to: Site) -> bool {
+        let mut open = vec![from];
+        let mut seen = vec![from];
+        while let Some(site) = open.pop() {
+            if site == to {
+                return true;
+            }
+            for &next in self.edges.get(&site).map_or(&[][..], Vec::as_slice) {
+                if !seen.contains(&next) {
+                    seen.push(next);
+                    open.push(next);
+                }
+            }
+        }
+        false
     }
 
     /// Of a whole statement.

@@ -5,6 +5,7 @@ use std::mem::size_of;
 use podway_model::Name;
 
 use super::definition::Definition;
+use super::gather::Gather;
 use super::target::{KeyPin, KeySource, KeyUse, Splice, Target};
 use crate::{ClientCharset, Effects, Recognised, SqlMode, Statement, Verb};
 
@@ -19,6 +20,8 @@ pub struct Plan {
     pub splices: Vec<Splice>,
     /// What they do to tables that every shard has, or may have.
     pub definition: Option<Box<Definition>>,
+    /// How its rows are gathered where its values do not lead to one shard.
+    pub gather: Option<Box<Gather>>,
     pub(super) names: Names,
     pub(super) values: Values,
 }
@@ -67,9 +70,10 @@ impl Plan {
         match &self.target {
             Target::Nowhere | Target::Refused(_) => None,
             Target::Any { keyspace } | Target::Home { keyspace } => keyspace.as_ref(),
-            Target::Keys { keyspace, .. } | Target::Whole { keyspace } | Target::Everywhere { keyspace } => {
-                Some(keyspace)
-            }
+            Target::Keys { keyspace, .. }
+            | Target::Whole { keyspace }
+            | Target::Everywhere { keyspace }
+            | Target::Gathered { keyspace } => Some(keyspace),
         }
     }
 
@@ -99,6 +103,7 @@ impl Plan {
         let names = recognised.user_variables.capacity() + recognised.assigned_variables.capacity();
         size_of::<Plan>()
             + pins
+            + self.gather.as_ref().map_or(0, |gather| gather.memory())
             + self.splices.capacity() * size_of::<Splice>()
             + (lists + names) * SMALL_ITEM
             + self.values.collation.len()

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::definition::{Definition, TableChange};
+use super::gather::{Gather, Part, Rows};
 use super::plan::Plan;
 use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
 use crate::{Effects, Statement};
@@ -23,6 +24,12 @@ impl Plan {
             Target::Home { keyspace } => write!(out, "home of {}", shown(keyspace.as_ref()))?,
             Target::Whole { keyspace } => write!(out, "whole to {keyspace}")?,
             Target::Everywhere { keyspace } => write!(out, "every shard of {keyspace}")?,
+            Target::Gathered { keyspace } => {
+                write!(out, "gathered from {keyspace}")?;
+                if let Some(gather) = &self.gather {
+                    print_gather(gather, out)?;
+                }
+            }
             Target::Refused(error) => write!(out, "refused {}: {}", error.errno, error.message)?,
             Target::Keys { keyspace, pins, needs_home } => {
                 write!(out, "keys of {keyspace}")?;
@@ -134,5 +141,47 @@ fn printed_source(source: KeySource) -> String {
         KeySource::Integer(value) => value.to_string(),
         KeySource::Null => "NULL".to_owned(),
         KeySource::Default => "DEFAULT".to_owned(),
+    }
+}
+
+fn print_gather(gather: &Gather, out: &mut String) -> std::fmt::Result {
+    if let Some(merge) = &gather.merge {
+        write!(out, "\nmerge rows")?;
+        for key in &merge.keys {
+            write!(out, " | {}", printed_pin(key))?;
+        }
+        for key in &merge.order {
+            let direction = if key.descending { " descending" } else { "" };
+            write!(out, " | by {:?}{direction}", key.compared)?;
+        }
+        if merge.limit.is_some() {
+            write!(out, " | limit")?;
+        }
+    }
+    match &gather.columns {
+        None => write!(out, "\nor finish: all columns")?,
+        Some(names) => write!(out, "\nor finish: columns among {} names", names.len())?,
+    }
+    gather.parts.iter().try_for_each(|part| print_part(part, out))
+}
+
+fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {
+    write!(out, "\npart {}", part.table)?;
+    if part.alias != part.table {
+        write!(out, " as {}", part.alias)?;
+    }
+    match &part.rows {
+        Rows::Home => write!(out, " at home")?,
+        Rows::Copy => write!(out, " from any shard")?,
+        Rows::Shards(keys) if keys.is_empty() => write!(out, " from every shard")?,
+        Rows::Shards(keys) => {
+            for key in keys {
+                write!(out, " | {}", printed_pin(key))?;
+            }
+        }
+    }
+    match part.filters.len() {
+        0 => Ok(()),
+        filters => write!(out, " where {filters} conditions hold"),
     }
 }

@@ -126,7 +126,14 @@ impl Plan {
     }
 
     /// Appends what a splice puts in; `false`, and nothing appended, where the client's bytes stay.
-    fn put(&self, nth: usize, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) -> bool {
+    pub(super) fn put(
+        &self,
+        nth: usize,
+        sql: &[u8],
+        n: &Normalised,
+        facts: &Facts<'_>,
+        out: &mut Vec<u8>,
+    ) -> bool {
         match &self.splices[nth].kind {
             SpliceKind::Schema(keyspace) => match (facts.physical)(keyspace) {
                 Some(physical) if physical != keyspace.as_str() => {
@@ -205,7 +212,7 @@ impl Plan {
 }
 
 /// A name in backticks. A backtick may also be the second half of a character: those are left alone.
-fn put_name(name: &[u8], charset: ClientCharset, out: &mut Vec<u8>) {
+pub(super) fn put_name(name: &[u8], charset: ClientCharset, out: &mut Vec<u8>) {
     out.push(b'`');
     let mut rest = name;
     while let Some(&byte) = rest.first() {

@@ -32,6 +32,7 @@ impl Plan {
                 Ok(Route::Shard(existing(map, name)?.home))
             }
             // What the first shard says of it all say; who runs it asks for no route.
+            Target::Gathered { .. } => Ok(Route::Gather),
             Target::Everywhere { keyspace } => Ok(Route::Shard(existing(map, keyspace)?.home)),
             Target::Whole { keyspace } => {
                 let keyspace = existing(map, keyspace)?;
@@ -41,8 +42,14 @@ impl Plan {
             Target::Keys { keyspace, pins, needs_home } => {
                 let keyspace = existing(map, keyspace)?;
                 let values = Given { plan: self, sql, n, params };
-                let shard = values.shard(keyspace, pins)?;
+                let shard = match values.shard(keyspace, pins) {
+                    Err(_) if self.gather.is_some() => return Ok(Route::Gather),
+                    shard => shard?,
+                };
                 match shard {
+                    Some(shard) if *needs_home && shard != keyspace.home && self.gather.is_some() => {
+                        Ok(Route::Gather)
+                    }
                     Some(shard) if *needs_home && shard != keyspace.home => Err(RouterError::unsupported(
                         "a statement that needs several shards: tables of the home shard with rows of another",
                     )),
@@ -52,6 +59,31 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// The shards that these keys of a table lead to; all where there are none, or where one's place is not certain.
+    pub fn shards(
+        &self,
+        keyspace: &Keyspace,
+        keys: &[KeyPin],
+        (sql, n): (&[u8], &Normalised),
+    ) -> Vec<ShardIndex> {
+        let all = || (0..keyspace.shards.len()).map(|shard| ShardIndex(shard as u16)).collect();
+        if keys.is_empty() {
+            return all();
+        }
+        let values = Given { plan: self, sql, n, params: &[] };
+        let mut found = Vec::new();
+        for key in keys {
+            match values.id(key) {
+                Ok(None) => {}
+                Ok(Some(id)) => found.push(keyspace.shard_of(id)),
+                Err(_) => return all(),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Whether the other databases that it names are where it goes.

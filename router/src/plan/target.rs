@@ -40,6 +40,11 @@ pub enum Target {
         /// The keyspace.
         keyspace: Name,
     },
+    /// Several shards, whose rows are put together: see [`Gather`](super::Gather).
+    Gathered {
+        /// The keyspace.
+        keyspace: Name,
+    },
     /// Nowhere: the client gets this error.
     Refused(RouterError),
 }
@@ -122,4 +127,6 @@ pub enum Route {
     Any,
     /// This shard.
     Shard(ShardIndex),
+    /// Several shards, whose rows are put together: see [`Gather`](super::Gather).
+    Gather,
 }

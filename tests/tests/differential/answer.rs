@@ -107,7 +107,7 @@ fn described(column: &Column) -> String {
         column.schema_str(),
         column.table_str(),
         column.org_table_str(),
-        column.org_name_str(),
+        if column.org_table_str().is_empty() { "".into() } else { column.org_name_str() },
         column.column_type(),
         flags(column),
         charset(column.character_set()),
@@ -116,11 +116,19 @@ fn described(column: &Column) -> String {
     )
 }
 
-/// A column's flags, but for one: the database's name is put in as a literal, which MySQL knows is never NULL.
+/// Flags that say how MySQL runs a statement, not what it gives: they change when it is prepared, or goes by a temporary table. So does the original name of a column that is
+/// no table's.
+const OF_THE_PLAN: ColumnFlags = ColumnFlags::BINARY_FLAG
+    .union(ColumnFlags::PRI_KEY_FLAG)
+    .union(ColumnFlags::UNIQUE_KEY_FLAG)
+    .union(ColumnFlags::MULTIPLE_KEY_FLAG)
+    .union(ColumnFlags::PART_KEY_FLAG);
+
+/// A column's flags, but for those of the plan and for one more: the database's name is put in as a literal, which MySQL knows is never NULL.
 fn flags(column: &Column) -> ColumnFlags {
     match column.name_str().contains("DATABASE()") {
-        true => column.flags() - ColumnFlags::NOT_NULL_FLAG,
-        false => column.flags(),
+        true => column.flags() - OF_THE_PLAN - ColumnFlags::NOT_NULL_FLAG,
+        false => column.flags() - OF_THE_PLAN,
     }
 }
 

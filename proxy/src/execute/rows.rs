@@ -1,0 +1,93 @@
+//! The rows of one statement on one connection, one at a time: for answers that the proxy has to look into. Reads no more than it is asked for, so that a slow reader
+//! slows the server down.
+
+use bytes::{Buf, Bytes};
+use podway_wire::{ErrPacket, HEADER, PacketEvent, PacketRole, ResponseKind, ResponseTracker, Summary};
+
+use crate::backend::BackendConnection;
+use crate::error::ProxyError;
+
+/// A statement's answer as it comes.
+pub struct RowStream {
+    backend: Box<BackendConnection>,
+    tracker: ResponseTracker,
+    columns: Vec<Bytes>,
+    /// A row that was read to see whether the statement runs at all.
+    first: Option<Bytes>,
+    is_done: bool,
+}
+
+impl RowStream {
+    /// Sends a statement (one packet, its header included) on a connection that is at rest.
+    pub async fn send(mut backend: Box<BackendConnection>, packet: &[u8]) -> Result<RowStream, ProxyError> {
+        backend.send(packet).await?;
+        let tracker = ResponseTracker::new(ResponseKind::Query, backend.capabilities(), 1);
+        Ok(RowStream { backend, tracker, columns: Vec::new(), first: None, is_done: false })
+    }
+
+    /// Waits until the statement has given its columns, and its first row or its end.
+    pub async fn begin(&mut self) -> Result<(), ProxyError> {
+        self.first = self.next().await?;
+        Ok(())
+    }
+
+    /// The columns' definitions, as the server sent them.
+    pub fn columns(&self) -> &[Bytes] {
+        &self.columns
+    }
+
+    /// The next row's payload; `None` at the end. After an error of the server the connection is at rest. Safe to cancel.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ProxyError> {
+        if let Some(row) = self.first.take() {
+            return Ok(Some(row));
+        }
+        while !self.is_done {
+            let event = self
+                .tracker
+                .next_packet(&self.backend.input)
+                .map_err(|error| self.backend.surprise(error))?;
+            let Some(PacketEvent { total, role, last }) = event else {
+                self.backend.read_some().await?;
+                continue;
+            };
+            let mut packet = self.backend.input.split_to(total);
+            packet.advance(HEADER);
+            if last {
+                self.end()?;
+            }
+            match role {
+                PacketRole::Row => return Ok(Some(packet.freeze())),
+                PacketRole::ColumnDefinition => self.columns.push(packet.freeze()),
+                PacketRole::Err => {
+                    let refused = ErrPacket::decode(&packet).map_err(|error| self.backend.surprise(error))?;
+                    return Err(ProxyError::Server(refused));
+                }
+                PacketRole::RowContinuation | PacketRole::LocalInfile => {
+                    return Err(self.backend.surprise("a row over 16 MiB, or a wish for a file"));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self) -> Result<(), ProxyError> {
+        self.is_done = true;
+        if !self.backend.input.is_empty() {
+            return Err(self.backend.surprise("bytes behind the end of an answer"));
+        }
+        let summary = self.tracker.summary();
+        self.backend.answered(summary.has_status.then_some(summary.status));
+        Ok(())
+    }
+
+    /// The server's error with which the connection is of no more use.
+    pub fn surprise(&self, reason: impl ToString) -> ProxyError {
+        self.backend.surprise(reason)
+    }
+
+    /// The connection, and what the server said at the end; in the middle of an answer the connection is good for nothing but to be closed.
+    pub fn into_parts(self) -> (Box<BackendConnection>, Summary) {
+        (self.backend, self.tracker.into_summary())
+    }
+}

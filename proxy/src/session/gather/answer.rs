@@ -1,0 +1,115 @@
+//! Writing a gathered answer: the columns' definitions, rows in the protocol that the client asked for, the end.
+
+use bytes::BytesMut;
+use podway_wire::codec::put_lenenc_int;
+use podway_wire::{
+    CapabilityFlags, ColumnDefinition, EofPacket, HEADER, decode_text_row, encode_end, put_binary_row,
+    write_packet,
+};
+
+use super::super::core::Session;
+use crate::error::{ClientError, ErrorCode, ProxyError};
+
+/// How much output is collected before it is sent.
+const OUTPUT_CHUNK: usize = 32 << 10;
+
+/// An answer on its way to the client.
+pub(super) struct Answer {
+    out: BytesMut,
+    payload: Vec<u8>,
+    columns: Vec<ColumnDefinition>,
+    is_binary: bool,
+    /// Whether the client has been sent a part of it: an error can no longer be told in its place.
+    pub(super) has_begun: bool,
+    /// Rows so far.
+    pub(super) rows: u64,
+    /// The number of its first packet, which an error in its place has too.
+    first_sequence: u8,
+}
+
+impl Answer {
+    pub(super) fn of(columns: Vec<ColumnDefinition>, session: &Session) -> Answer {
+        let (out, payload) = (BytesMut::new(), Vec::new());
+        Answer {
+            out,
+            payload,
+            columns,
+            is_binary: session.place.binary,
+            has_begun: false,
+            rows: 0,
+            first_sequence: session.place.sequence,
+        }
+    }
+
+    /// An error in the answer's place. When a part of the answer is out it would be read as a part of it: the connection ends instead.
+    pub(super) fn cut_off(&self, error: ProxyError, session: &mut Session) -> ProxyError {
+        if !self.has_begun {
+            session.place.sequence = self.first_sequence;
+        }
+        match error {
+            error @ ProxyError::ClientGone(_) => error,
+            error if self.has_begun => {
+                ProxyError::ClientGone(std::io::Error::other(format!("its answer was cut off: {error}")))
+            }
+            error => error,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn put_columns(&mut self, answer: &mut Answer) {
+        let sequence = &mut self.place.sequence;
+        answer.payload.clear();
+        put_lenenc_int(&mut answer.payload, answer.columns.len() as u64);
+        write_packet(&mut answer.out, sequence, &answer.payload);
+        for column in &answer.columns {
+            answer.payload.clear();
+            column.encode(&mut answer.payload);
+            write_packet(&mut answer.out, sequence, &answer.payload);
+        }
+        if !self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) {
+            answer.payload.clear();
+            let status = self.status();
+            EofPacket { warnings: 0, status }.encode(&mut answer.payload);
+            write_packet(&mut answer.out, &mut self.place.sequence, &answer.payload);
+        }
+    }
+
+    /// Adds a row of the text protocol, and sends what has come together where that is much.
+    pub(super) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
+        answer.rows += 1;
+        if !answer.is_binary {
+            write_packet(&mut answer.out, &mut self.place.sequence, row);
+        } else {
+            answer.payload.clear();
+            let cells: Result<Vec<Option<&[u8]>>, _> = decode_text_row(row).collect();
+            let put = cells
+                .and_then(|cells| put_binary_row(&answer.columns, cells.into_iter(), &mut answer.payload));
+            put.map_err(|error| {
+                let message = format!("A shard's row does not fit its columns: {error}");
+                ClientError::new(ErrorCode::UNKNOWN, message)
+            })?;
+            write_packet(&mut answer.out, &mut self.place.sequence, &answer.payload);
+        }
+        if answer.out.len() >= OUTPUT_CHUNK {
+            self.send_answer(answer).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn put_end(&mut self, answer: &mut Answer, warnings: usize) -> Result<(), ProxyError> {
+        answer.payload.clear();
+        let warnings = u16::try_from(warnings).unwrap_or(u16::MAX);
+        encode_end(self.capabilities, self.status(), warnings, &mut answer.payload);
+        write_packet(&mut answer.out, &mut self.place.sequence, &answer.payload);
+        self.send_answer(answer).await
+    }
+
+    async fn send_answer(&mut self, answer: &mut Answer) -> Result<(), ProxyError> {
+        debug_assert!(answer.out.len() >= HEADER, "an answer is never empty");
+        answer.has_begun = true;
+        self.client.send(&answer.out).await.map_err(ProxyError::ClientGone)?;
+        answer.out.clear();
+        Ok(())
+    }
+}

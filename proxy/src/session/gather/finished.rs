@@ -1,0 +1,188 @@
+//! A statement that MySQL computes over rows that were read from shards. Steps: the original is prepared on one shard, which gives its errors and its columns' true
+//! names and types; the parts are read ([`super::parts`]); the final statement, in which the parts' rows stand in their tables' places, runs on a connection
+//! outside every transaction, and its rows go to the client under the columns that were prepared.
+
+use std::sync::Arc;
+
+use podway_model::{Keyspace, ShardIndex};
+use podway_router::{Effects, Gather, SqlMode};
+use podway_wire::ColumnDefinition;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::core::{Planned, Session, Spot};
+use super::super::run::warnings;
+use super::super::state::Warning;
+use super::answer::Answer;
+use super::merged::definitions;
+use super::parts::PartRows;
+use super::{home_of, needs_home};
+use crate::backend::{BackendConnection, Settings, string_literal};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::RowStream;
+
+impl Session {
+    /// Has MySQL compute a statement over the rows of several shards.
+    pub(super) async fn run_finished(
+        &mut self,
+        planned: &Planned<'_>,
+        keyspace: &Keyspace,
+        gather: &Gather,
+    ) -> Result<(), ProxyError> {
+        self.check_free(planned)?;
+        let at = match needs_home(gather) {
+            true => home_of(keyspace),
+            // Sessions take turns, so that no server finishes more than others.
+            false => ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16),
+        };
+        let mut spots = self.spots(planned, &[at]).await?;
+        let Some(spot) = spots.pop() else { return Ok(()) };
+        let settings = self.state.settings.clone();
+        let mut connection = self.reader(&spot, &settings).await?;
+        let prepared = self.prepare_and_read(planned, keyspace, gather, &spot, &mut connection).await;
+        let (columns, rows) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let is_condemned = self.handle.ended_running();
+                self.put_away(connection, is_condemned);
+                return Err(self.refused_early(self.in_logical_names(error, &spot), &spot));
+            }
+        };
+        let text = self.final_text(planned, gather, &spot, &rows);
+        drop(rows);
+        self.run_final(planned, &spot, connection, columns, &text).await
+    }
+
+    /// What the statement gives, by MySQL's own word, and the rows that it is computed over.
+    async fn prepare_and_read(
+        &mut self,
+        planned: &Planned<'_>,
+        keyspace: &Keyspace,
+        gather: &Gather,
+        spot: &Spot,
+        connection: &mut BackendConnection,
+    ) -> Result<(Vec<ColumnDefinition>, Vec<PartRows>), ProxyError> {
+        self.bring_variables(planned, spot, connection).await?;
+        let mut text = Vec::new();
+        if !self.rewritten_text(planned, spot, &mut text) {
+            text.extend_from_slice(planned.sql);
+        }
+        let key = xxh3_64(&text);
+        let description = connection.prepare(key, text.into()).await?;
+        connection.close_statement(key).await?;
+        let columns = definitions(&description.columns, spot).map_err(|error| connection.surprise(error))?;
+        let carriages = self.carriages(gather, spot, connection).await?;
+        let rows = self.read_parts(planned, keyspace, gather, carriages).await?;
+        let finishing = self.finishing(gather);
+        connection.synchronise(&spot.current, &finishing, None).await?;
+        Ok((columns, rows))
+    }
+
+    async fn bring_variables(
+        &mut self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+        connection: &mut BackendConnection,
+    ) -> Result<(), ProxyError> {
+        let effects = planned.plan.effects();
+        if effects.contains(Effects::READS_USER_VARIABLES) {
+            let (settings, variables) = (self.state.settings.clone(), self.state.variables.clone());
+            connection.synchronise(&spot.current, &settings, Some(&variables)).await?;
+        }
+        if effects.contains(Effects::READS_LAST_INSERT_ID) {
+            connection.synchronise_last_insert_id(self.state.last_insert_id).await?;
+        }
+        Ok(())
+    }
+
+    /// The session's settings, but for a check that MySQL has made of the original and could not make of the final statement: what depends on keys that
+    /// parts do not have.
+    fn finishing(&self, gather: &Gather) -> Arc<Settings> {
+        let mode = self.state.lexical.sql_mode;
+        let is_strict_about_groups = mode.contains(SqlMode::ONLY_FULL_GROUP_BY);
+        if !gather.groups || !is_strict_about_groups || mode.contains(SqlMode::UNKNOWN) {
+            return self.state.settings.clone();
+        }
+        let names: Vec<&str> = (mode - SqlMode::ONLY_FULL_GROUP_BY)
+            .iter_names()
+            .map(|(name, _)| if name == "STRICT" { "STRICT_TRANS_TABLES" } else { name })
+            .collect();
+        let mut settings = (*self.state.settings).clone();
+        settings.put("sql_mode", &string_literal(names.join(",").as_bytes()));
+        Arc::new(settings)
+    }
+
+    fn final_text(&self, planned: &Planned<'_>, gather: &Gather, spot: &Spot, rows: &[PartRows]) -> Vec<u8> {
+        let mut text = Vec::new();
+        let put = |part: usize, out: &mut Vec<u8>| {
+            if let Some(rows) = rows.get(part) {
+                rows.carriage.derived_table(&rows.document, out);
+            }
+        };
+        self.with_facts(planned, spot, |facts| {
+            planned.plan.final_text(gather, (planned.sql, planned.normal), facts, &put, &mut text);
+        });
+        text
+    }
+
+    async fn run_final(
+        &mut self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+        connection: Box<BackendConnection>,
+        columns: Vec<ColumnDefinition>,
+        text: &[u8],
+    ) -> Result<(), ProxyError> {
+        self.handle.set_running([connection.thread().clone()]);
+        let packet = self.query_packet(text);
+        let mut stream = RowStream::send(connection, &packet).await?;
+        let passed = self.pass_final(&mut stream, columns).await;
+        let is_condemned = self.handle.ended_running();
+        let (mut connection, summary) = stream.into_parts();
+        let mut found: Vec<Warning> = Vec::new();
+        let mut found_rows = None;
+        if connection.is_usable() && passed.is_ok() {
+            if summary.warnings > 0 {
+                found = warnings(&mut connection).await.unwrap_or_default();
+            }
+            if planned.plan.effects().contains(Effects::CALC_FOUND_ROWS) {
+                let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
+                found_rows = rows.text(0).and_then(|text| text.parse().ok());
+            }
+        }
+        self.put_away(connection, is_condemned);
+        let mut answer = passed.map_err(|error| self.in_logical_names(error, spot))?;
+        let ended = self.put_end(&mut answer, found.len()).await;
+        self.remember_gathered(found_rows.unwrap_or(answer.rows), found);
+        ended
+    }
+
+    async fn pass_final(
+        &mut self,
+        stream: &mut RowStream,
+        columns: Vec<ColumnDefinition>,
+    ) -> Result<Answer, ProxyError> {
+        tokio::select! {
+            biased;
+            begun = stream.begin() => begun?,
+            error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+        }
+        if stream.columns().len() != columns.len() {
+            let message = format!(
+                "The statement has {} columns where it was prepared and {} where it was finished: it was not run to its end",
+                columns.len(),
+                stream.columns().len()
+            );
+            return Err(ClientError::new(ErrorCode::UNKNOWN, message).into());
+        }
+        let mut answer = Answer::of(columns, self);
+        self.put_columns(&mut answer);
+        loop {
+            let passed = match self.read_row(stream).await {
+                Ok(None) => return Ok(answer),
+                Ok(Some(row)) => self.put_row(&mut answer, &row).await,
+                Err(error) => Err(error),
+            };
+            passed.map_err(|error| answer.cut_off(error, self))?;
+        }
+    }
+}

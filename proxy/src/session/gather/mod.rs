@@ -1,0 +1,147 @@
+//! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
+//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer, [`finished`] has MySQL compute the statement over rows that were read.
+//!
+//! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
+//! statement free to be tried again.
+
+mod answer;
+mod finished;
+mod merged;
+mod parts;
+
+use std::sync::Arc;
+
+use podway_model::{Keyspace, ShardIndex};
+use podway_router::{Effects, Facts, Gather, Route};
+
+use super::core::{Planned, Session, Spot};
+use super::run::FRESH_CONNECTIONS;
+use super::state::Warning;
+use crate::backend::{BackendConnection, Fit, Settings};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+
+/// How many warnings a session keeps (`max_error_count`'s default).
+const MAX_WARNINGS: usize = 1_024;
+
+impl Session {
+    /// Runs a SELECT over several shards and answers it.
+    pub(super) async fn run_gathered(&mut self, planned: &Planned<'_>) -> Result<(), ProxyError> {
+        let plan = planned.plan.clone();
+        let Some(gather) = plan.gather.as_deref() else {
+            return Err(
+                ClientError::new(ErrorCode::UNKNOWN, "The plan does not say how rows are gathered").into()
+            );
+        };
+        let gone = || {
+            ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{}'", gather.keyspace))
+        };
+        let keyspace = planned.map.keyspace(&gather.keyspace).cloned().ok_or_else(gone)?;
+        let mut attempts = FRESH_CONNECTIONS;
+        loop {
+            let result = match &gather.merge {
+                Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge)).await,
+                None => Box::pin(self.run_finished(planned, &keyspace, gather)).await,
+            };
+            if self.handle.ended_running() {
+                tracing::debug!(session = self.handle.id, "a gathered statement was to be ended");
+            }
+            match result {
+                Err(ProxyError::BackendUnusable { .. }) if attempts > 0 => attempts -= 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Refuses what several connections cannot give: a transaction's own view, and what only the session's own connection knows.
+    fn check_free(&self, planned: &Planned<'_>) -> Result<(), ProxyError> {
+        if self.state.transaction.is_open() || !self.state.autocommit {
+            return Err(
+                ClientError::not_supported("a statement over several shards inside a transaction").into()
+            );
+        }
+        let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
+        if reads_variables && self.held.iter().any(|held| held.is_pinned()) {
+            return Err(ClientError::not_supported(
+                "user variables in a statement over several shards, in a session that is bound to one server",
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The shards' spots, where none is about to change its owner.
+    async fn spots(&mut self, planned: &Planned<'_>, shards: &[ShardIndex]) -> Result<Vec<Spot>, ProxyError> {
+        let mut spots = Vec::with_capacity(shards.len());
+        for &shard in shards {
+            let spot = self.spot(&planned.map, &planned.plan, Route::Shard(shard))?;
+            self.check_moving(&spot).await?;
+            spots.push(spot);
+        }
+        Ok(spots)
+    }
+
+    /// A connection to a shard's server that reads under these settings, outside every transaction.
+    async fn reader(
+        &mut self,
+        spot: &Spot,
+        settings: &Arc<Settings>,
+    ) -> Result<Box<BackendConnection>, ProxyError> {
+        let fit = Fit { settings: settings.fingerprint(), schema: Some(&spot.current) };
+        let mut connection =
+            spot.pool.checkout(&self.key, fit).await.map_err(|error| self.refused_early(error, spot))?;
+        match connection.synchronise(&spot.current, settings, None).await {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                self.put_away(connection, false);
+                Err(self.refused_early(self.in_logical_names(error, spot), spot))
+            }
+        }
+    }
+
+    /// Gives a reader back, or closes it: in the middle of an answer, or where a KILL for it may be on its way.
+    fn put_away(&self, mut connection: Box<BackendConnection>, is_condemned: bool) {
+        if is_condemned {
+            connection.never_reuse();
+        }
+        if connection.is_usable() {
+            connection.give_back(self.started);
+        }
+    }
+
+    /// What the session knows, for the text that a spot's server gets.
+    fn with_facts<T>(&self, planned: &Planned<'_>, spot: &Spot, work: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let physical = |name: &podway_model::Name| {
+            let is_own = spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name);
+            is_own.then_some(&*spot.schema)
+        };
+        work(&Facts {
+            database: planned.database,
+            physical: &physical,
+            connection_id: self.handle.id.into(),
+            row_count: self.state.row_count,
+            found_rows: self.state.found_rows,
+            warning_count: self.state.warnings.len() as u64,
+            error_count: self.state.error_count(),
+            charset: self.state.lexical.charset,
+            sql_mode: self.state.lexical.sql_mode,
+        })
+    }
+
+    /// Remembers what a gathered statement left.
+    fn remember_gathered(&mut self, rows: u64, mut warnings: Vec<Warning>) {
+        warnings.truncate(MAX_WARNINGS);
+        self.state.row_count = -1;
+        self.state.found_rows = rows;
+        self.state.warnings = warnings;
+    }
+}
+
+/// All shards of a keyspace on which a part may be read, where nothing says which.
+fn home_of(keyspace: &Keyspace) -> ShardIndex {
+    keyspace.home
+}
+
+/// Whether any of the parts is on the home shard alone.
+fn needs_home(gather: &Gather) -> bool {
+    gather.parts.iter().any(|part| part.rows == podway_router::Rows::Home)
+}

@@ -1,0 +1,301 @@
+//! Reading the parts of a statement that is finished in MySQL: each server's parts one after the other on one connection, the servers at the same time, within one
+//! bound of rows and bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use podway_model::{Keyspace, ServerId, ShardIndex};
+use podway_router::{Gather, Part, Rows};
+use podway_wire::decode_text_row;
+use tokio::task::JoinSet;
+
+use super::super::core::{Planned, Session, Spot};
+use super::home_of;
+use crate::backend::{BackendConnection, Settings, quoted_identifier, string_literal};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::{Carriage, RowStream, TableColumn, Uncarried};
+
+/// The rows of a part.
+pub(super) struct PartRows {
+    pub(super) carriage: Arc<Carriage>,
+    pub(super) document: Vec<u8>,
+}
+
+/// One statement that reads some of a part's rows.
+struct Job {
+    part: usize,
+    /// Its place among the spots.
+    spot: usize,
+    packet: bytes::BytesMut,
+    carriage: Arc<Carriage>,
+}
+
+/// What one server gave.
+struct FromServer {
+    connection: Option<Box<BackendConnection>>,
+    documents: Vec<(usize, Vec<u8>)>,
+    failure: Option<(usize, ProxyError)>,
+}
+
+/// How much may be read still.
+struct Budget {
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Session {
+    /// How each part's rows travel: by what its table is now, as its server says to this user.
+    pub(super) async fn carriages(
+        &mut self,
+        gather: &Gather,
+        spot: &Spot,
+        connection: &mut BackendConnection,
+    ) -> Result<Vec<Arc<Carriage>>, ProxyError> {
+        let reading = reading(&self.state.settings);
+        connection.synchronise(&spot.current, &reading, None).await?;
+        let mut known: BTreeMap<&str, Arc<Carriage>> = BTreeMap::new();
+        let mut carriages = Vec::with_capacity(gather.parts.len());
+        for part in &gather.parts {
+            if let Some(carriage) = known.get(&*part.table) {
+                carriages.push(carriage.clone());
+                continue;
+            }
+            let table = format!("{}.{}", quoted_identifier(&spot.schema), quoted_identifier(&part.table));
+            let rows = connection.rows(format!("SHOW FULL COLUMNS FROM {table}").as_bytes()).await?;
+            let columns: Vec<TableColumn> = rows.iter().map(table_column).collect();
+            let carriage = carriage(gather, columns).map_err(|error| uncarried(part, &error))?;
+            known.insert(&part.table, Arc::new(carriage));
+            carriages.extend(known.get(&*part.table).cloned());
+        }
+        Ok(carriages)
+    }
+
+    /// Reads all parts.
+    pub(super) async fn read_parts(
+        &mut self,
+        planned: &Planned<'_>,
+        keyspace: &Keyspace,
+        gather: &Gather,
+        carriages: Vec<Arc<Carriage>>,
+    ) -> Result<Vec<PartRows>, ProxyError> {
+        let (spots, jobs) = self.jobs(planned, keyspace, gather, &carriages).await?;
+        let settings = reading(&self.state.settings);
+        let mut work = Vec::with_capacity(jobs.len());
+        for jobs in jobs.into_values() {
+            let Some(spot) = jobs.first().and_then(|job| spots.get(job.spot)) else { continue };
+            work.push((self.reader(spot, &settings).await?, jobs));
+        }
+        let threads: Vec<_> = work.iter().map(|(connection, _)| connection.thread().clone()).collect();
+        self.handle.set_running(threads);
+        let limits = &self.shared.config.client;
+        let budget = Arc::new(Budget {
+            rows: AtomicUsize::new(limits.max_gathered_rows),
+            bytes: AtomicUsize::new(limits.max_gathered_bytes),
+        });
+        let mut servers = JoinSet::new();
+        for (connection, jobs) in work {
+            servers.spawn(read_all(connection, jobs, budget.clone()));
+        }
+        let documents = self.collect(servers, &spots, gather).await?;
+        let of_part = |(part, carriage): (usize, Arc<Carriage>)| {
+            let mine = documents.iter().filter(|(of, _)| *of == part);
+            let document = mine.flat_map(|(_, document)| document.iter().copied()).collect();
+            PartRows { carriage, document }
+        };
+        Ok(carriages.into_iter().enumerate().map(of_part).collect())
+    }
+
+    /// Waits for all servers; the first failure ends the others' work.
+    async fn collect(
+        &mut self,
+        mut servers: JoinSet<FromServer>,
+        spots: &[Spot],
+        gather: &Gather,
+    ) -> Result<Vec<(usize, Vec<u8>)>, ProxyError> {
+        let mut documents = Vec::new();
+        let mut connections = Vec::new();
+        let mut failure = None;
+        loop {
+            let ended = tokio::select! {
+                biased;
+                ended = servers.join_next() => ended,
+                error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+            };
+            let Some(ended) = ended else { break };
+            let Ok(server) = ended else {
+                return Err(ClientError::new(
+                    ErrorCode::UNKNOWN,
+                    "Reading a shard's rows ended unexpectedly",
+                )
+                .into());
+            };
+            connections.extend(server.connection);
+            documents.extend(server.documents);
+            if let Some(failed) = server.failure {
+                failure = Some(failed);
+                break;
+            }
+        }
+        let is_condemned = self.handle.ended_running();
+        connections.into_iter().for_each(|connection| self.put_away(connection, is_condemned));
+        match failure {
+            None => Ok(documents),
+            Some((place, ProxyError::Client(error))) if error.code == ErrorCode::NOT_SUPPORTED => {
+                let table = gather.parts.get(place).map(|part| &*part.table).unwrap_or_default();
+                Err(ClientError::not_supported(&format!(
+                    "{} of the table {table} over several shards",
+                    error.message
+                ))
+                .into())
+            }
+            Some((spot, error)) => match spots.get(spot) {
+                Some(spot) => Err(self.refused_early(self.in_logical_names(error, spot), spot)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What each server is asked, and where.
+    async fn jobs(
+        &mut self,
+        planned: &Planned<'_>,
+        keyspace: &Keyspace,
+        gather: &Gather,
+        carriages: &[Arc<Carriage>],
+    ) -> Result<(Vec<Spot>, BTreeMap<ServerId, Vec<Job>>), ProxyError> {
+        let text = (planned.sql, planned.normal);
+        let (mut places, mut spots) = (BTreeMap::new(), Vec::new());
+        let mut jobs: BTreeMap<ServerId, Vec<Job>> = BTreeMap::new();
+        for (nth, (part, carriage)) in gather.parts.iter().zip(carriages).enumerate() {
+            let shards = match &part.rows {
+                Rows::Home => vec![home_of(keyspace)],
+                Rows::Copy => {
+                    vec![ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16)]
+                }
+                Rows::Shards(keys) => planned.plan.shards(keyspace, keys, text),
+            };
+            for shard in shards {
+                let spot = match places.get(&shard) {
+                    Some(spot) => *spot,
+                    None => {
+                        spots.extend(self.spots(planned, &[shard]).await?);
+                        places.insert(shard, spots.len() - 1);
+                        spots.len() - 1
+                    }
+                };
+                let mut sql = b"SELECT ".to_vec();
+                carriage.select_list(&quoted_identifier(&part.alias), &mut sql);
+                planned.plan.part_text(part, &spots[spot].schema, text, &mut sql);
+                let job =
+                    Job { part: nth, spot, packet: self.query_packet(&sql), carriage: carriage.clone() };
+                jobs.entry(spots[spot].pool.id()).or_default().push(job);
+            }
+        }
+        Ok((spots, jobs))
+    }
+}
+
+/// Runs one server's statements.
+async fn read_all(connection: Box<BackendConnection>, jobs: Vec<Job>, budget: Arc<Budget>) -> FromServer {
+    let mut from = FromServer { connection: None, documents: Vec::with_capacity(jobs.len()), failure: None };
+    let mut connection = connection;
+    for job in jobs {
+        let mut stream = match RowStream::send(connection, &job.packet).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                from.failure = Some((job.spot, error));
+                return from;
+            }
+        };
+        let mut document = Vec::new();
+        let read = read_rows(&mut stream, &job.carriage, &budget, &mut document).await;
+        connection = stream.into_parts().0;
+        match read {
+            Ok(()) => from.documents.push((job.part, document)),
+            Err(error) => {
+                let place = if is_of_table(&error) { job.part } else { job.spot };
+                from.failure = Some((place, error));
+                break;
+            }
+        }
+    }
+    from.connection = Some(connection);
+    from
+}
+
+/// Whether an error is about a table's rows, not about a server.
+fn is_of_table(error: &ProxyError) -> bool {
+    matches!(error, ProxyError::Client(error) if error.code == ErrorCode::NOT_SUPPORTED)
+}
+
+async fn read_rows(
+    stream: &mut RowStream,
+    carriage: &Carriage,
+    budget: &Budget,
+    document: &mut Vec<u8>,
+) -> Result<(), ProxyError> {
+    while let Some(row) = stream.next().await? {
+        let before = document.len();
+        let cells: Result<Vec<Option<&[u8]>>, _> = decode_text_row(&row).collect();
+        let cells = cells.map_err(|error| stream.surprise(error))?;
+        carriage
+            .put_row(cells.into_iter(), document)
+            .map_err(|error| ClientError::new(ErrorCode::NOT_SUPPORTED, error.to_string()))?;
+        budget.take(document.len() - before)?;
+    }
+    Ok(())
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> Result<(), ProxyError> {
+        let has = |left: &AtomicUsize, taken: usize| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(taken)).is_ok()
+        };
+        let what = match (has(&self.rows, 1), has(&self.bytes, bytes)) {
+            (true, true) => return Ok(()),
+            (false, _) => "client.max_gathered_rows",
+            (true, false) => "client.max_gathered_bytes",
+        };
+        let message = format!(
+            "The statement needs more rows of several shards than {what} allows to be finished in MySQL: narrow it by a sharding key or conditions, or raise the bound"
+        );
+        Err(ClientError::new(ErrorCode::OUT_OF_ROOM, message).into())
+    }
+}
+
+/// The columns that the statement can have to do with; one at least, for the rows to be counted.
+fn carriage(gather: &Gather, columns: Vec<TableColumn>) -> Result<Carriage, Uncarried> {
+    let Some(names) = &gather.columns else { return Carriage::of(&columns) };
+    let is_named =
+        |column: &&TableColumn| names.iter().any(|name| *name == podway_model::Name::caseless(&column.name));
+    let named: Vec<TableColumn> = columns.iter().filter(is_named).cloned().collect();
+    if !named.is_empty() {
+        return Carriage::of(&named);
+    }
+    let mut alone = columns.iter().map(|column| Carriage::of(std::slice::from_ref(column)));
+    let first = alone.next().unwrap_or(Err(Uncarried::NoColumns));
+    if first.is_ok() { first } else { alone.find(Result::is_ok).unwrap_or(first) }
+}
+
+fn table_column(row: &[Option<Vec<u8>>]) -> TableColumn {
+    let text =
+        |nth: usize| row.get(nth).cloned().flatten().map(|text| String::from_utf8_lossy(&text).into_owned());
+    TableColumn {
+        name: text(0).unwrap_or_default(),
+        declared: text(1).unwrap_or_default(),
+        collation: text(2),
+        extra: text(6).unwrap_or_default(),
+    }
+}
+
+fn uncarried(part: &Part, error: &Uncarried) -> ProxyError {
+    ClientError::not_supported(&format!("{error}, of the table {}, over several shards", part.table)).into()
+}
+
+/// Settings under which parts are read: the session's own, with text in UTF-8.
+fn reading(settings: &Settings) -> Arc<Settings> {
+    let mut settings = settings.clone();
+    settings.put("character_set_results", &string_literal(b"utf8mb4"));
+    Arc::new(settings)
+}

@@ -1,0 +1,172 @@
+//! A SELECT over several shards: which rows each shard gives, how rows are merged, and what MySQL itself computes over them. Data, and the order in which it
+//! is found out; never reads a value.
+//!
+//! There are two ways, and [`gather`] notes each that a statement allows:
+//! * **merge**: every shard answers the statement itself, and the proxy puts the rows together ([`merge`]);
+//! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
+//!   ([`text`] writes it). No semantics but MySQL's own are involved.
+//!
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`text`].
+
+mod merge;
+mod parts;
+mod text;
+mod words;
+
+use podway_model::Name;
+
+use super::bind::{Binding, Place};
+use super::plan::Plan;
+use super::sketch::parts::{Role, SourceKind};
+use super::target::KeyPin;
+use crate::{ClientCharset, Effects, RouterError, TemplateSpan, Verb};
+
+pub use merge::{Compared, Merge, OrderKey, RowLimit};
+pub use text::Wanted;
+
+/// A SELECT over several shards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gather {
+    /// Whose shards they are.
+    pub keyspace: Name,
+    /// What is read for the statement to be finished in MySQL: one part per table that it names, each time that it does.
+    pub parts: Vec<Part>,
+    /// Which columns of the parts' tables the statement can have to do with; `None`: all.
+    pub columns: Option<Vec<Name>>,
+    /// How the shards' own answers are put together, where that is enough.
+    pub merge: Option<Merge>,
+    /// Whether MySQL may find that columns outside GROUP BY depend on keys that the parts do not have.
+    pub groups: bool,
+    /// What changes in the text that is finished, in order.
+    edits: Vec<Edit>,
+}
+
+/// The rows of one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Its name, as the statement spells it.
+    pub table: Box<str>,
+    /// What the statement calls it.
+    pub alias: Box<str>,
+    /// Where its rows are.
+    pub rows: Rows,
+    /// `PARTITION (…)`.
+    pub partition: Option<TemplateSpan>,
+    /// Conditions that a row must meet to have a part in the result: each holds for no other table's columns.
+    pub filters: Vec<TemplateSpan>,
+}
+
+/// Where a table's rows are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rows {
+    /// On the home shard.
+    Home,
+    /// All of them on every shard.
+    Copy,
+    /// On the shards that these keys lead to; on all where there are none.
+    Shards(Vec<KeyPin>),
+}
+
+/// A change of the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edit {
+    span: TemplateSpan,
+    kind: EditKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum EditKind {
+    /// A part's rows stand in the place of its table.
+    Rows { part: usize, wants_alias: bool, wants_select: bool },
+    /// Nothing stands there.
+    Nothing,
+}
+
+/// What keeps a statement from being gathered at all.
+const HINDRANCES: [(Effects, &str); 9] = [
+    (Effects::LOCKS_ROWS, "a locking read over several shards"),
+    (Effects::ASSIGNS_USER_VARIABLES, "assigning user variables over several shards"),
+    (Effects::SELECTS_INTO, "SELECT … INTO over several shards"),
+    (Effects::SERVER_FILES, "files of a server over several shards"),
+    (Effects::SET_VAR_HINT, "the hint SET_VAR over several shards"),
+    (Effects::USER_LOCKS, "user locks over several shards"),
+    (Effects::SETS_LAST_INSERT_ID, "LAST_INSERT_ID with an argument over several shards"),
+    (Effects::READS_SYSTEM_SCHEMA, "system tables together with those of several shards"),
+    (Effects::WRITES.union(Effects::PINS).union(Effects::MANY_RESULTS), "this statement over several shards"),
+];
+
+/// How a statement's rows are gathered; an error names what stands in the way.
+pub(super) fn gather(binding: &Binding<'_>, plan: &Plan) -> Result<Gather, RouterError> {
+    check(binding, plan)?;
+    let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
+    let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
+        return Err(RouterError::unsupported("a statement without tables over several shards"));
+    };
+    let (parts, edits) = parts::parts(binding)?;
+    Ok(Gather {
+        keyspace,
+        parts,
+        columns: words::mentioned(binding.t),
+        merge: merge::merge(binding, plan),
+        groups: words::groups(binding.t),
+        edits,
+    })
+}
+
+fn check(binding: &Binding<'_>, plan: &Plan) -> Result<(), RouterError> {
+    if !matches!(plan.verb(), Verb::Select | Verb::Table) {
+        return Err(RouterError::unsupported("a statement that needs several shards and is no SELECT"));
+    }
+    if let Some((_, what)) = HINDRANCES.iter().find(|(effects, _)| plan.effects().intersects(*effects)) {
+        return Err(RouterError::unsupported(what));
+    }
+    if binding.sketch.needs_home {
+        return Err(RouterError::unsupported("a function of one server over several shards"));
+    }
+    let t = binding.t;
+    if (0..t.len()).any(|at| t.is(at, "MATCH") && t.is(at + 1, "(")) {
+        return Err(RouterError::unsupported("full-text search over several shards"));
+    }
+    for (id, bound) in binding.sources.iter().enumerate() {
+        let source = &binding.sketch.sources[id];
+        if source.role != Role::Read {
+            return Err(RouterError::unsupported("a statement that needs several shards and is no SELECT"));
+        }
+        if !matches!(source.kind, SourceKind::Table { .. }) {
+            continue;
+        }
+        match bound.place {
+            Place::Sharded(_) | Place::Reference(_) | Place::Home(_) => {}
+            Place::Derived => continue,
+            Place::View | Place::System | Place::Foreign => {
+                let what = format_args!("{} together with tables of several shards", bound.table);
+                return Err(RouterError::unsupported(what));
+            }
+        }
+        let is_temporary = binding.ctx.temporary_tables.iter().any(|name| name.as_str() == bound.table);
+        if is_temporary {
+            return Err(RouterError::unsupported("a temporary table together with tables of several shards"));
+        }
+        if !bound.table.is_ascii() && binding.ctx.charset != ClientCharset::Utf8 {
+            return Err(RouterError::unsupported("names outside ASCII in this character set"));
+        }
+    }
+    Ok(())
+}
+
+impl Gather {
+    /// About how many bytes it holds.
+    pub(super) fn memory(&self) -> usize {
+        let part = |part: &Part| {
+            size_of::<Part>()
+                + part.table.len()
+                + part.alias.len()
+                + part.filters.capacity() * size_of::<TemplateSpan>()
+        };
+        let columns = self.columns.as_ref().map_or(0, |names| names.capacity() * 2 * size_of::<Name>());
+        size_of::<Gather>()
+            + self.parts.iter().map(part).sum::<usize>()
+            + columns
+            + self.edits.capacity() * size_of::<Edit>()
+    }
+}
