@@ -275,7 +275,8 @@ impl Carried {
     fn given(&self, at: usize) -> String {
         let name = quoted(&self.name);
         match self.kind {
-            Kind::Bytes => format!("UNHEX(j.c{at}) AS {name}"),
+            // A bare UNHEX gives way to another text's collation in a comparison (coercibility 4); a cast is as firm as a column (2).
+            Kind::Bytes => format!("CAST(UNHEX(j.c{at}) AS BINARY) AS {name}"),
             Kind::Json => format!("CAST(j.c{at} AS JSON) AS {name}"),
             _ => format!("j.c{at} AS {name}"),
         }
@@ -802,7 +803,7 @@ mod tests {
         let row = put(&carriage, &[Some(b"\xff\0"), Some(b""), Some(b"null"), Some(b"1")]).unwrap();
         assert_eq!(row, r#"["FF00","","null"],"#);
         let table = derived(&carriage, &row);
-        let names = "(SELECT UNHEX(j.c0) AS `b`, UNHEX(j.c1) AS `l`, CAST(j.c2 AS JSON) AS `j` FROM";
+        let names = "(SELECT CAST(UNHEX(j.c0) AS BINARY) AS `b`, CAST(UNHEX(j.c1) AS BINARY) AS `l`, CAST(j.c2 AS JSON) AS `j` FROM";
         assert!(table.starts_with(names));
         assert!(table.contains("c0 VARCHAR(4) CHARACTER SET ascii PATH"));
         assert!(table.contains("c1 LONGTEXT CHARACTER SET ascii PATH"));

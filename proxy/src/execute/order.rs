@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use podway_router::{Compared, OrderKey};
-use podway_wire::{DecodeError, decode_text_row};
+use podway_wire::{BinaryValue, ColumnDefinition, DecodeError, decode_binary_row, decode_text_row};
 
 /// A row with the places of what it is ordered by.
 #[derive(Clone, Debug)]
@@ -14,14 +14,23 @@ pub struct Ordered {
     row: Bytes,
     /// Where the columns that the client asked for end.
     visible: usize,
-    keys: Vec<Option<Range<usize>>>,
+    keys: Keys,
+}
+
+/// What a row is ordered by.
+#[derive(Clone, Debug)]
+enum Keys {
+    /// Places in the row.
+    In(Vec<Option<Range<usize>>>),
+    /// The values' texts, for a row of the binary protocol.
+    Beside(Vec<Option<Vec<u8>>>),
 }
 
 impl Ordered {
     /// A row of the text protocol whose last `keys` columns are what it is ordered by.
     pub fn read(row: Bytes, keys: usize) -> Result<Ordered, DecodeError> {
         if keys == 0 {
-            return Ok(Ordered { visible: row.len(), row, keys: Vec::new() });
+            return Ok(Ordered { visible: row.len(), row, keys: Keys::In(Vec::new()) });
         }
         let start = row.as_ptr() as usize;
         let mut places = Vec::new();
@@ -39,7 +48,30 @@ impl Ordered {
         let first = places.len().saturating_sub(keys);
         let visible = places.get(first).map_or(row.len(), |(begin, _)| *begin);
         let keys = places.into_iter().skip(first).map(|(_, place)| place).collect();
-        Ok(Ordered { row, visible, keys })
+        Ok(Ordered { row, visible, keys: Keys::In(keys) })
+    }
+
+    /// A row of the binary protocol with these columns, of which the last `keys` are what it is ordered by. What is passed on is written anew, for the columns' number is
+    /// in it.
+    pub fn read_binary(
+        row: Bytes,
+        columns: &[ColumnDefinition],
+        keys: usize,
+    ) -> Result<Ordered, DecodeError> {
+        if keys == 0 {
+            return Ordered::read(row, 0);
+        }
+        let values = decode_binary_row(&row, columns)?;
+        let first = values.len().saturating_sub(keys);
+        let texts = values[first..].iter().map(text_of).collect();
+        let mut visible = vec![0; 1 + (first + 9) / 8];
+        for (nth, (value, column)) in values[..first].iter().zip(columns).enumerate() {
+            match value {
+                BinaryValue::Null => visible[1 + (nth + 2) / 8] |= 1 << ((nth + 2) % 8),
+                value => value.write(column.column_type as u8, &mut visible),
+            }
+        }
+        Ok(Ordered { visible: visible.len(), row: visible.into(), keys: Keys::Beside(texts) })
     }
 
     /// The row as its client gets it.
@@ -48,7 +80,10 @@ impl Ordered {
     }
 
     fn key(&self, nth: usize) -> Option<&[u8]> {
-        self.keys.get(nth)?.clone().map(|place| &self.row[place])
+        match &self.keys {
+            Keys::In(places) => places.get(nth)?.clone().map(|place| &self.row[place]),
+            Keys::Beside(texts) => texts.get(nth)?.as_deref(),
+        }
     }
 
     /// Which of two rows comes first; equal rows may come in any order.
@@ -59,6 +94,24 @@ impl Ordered {
         });
         keys.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
+}
+
+/// A value as the text protocol spells it, as far as order goes.
+fn text_of(value: &BinaryValue<'_>) -> Option<Vec<u8>> {
+    Some(match value {
+        BinaryValue::Null => return None,
+        BinaryValue::Int(value) => value.to_string().into_bytes(),
+        BinaryValue::UInt(value) => value.to_string().into_bytes(),
+        BinaryValue::Float(value) => value.to_string().into_bytes(),
+        BinaryValue::Double(value) => value.to_string().into_bytes(),
+        BinaryValue::Bytes(bytes) => bytes.to_vec(),
+        BinaryValue::Date { year, month, day, hour, minute, second, micros } => {
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
+                .into_bytes()
+        }
+        // Asked for as a number.
+        BinaryValue::Time { .. } => Vec::new(),
+    })
 }
 
 /// NULL comes before every value.

@@ -4,6 +4,7 @@
 use bytes::{Buf, Bytes};
 use podway_wire::{ErrPacket, HEADER, PacketEvent, PacketRole, ResponseKind, ResponseTracker, Summary};
 
+use super::forward::sequence_of_answer;
 use crate::backend::BackendConnection;
 use crate::error::ProxyError;
 
@@ -18,10 +19,14 @@ pub struct RowStream {
 }
 
 impl RowStream {
-    /// Sends a statement (one packet, its header included) on a connection that is at rest.
-    pub async fn send(mut backend: Box<BackendConnection>, packet: &[u8]) -> Result<RowStream, ProxyError> {
-        backend.send(packet).await?;
-        let tracker = ResponseTracker::new(ResponseKind::Query, backend.capabilities(), 1);
+    /// Sends a command (headers included) on a connection that is at rest: COM_QUERY, or COM_STMT_EXECUTE without a cursor.
+    pub async fn send(
+        mut backend: Box<BackendConnection>,
+        packets: &[u8],
+        kind: ResponseKind,
+    ) -> Result<RowStream, ProxyError> {
+        backend.send(packets).await?;
+        let tracker = ResponseTracker::new(kind, backend.capabilities(), sequence_of_answer(packets));
         Ok(RowStream { backend, tracker, columns: Vec::new(), first: None, is_done: false })
     }
 

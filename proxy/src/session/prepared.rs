@@ -18,6 +18,7 @@ use podway_wire::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
+use super::gather::Bound;
 use super::literals::{Reading, is_binary, sql_literal};
 use super::moving::Tries;
 use crate::backend::{BackendConnection, Description, Settings};
@@ -322,12 +323,12 @@ impl Session {
             |n: usize| u16::try_from(n).ok().and_then(|n| statement.long_data.get(&n)).map(Vec::as_slice);
         let execute =
             Execute::decode(body, self.capabilities, params, &previous, &long_data).map_err(malformed)?;
-        let is_gathered = matches!(statement.plan.target, Target::Gathered { .. });
-        if *statement.plan.statement() != Statement::Query || is_gathered {
+        if *statement.plan.statement() != Statement::Query {
             let text = with_literals(statement, &execute, self.literals_read(statement)?);
             return self.query_prepared_text(&text).await;
         }
-        let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() {
+        let may_gather = statement.plan.gather.is_some();
+        let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() || may_gather {
             true => execute
                 .values
                 .iter()
@@ -342,8 +343,14 @@ impl Session {
             .route(&map, &statement.text, &statement.normal, &values)
             .map_err(ClientError::from)?;
         if route == Route::Gather {
-            let text = with_literals(statement, &execute, self.literals_read(statement)?);
-            return self.query_prepared_text(&text).await;
+            self.literals_read(statement)?;
+            let plain = Execute { flags: 0, statement_id: 0, ..execute.clone() };
+            let bound = Bound { execute: &plain, keys: &values };
+            Box::pin(self.run_gathered(&statement.planned(&map), Some(&bound))).await?;
+            if execute.new_params_bound {
+                statement.types = execute.types[..params].into();
+            }
+            return Ok(Flow::Next);
         }
         // Drivers bind the same types every time.
         let types: Arc<[ParamType]> = match execute.new_params_bound && execute.types[..params] != *previous {
@@ -538,7 +545,11 @@ impl Session {
 }
 
 /// The execution with all there is to say: types, and what was sent ahead.
-fn execute_packet(execute: &Execute<'_>, backend_id: u32, capabilities: CapabilityFlags) -> BytesMut {
+pub(super) fn execute_packet(
+    execute: &Execute<'_>,
+    backend_id: u32,
+    capabilities: CapabilityFlags,
+) -> BytesMut {
     let mut payload = vec![Command::COM_STMT_EXECUTE as u8];
     execute.encode(backend_id, capabilities, &mut payload);
     let mut packet = BytesMut::with_capacity(payload.len() + HEADER);

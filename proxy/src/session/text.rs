@@ -135,7 +135,7 @@ impl Session {
             route => route?,
         };
         if route == Route::Gather {
-            return Box::pin(self.run_gathered(planned)).await;
+            return Box::pin(self.run_gathered(planned, None)).await;
         }
         let work = Work { kind: ResponseKind::Query, as_received: is_command };
         self.run_statement(planned, route, work).await

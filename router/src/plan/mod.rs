@@ -46,7 +46,7 @@ pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
 pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
-pub use gather::{Compared, Gather, Merge, OrderKey, Part, RowLimit, Rows, Wanted};
+pub use gather::{Compared, Gather, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes, Wanted};
 pub use plan::Plan;
 pub use rewrite::{Facts, Piece};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};

@@ -67,12 +67,13 @@ impl Plan {
         keyspace: &Keyspace,
         keys: &[KeyPin],
         (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
     ) -> Vec<ShardIndex> {
         let all = || (0..keyspace.shards.len()).map(|shard| ShardIndex(shard as u16)).collect();
         if keys.is_empty() {
             return all();
         }
-        let values = Given { plan: self, sql, n, params: &[] };
+        let values = Given { plan: self, sql, n, params };
         let mut found = Vec::new();
         for key in keys {
             match values.id(key) {

@@ -18,7 +18,8 @@ pub(super) struct Answer {
     out: BytesMut,
     payload: Vec<u8>,
     columns: Vec<ColumnDefinition>,
-    is_binary: bool,
+    /// Whether rows of the text protocol are to be rows of the binary one.
+    converts: bool,
     /// Whether the client has been sent a part of it: an error can no longer be told in its place.
     pub(super) has_begun: bool,
     /// Rows so far.
@@ -28,13 +29,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(columns: Vec<ColumnDefinition>, session: &Session) -> Answer {
+    pub(super) fn of(columns: Vec<ColumnDefinition>, session: &Session, is_bound: bool) -> Answer {
         let (out, payload) = (BytesMut::new(), Vec::new());
         Answer {
             out,
             payload,
             columns,
-            is_binary: session.place.binary,
+            converts: session.place.binary && !is_bound,
             has_begun: false,
             rows: 0,
             first_sequence: session.place.sequence,
@@ -75,10 +76,10 @@ impl Session {
         }
     }
 
-    /// Adds a row of the text protocol, and sends what has come together where that is much.
+    /// Adds a row, and sends what has come together where that is much.
     pub(super) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
         answer.rows += 1;
-        if !answer.is_binary {
+        if !answer.converts {
             write_packet(&mut answer.out, &mut self.place.sequence, row);
         } else {
             answer.payload.clear();

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use podway_model::{Keyspace, ShardIndex};
 use podway_router::{Effects, Gather, SqlMode};
-use podway_wire::ColumnDefinition;
+use podway_wire::{ColumnDefinition, ColumnType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::core::{Planned, Session, Spot};
@@ -15,7 +16,7 @@ use super::super::state::Warning;
 use super::answer::Answer;
 use super::merged::definitions;
 use super::parts::PartRows;
-use super::{home_of, needs_home};
+use super::{Bound, home_of, needs_home};
 use crate::backend::{BackendConnection, Settings, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::RowStream;
@@ -27,6 +28,7 @@ impl Session {
         planned: &Planned<'_>,
         keyspace: &Keyspace,
         gather: &Gather,
+        bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         self.check_free(planned)?;
         let at = match needs_home(gather) {
@@ -38,7 +40,8 @@ impl Session {
         let Some(spot) = spots.pop() else { return Ok(()) };
         let settings = self.state.settings.clone();
         let mut connection = self.reader(&spot, &settings).await?;
-        let prepared = self.prepare_and_read(planned, keyspace, gather, &spot, &mut connection).await;
+        let prepared =
+            self.prepare_and_read(planned, (keyspace, gather), &spot, &mut connection, bound).await;
         let (columns, rows) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -49,17 +52,17 @@ impl Session {
         };
         let text = self.final_text(planned, gather, &spot, &rows);
         drop(rows);
-        self.run_final(planned, &spot, connection, columns, &text).await
+        self.run_final(planned, &spot, connection, (columns, text), bound).await
     }
 
     /// What the statement gives, by MySQL's own word, and the rows that it is computed over.
     async fn prepare_and_read(
         &mut self,
         planned: &Planned<'_>,
-        keyspace: &Keyspace,
-        gather: &Gather,
+        (keyspace, gather): (&Keyspace, &Gather),
         spot: &Spot,
         connection: &mut BackendConnection,
+        bound: Option<&Bound<'_>>,
     ) -> Result<(Vec<ColumnDefinition>, Vec<PartRows>), ProxyError> {
         self.bring_variables(planned, spot, connection).await?;
         let mut text = Vec::new();
@@ -71,7 +74,7 @@ impl Session {
         connection.close_statement(key).await?;
         let columns = definitions(&description.columns, spot).map_err(|error| connection.surprise(error))?;
         let carriages = self.carriages(gather, spot, connection).await?;
-        let rows = self.read_parts(planned, keyspace, gather, carriages).await?;
+        let rows = self.read_parts(planned, (keyspace, gather), carriages, bound).await?;
         let finishing = self.finishing(gather);
         connection.synchronise(&spot.current, &finishing, None).await?;
         Ok((columns, rows))
@@ -129,15 +132,20 @@ impl Session {
         planned: &Planned<'_>,
         spot: &Spot,
         connection: Box<BackendConnection>,
-        columns: Vec<ColumnDefinition>,
-        text: &[u8],
+        (columns, text): (Vec<ColumnDefinition>, Vec<u8>),
+        bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         self.handle.set_running([connection.thread().clone()]);
-        let packet = self.query_packet(text);
-        let mut stream = RowStream::send(connection, &packet).await?;
-        let passed = self.pass_final(&mut stream, columns).await;
+        let key = bound.map(|bound| bound.key(&text));
+        let stream = self.send_stream(connection, text, bound).await;
+        let mut stream = stream.map_err(|error| self.in_logical_names(error, spot))?;
+        let passed = self.pass_final(&mut stream, columns, bound.is_some()).await;
         let is_condemned = self.handle.ended_running();
         let (mut connection, summary) = stream.into_parts();
+        if let Some(key) = key.filter(|_| connection.is_usable()) {
+            // Its text holds rows: nobody will execute it again.
+            connection.close_statement(key).await?;
+        }
         let mut found: Vec<Warning> = Vec::new();
         let mut found_rows = None;
         if connection.is_usable() && passed.is_ok() {
@@ -160,6 +168,7 @@ impl Session {
         &mut self,
         stream: &mut RowStream,
         columns: Vec<ColumnDefinition>,
+        is_bound: bool,
     ) -> Result<Answer, ProxyError> {
         tokio::select! {
             biased;
@@ -174,7 +183,18 @@ impl Session {
             );
             return Err(ClientError::new(ErrorCode::UNKNOWN, message).into());
         }
-        let mut answer = Answer::of(columns, self);
+        if is_bound {
+            let given = definitions_as_sent(stream.columns()).map_err(|error| stream.surprise(error))?;
+            let differs = columns.iter().zip(&given).find(|(column, given)| !is_sent_alike(column, given));
+            if let Some((column, _)) = differs {
+                let name = String::from_utf8_lossy(&column.name);
+                let what = format!(
+                    "the column {name} of a prepared statement over several shards: it has another type when it is finished"
+                );
+                return Err(ClientError::not_supported(&what).into());
+            }
+        }
+        let mut answer = Answer::of(columns, self, is_bound);
         self.put_columns(&mut answer);
         loop {
             let passed = match self.read_row(stream).await {
@@ -185,4 +205,28 @@ impl Session {
             passed.map_err(|error| answer.cut_off(error, self))?;
         }
     }
+}
+
+fn definitions_as_sent(payloads: &[Bytes]) -> Result<Vec<ColumnDefinition>, podway_wire::DecodeError> {
+    payloads.iter().map(|payload| ColumnDefinition::decode(payload)).collect()
+}
+
+/// Whether values of both columns have one form in the binary protocol.
+fn is_sent_alike(column: &ColumnDefinition, given: &ColumnDefinition) -> bool {
+    use ColumnType::*;
+    let form = |column: &ColumnDefinition| match column.column_type {
+        MYSQL_TYPE_TINY => 1,
+        MYSQL_TYPE_SHORT | MYSQL_TYPE_YEAR => 2,
+        MYSQL_TYPE_LONG | MYSQL_TYPE_INT24 => 4,
+        MYSQL_TYPE_LONGLONG => 8,
+        MYSQL_TYPE_FLOAT => 14,
+        MYSQL_TYPE_DOUBLE => 18,
+        MYSQL_TYPE_DATE | MYSQL_TYPE_NEWDATE => 20,
+        MYSQL_TYPE_DATETIME | MYSQL_TYPE_TIMESTAMP => 21,
+        MYSQL_TYPE_TIME => 22,
+        MYSQL_TYPE_NULL => 23,
+        // All others are bytes with their length.
+        _ => 24,
+    };
+    form(column) == form(given)
 }

@@ -9,7 +9,7 @@ use super::super::core::{Planned, Session, Spot, Work};
 use super::super::run::warnings;
 use super::super::state::Warning;
 use super::answer::Answer;
-use super::{MAX_WARNINGS, home_of};
+use super::{Bound, MAX_WARNINGS, home_of};
 use crate::error::{ClientError, ProxyError};
 use crate::execute::{Ordered, RowStream};
 
@@ -20,6 +20,8 @@ const DRAINED_ROWS: u64 = 1_000;
 struct Shard {
     stream: RowStream,
     next: Option<Ordered>,
+    /// Its columns, where its rows are of the binary protocol.
+    columns: Option<Vec<ColumnDefinition>>,
 }
 
 impl Session {
@@ -29,9 +31,11 @@ impl Session {
         planned: &Planned<'_>,
         keyspace: &Keyspace,
         merge: &Merge,
+        bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         let text = (planned.sql, planned.normal);
-        let mut shards = planned.plan.shards(keyspace, &merge.keys, text);
+        let mut shards =
+            planned.plan.shards(keyspace, &merge.keys, text, bound.map_or(&[], |bound| bound.keys));
         if shards.is_empty() {
             shards.push(home_of(keyspace));
         }
@@ -42,8 +46,8 @@ impl Session {
         self.check_free(planned)?;
         let wanted = merge.wanted(planned.sql, planned.normal).map_err(ClientError::from)?;
         let spots = self.spots(planned, &shards).await?;
-        let mut streams = self.send_to_all(planned, merge, wanted, &spots).await?;
-        let done = self.pass_merged(merge, wanted, &spots, &mut streams).await;
+        let mut streams = self.send_to_all(planned, (merge, wanted), &spots, bound).await?;
+        let done = self.pass_merged((merge, wanted), &spots, &mut streams, bound.is_some()).await;
         let is_condemned = self.handle.ended_running();
         let mut found = Vec::new();
         for shard in streams {
@@ -71,9 +75,9 @@ impl Session {
     async fn send_to_all(
         &mut self,
         planned: &Planned<'_>,
-        merge: &Merge,
-        wanted: Wanted,
+        (merge, wanted): (&Merge, Wanted),
         spots: &[Spot],
+        bound: Option<&Bound<'_>>,
     ) -> Result<Vec<Shard>, ProxyError> {
         let mut connections = Vec::with_capacity(spots.len());
         let settings = self.state.settings.clone();
@@ -88,8 +92,10 @@ impl Session {
             self.with_facts(planned, spot, |facts| {
                 planned.plan.shard_text(merge, wanted, (planned.sql, planned.normal), facts, &mut sql);
             });
-            let stream = RowStream::send(connection, &self.query_packet(&sql)).await?;
-            shards.push(Shard { stream, next: None });
+            let stream = self.send_stream(connection, sql, bound).await;
+            let stream =
+                stream.map_err(|error| self.refused_early(self.in_logical_names(error, spot), spot))?;
+            shards.push(Shard { stream, next: None, columns: bound.map(|_| Vec::new()) });
         }
         for nth in 0..shards.len() {
             let begun = tokio::select! {
@@ -109,10 +115,10 @@ impl Session {
     /// Passes the rows on.
     async fn pass_merged(
         &mut self,
-        merge: &Merge,
-        wanted: Wanted,
+        (merge, wanted): (&Merge, Wanted),
         spots: &[Spot],
         shards: &mut [Shard],
+        is_bound: bool,
     ) -> Result<Answer, ProxyError> {
         let keys = merge.order.len();
         let (Some(first), Some(spot)) = (shards.first(), spots.first()) else {
@@ -121,7 +127,11 @@ impl Session {
         let visible = first.stream.columns().len().saturating_sub(keys);
         let columns = definitions(&first.stream.columns()[..visible], spot)
             .map_err(|error| first.stream.surprise(error))?;
-        let mut answer = Answer::of(columns, self);
+        for (shard, spot) in shards.iter_mut().zip(spots).filter(|(shard, _)| shard.columns.is_some()) {
+            let columns = definitions(shard.stream.columns(), spot);
+            shard.columns = Some(columns.map_err(|error| shard.stream.surprise(error))?);
+        }
+        let mut answer = Answer::of(columns, self, is_bound);
         self.put_columns(&mut answer);
         let passed = self.pass_rows(merge, wanted, shards, &mut answer).await;
         match passed {
@@ -188,7 +198,11 @@ impl Session {
 
     async fn next_row(&mut self, shard: &mut Shard, keys: usize) -> Result<(), ProxyError> {
         let row = self.read_row(&mut shard.stream).await?;
-        let row = row.map(|row| Ordered::read(row, keys)).transpose();
+        let row = row.map(|row| match &shard.columns {
+            None => Ordered::read(row, keys),
+            Some(columns) => Ordered::read_binary(row, columns, keys),
+        });
+        let row = row.transpose();
         shard.next = row.map_err(|error| shard.stream.surprise(error))?;
         Ok(())
     }

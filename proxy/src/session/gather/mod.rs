@@ -12,20 +12,46 @@ mod parts;
 use std::sync::Arc;
 
 use podway_model::{Keyspace, ShardIndex};
-use podway_router::{Effects, Facts, Gather, Route};
+use podway_router::{Effects, Facts, Gather, KeyValue, Route};
+use podway_wire::{Execute, ResponseKind};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
+use super::prepared::execute_packet;
 use super::run::FRESH_CONNECTIONS;
 use super::state::Warning;
 use crate::backend::{BackendConnection, Fit, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::RowStream;
 
 /// How many warnings a session keeps (`max_error_count`'s default).
 const MAX_WARNINGS: usize = 1_024;
 
+/// An execution's values. They stay parameters in what the shards and MySQL run, for MySQL compares a parameter otherwise than a literal with some types.
+pub(super) struct Bound<'a> {
+    /// The execution, without a cursor.
+    pub(super) execute: &'a Execute<'a>,
+    /// Its parameters as the vindexes read them.
+    pub(super) keys: &'a [KeyValue<'a>],
+}
+
+impl Bound<'_> {
+    /// What a statement with this text is known by on its connection.
+    fn key(&self, sql: &[u8]) -> u64 {
+        let mut hasher = Xxh3::new();
+        hasher.update(sql);
+        self.execute.types.iter().for_each(|of| hasher.update(&[of.column_type, u8::from(of.unsigned)]));
+        hasher.digest()
+    }
+}
+
 impl Session {
     /// Runs a SELECT over several shards and answers it.
-    pub(super) async fn run_gathered(&mut self, planned: &Planned<'_>) -> Result<(), ProxyError> {
+    pub(super) async fn run_gathered(
+        &mut self,
+        planned: &Planned<'_>,
+        bound: Option<&Bound<'_>>,
+    ) -> Result<(), ProxyError> {
         let plan = planned.plan.clone();
         let Some(gather) = plan.gather.as_deref() else {
             return Err(
@@ -39,8 +65,8 @@ impl Session {
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             let result = match &gather.merge {
-                Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge)).await,
-                None => Box::pin(self.run_finished(planned, &keyspace, gather)).await,
+                Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
+                None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
             };
             if self.handle.ended_running() {
                 tracing::debug!(session = self.handle.id, "a gathered statement was to be ended");
@@ -96,6 +122,30 @@ impl Session {
                 Err(self.refused_early(self.in_logical_names(error, spot), spot))
             }
         }
+    }
+
+    /// Sends a statement, with an execution's values where it has them.
+    async fn send_stream(
+        &self,
+        mut connection: Box<BackendConnection>,
+        sql: Vec<u8>,
+        bound: Option<&Bound<'_>>,
+    ) -> Result<RowStream, ProxyError> {
+        let Some(bound) = bound else {
+            return RowStream::send(connection, &self.query_packet(&sql), ResponseKind::Query).await;
+        };
+        let key = bound.key(&sql);
+        let text = bytes::Bytes::from(sql);
+        if connection.prepared(key, &text).is_none() {
+            connection.prepare(key, text.clone()).await?;
+        }
+        let Some(prepared) = connection.prepared(key, &text) else {
+            return Err(connection.surprise("a statement that was just prepared is not there"));
+        };
+        prepared.bound = true;
+        let id = prepared.id;
+        let packet = execute_packet(bound.execute, id, connection.capabilities());
+        RowStream::send(connection, &packet, ResponseKind::Execute).await
     }
 
     /// Gives a reader back, or closes it: in the middle of an answer, or where a KILL for it may be on its way.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use podway_model::{Keyspace, ServerId, ShardIndex};
-use podway_router::{Gather, Part, Rows};
-use podway_wire::decode_text_row;
+use podway_router::{Gather, Part, Rows, SqlMode, Takes};
+use podway_wire::{BinaryValue, ResponseKind, decode_text_row};
 use tokio::task::JoinSet;
 
 use super::super::core::{Planned, Session, Spot};
-use super::home_of;
+use super::super::literals::{Reading, is_binary, sql_literal};
+use super::{Bound, home_of};
 use crate::backend::{BackendConnection, Settings, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Carriage, RowStream, TableColumn, Uncarried};
@@ -75,11 +76,11 @@ impl Session {
     pub(super) async fn read_parts(
         &mut self,
         planned: &Planned<'_>,
-        keyspace: &Keyspace,
-        gather: &Gather,
+        (keyspace, gather): (&Keyspace, &Gather),
         carriages: Vec<Arc<Carriage>>,
+        bound: Option<&Bound<'_>>,
     ) -> Result<Vec<PartRows>, ProxyError> {
-        let (spots, jobs) = self.jobs(planned, keyspace, gather, &carriages).await?;
+        let (spots, jobs) = self.jobs(planned, (keyspace, gather), &carriages, bound).await?;
         let settings = reading(&self.state.settings);
         let mut work = Vec::with_capacity(jobs.len());
         for jobs in jobs.into_values() {
@@ -156,13 +157,28 @@ impl Session {
         }
     }
 
+    /// A parameter's value as a literal, where that means the same.
+    fn literal(&self, bound: &Bound<'_>, number: u32, takes: Takes) -> Option<Vec<u8>> {
+        let value = bound.execute.values.get(number as usize)?;
+        let of = bound.execute.types.get(number as usize)?;
+        let is_text = matches!(value, BinaryValue::Bytes(_)) && !is_binary(of.column_type);
+        let is_taken = match takes {
+            Takes::Integers => matches!(value, BinaryValue::Int(_) | BinaryValue::UInt(_)),
+            Takes::Text => is_text,
+        };
+        let lexical = &self.state.lexical;
+        let backslash_escapes = !lexical.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
+        let reading = Reading { charset: &lexical.charset_name, backslash_escapes };
+        is_taken.then(|| sql_literal(value, of.column_type, reading))
+    }
+
     /// What each server is asked, and where.
     async fn jobs(
         &mut self,
         planned: &Planned<'_>,
-        keyspace: &Keyspace,
-        gather: &Gather,
+        (keyspace, gather): (&Keyspace, &Gather),
         carriages: &[Arc<Carriage>],
+        bound: Option<&Bound<'_>>,
     ) -> Result<(Vec<Spot>, BTreeMap<ServerId, Vec<Job>>), ProxyError> {
         let text = (planned.sql, planned.normal);
         let (mut places, mut spots) = (BTreeMap::new(), Vec::new());
@@ -173,7 +189,9 @@ impl Session {
                 Rows::Copy => {
                     vec![ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16)]
                 }
-                Rows::Shards(keys) => planned.plan.shards(keyspace, keys, text),
+                Rows::Shards(keys) => {
+                    planned.plan.shards(keyspace, keys, text, bound.map_or(&[], |bound| bound.keys))
+                }
             };
             for shard in shards {
                 let spot = match places.get(&shard) {
@@ -186,7 +204,8 @@ impl Session {
                 };
                 let mut sql = b"SELECT ".to_vec();
                 carriage.select_list(&quoted_identifier(&part.alias), &mut sql);
-                planned.plan.part_text(part, &spots[spot].schema, text, &mut sql);
+                let literal = |number: u32, takes: Takes| self.literal(bound?, number, takes);
+                planned.plan.part_text(part, &spots[spot].schema, text, &literal, &mut sql);
                 let job =
                     Job { part: nth, spot, packet: self.query_packet(&sql), carriage: carriage.clone() };
                 jobs.entry(spots[spot].pool.id()).or_default().push(job);
@@ -201,7 +220,7 @@ async fn read_all(connection: Box<BackendConnection>, jobs: Vec<Job>, budget: Ar
     let mut from = FromServer { connection: None, documents: Vec::with_capacity(jobs.len()), failure: None };
     let mut connection = connection;
     for job in jobs {
-        let mut stream = match RowStream::send(connection, &job.packet).await {
+        let mut stream = match RowStream::send(connection, &job.packet, ResponseKind::Query).await {
             Ok(stream) => stream,
             Err(error) => {
                 from.failure = Some((job.spot, error));

@@ -53,7 +53,27 @@ pub struct Part {
     /// `PARTITION (…)`.
     pub partition: Option<TemplateSpan>,
     /// Conditions that a row must meet to have a part in the result: each holds for no other table's columns.
-    pub filters: Vec<TemplateSpan>,
+    pub filters: Vec<PartFilter>,
+}
+
+/// A condition on one table's rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartFilter {
+    /// Its text.
+    pub(super) span: TemplateSpan,
+    /// The parameters in it: their numbers, and where they stand.
+    pub(super) params: Vec<(u32, TemplateSpan)>,
+    /// Which values of parameters mean the same as literals; `None`: none, for MySQL compares a parameter otherwise than a literal with some types.
+    pub(super) takes: Option<Takes>,
+}
+
+/// What a parameter's value may be for a literal to mean the same in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// An integer, compared with numbers.
+    Integers,
+    /// Text, compared with text.
+    Text,
 }
 
 /// Where a table's rows are.
@@ -161,7 +181,7 @@ impl Gather {
             size_of::<Part>()
                 + part.table.len()
                 + part.alias.len()
-                + part.filters.capacity() * size_of::<TemplateSpan>()
+                + part.filters.capacity() * size_of::<PartFilter>()
         };
         let columns = self.columns.as_ref().map_or(0, |names| names.capacity() * 2 * size_of::<Name>());
         size_of::<Gather>()

@@ -1,11 +1,13 @@
 //! Which rows of each table a statement can need, and what stands in the tables' places when it is finished.
 
-use super::{Edit, EditKind, Part, Rows, words};
+use podway_model::ColumnType;
+
+use super::{Edit, EditKind, Part, PartFilter, Rows, Takes, words};
 use crate::plan::bind::{Binding, Database, Place, database};
 use crate::plan::conjuncts::conjuncts;
 use crate::plan::pins::{self, Known};
 use crate::plan::sketch::parts::{BlockId, Run, SourceId, SourceKind};
-use crate::plan::tokens::Tokens;
+use crate::plan::tokens::{Class, Tokens};
 use crate::{RouterError, SqlMode, TemplateSpan};
 
 /// How many parts a statement may have: MySQL joins no more tables in one query, and each is a statement per shard.
@@ -118,7 +120,7 @@ fn unqualify(binding: &Binding<'_>, edits: &mut Vec<Edit>) -> Result<(), RouterE
 
 /// The conditions that every row of this source meets when it has a part in its block's result, and that are about it alone. A source that an outer join may
 /// replace by NULLs is left as it is: a condition on it need not hold for its rows.
-fn filters(binding: &Binding<'_>, id: SourceId) -> Vec<TemplateSpan> {
+fn filters(binding: &Binding<'_>, id: SourceId) -> Vec<PartFilter> {
     let source = &binding.sketch.sources[id];
     if source.nullable || binding.sources[id].columns().is_none() {
         return Vec::new();
@@ -133,11 +135,36 @@ fn filters(binding: &Binding<'_>, id: SourceId) -> Vec<TemplateSpan> {
         let scope = filter.scope.as_deref();
         for conjunct in conjuncts(binding.t, filter.run, pipes_concat) {
             if is_about(binding, conjunct, (source.block, scope), id) {
-                found.push(span(binding.t, conjunct));
+                found.push(filter_of(binding, conjunct, (source.block, scope)));
             }
         }
     }
     found
+}
+
+fn filter_of(binding: &Binding<'_>, run: Run, (block, scope): (BlockId, Option<&[SourceId]>)) -> PartFilter {
+    let t = binding.t;
+    let param = |at: usize| match t.class(at) {
+        Class::Param(number) => Some((number, span(t, Run { first: at, end: at + 1 }))),
+        _ => None,
+    };
+    let params = (run.first..run.end).filter_map(param).collect();
+    let column = |name: &Run| {
+        let (source, position) = binding.column(*name, block, scope)?;
+        binding.sources[source].columns()?.get(position)
+    };
+    let mut takes = words::names(t, run)
+        .iter()
+        .map(|name| match column(name)?.column_type {
+            ColumnType::Integer { .. } | ColumnType::Decimal { .. } => Some(Takes::Integers),
+            ColumnType::Char(_) | ColumnType::Varchar(_) | ColumnType::Text(_) => Some(Takes::Text),
+            _ => None,
+        })
+        .collect::<Vec<Option<Takes>>>()
+        .into_iter();
+    let first = takes.next().flatten();
+    let takes = first.filter(|_| takes.all(|takes| takes == first));
+    PartFilter { span: span(t, run), params, takes }
 }
 
 /// Whether a condition can be checked on this source's rows alone.

@@ -1,6 +1,6 @@
 //! The texts that shards and MySQL get for a gathered statement: the client's own bytes, with spans replaced.
 
-use super::{Edit, EditKind, Gather, Merge, Part};
+use super::{Edit, EditKind, Gather, Merge, Part, PartFilter, Takes};
 use crate::plan::plan::Plan;
 use crate::plan::rewrite::{Facts, put_name};
 use crate::plan::target::SpliceKind;
@@ -41,6 +41,28 @@ impl Merge {
     }
 }
 
+impl PartFilter {
+    /// The condition with literals in the places of its parameters.
+    fn text(
+        &self,
+        (sql, n): (&[u8], &Normalised),
+        literal: &dyn Fn(u32, Takes) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        let whole = n.original_range(self.span.range());
+        let mut text = Vec::with_capacity(whole.len());
+        let mut copied = whole.start;
+        for (number, span) in &self.params {
+            let value = literal(*number, self.takes?)?;
+            let at = n.original_range(span.range());
+            text.extend_from_slice(sql.get(copied..at.start)?);
+            text.extend_from_slice(&value);
+            copied = at.end;
+        }
+        text.extend_from_slice(sql.get(copied..whole.end)?);
+        Some(text)
+    }
+}
+
 /// Bytes that are put in the place of a span.
 enum Put<'p> {
     Bytes(Vec<u8>),
@@ -75,7 +97,15 @@ impl Plan {
     }
 
     /// Appends what follows the select list in the statement that reads a part's rows.
-    pub fn part_text(&self, part: &Part, schema: &str, (sql, n): (&[u8], &Normalised), out: &mut Vec<u8>) {
+    /// `literal` writes a parameter's value as a literal that means the same where such values are taken; conditions with others are left out.
+    pub fn part_text(
+        &self,
+        part: &Part,
+        schema: &str,
+        (sql, n): (&[u8], &Normalised),
+        literal: &dyn Fn(u32, Takes) -> Option<Vec<u8>>,
+        out: &mut Vec<u8>,
+    ) {
         out.extend_from_slice(b" FROM ");
         put_name(schema.as_bytes(), ClientCharset::Utf8, out);
         out.push(b'.');
@@ -86,10 +116,13 @@ impl Plan {
         }
         out.extend_from_slice(b" AS ");
         put_name(part.alias.as_bytes(), ClientCharset::Utf8, out);
-        for (nth, filter) in part.filters.iter().enumerate() {
-            out.extend_from_slice(if nth == 0 { b" WHERE (" } else { b" AND (" });
-            out.extend_from_slice(sql.get(n.original_range(filter.range())).unwrap_or_default());
+        let mut word: &[u8] = b" WHERE (";
+        for filter in &part.filters {
+            let Some(text) = filter.text((sql, n), literal) else { continue };
+            out.extend_from_slice(word);
+            out.extend_from_slice(&text);
             out.push(b')');
+            word = b" AND (";
         }
     }
 

@@ -27,7 +27,7 @@ impl Generator {
                 3 => format!("{alias}.c id, {alias}.id"),
                 4 => format!("COALESCE({alias}.v, 7)"),
                 5 => format!("{alias}.`V`, {alias} . id"),
-                6 => format!("ROW_NUMBER() OVER (ORDER BY {alias}.id), {alias}.v"),
+                6 => format!("RANK() OVER (ORDER BY {alias}.id), {alias}.v"),
                 7 => format!("(SELECT {alias}.v), DATABASE() = 'shopdiff'"),
                 _ => format!("{alias}.id, {alias}.v, {alias}.c"),
             });
