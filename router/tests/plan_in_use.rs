@@ -88,13 +88,18 @@ fn a_key_leads_to_one_shard_however_it_is_written() {
 }
 
 #[test]
-fn keys_on_two_shards_are_refused_and_keys_on_one_are_not() {
+fn keys_on_two_shards_are_gathered_where_they_are_read_only() {
     let (home, away) = home_and_away();
-    let refused = [
+    let gathered = [
         format!("SELECT * FROM customers WHERE id IN ({home}, {away})"),
-        format!("INSERT INTO customers (id) VALUES ({home}), ({away})"),
         format!("SELECT * FROM customers WHERE id = {home} UNION SELECT * FROM customers WHERE id = {away}"),
         format!("SELECT * FROM customers c, settings s WHERE c.id = {away}"),
+    ];
+    for sql in &gathered {
+        assert_eq!(routed(sql, &[]).unwrap(), Route::Gather, "{sql}");
+    }
+    let refused = [
+        format!("INSERT INTO customers (id) VALUES ({home}), ({away})"),
         format!("INSERT INTO settings SELECT * FROM customers WHERE id = {away}"),
         format!("SELECT * FROM customers WHERE id = {home} AND GET_LOCK('a', 1) AND id = {away}"),
     ];
@@ -121,15 +126,19 @@ fn a_key_that_no_row_can_have_goes_to_any_shard() {
 }
 
 #[test]
-fn what_is_not_certain_of_a_value_is_refused() {
+fn what_is_not_certain_of_a_value_is_asked_of_all_shards_or_refused() {
     for sql in [
         "SELECT * FROM customers WHERE id IN (1, '2')",
         "SELECT * FROM codes WHERE code = 5",
+        "SELECT * FROM customers WHERE id = ?",
+    ] {
+        assert_eq!(routed(sql, &[]).unwrap(), Route::Gather, "{sql}");
+    }
+    for sql in [
         "INSERT INTO tickets (id) VALUES (0)",
         "INSERT INTO visits (id, customer_id) VALUES (0, 5)",
         "INSERT INTO visits (id, customer_id) VALUES ('', 5)",
         "INSERT INTO visits (id, customer_id) VALUES ('0', 5)",
-        "SELECT * FROM customers WHERE id = ?",
     ] {
         assert_eq!(routed(sql, &[]).unwrap_err().errno, 1235, "{sql}");
     }

@@ -32,6 +32,8 @@ struct Client {
     move_deadline: Option<Span>,
     drain_deadline: Option<Span>,
     max_held: Option<usize>,
+    max_gathered_rows: Option<usize>,
+    max_gathered_bytes: Option<usize>,
     max_packet: Option<Size>,
     max_statements: Option<usize>,
     max_long_data: Option<Size>,
@@ -92,6 +94,8 @@ impl Client {
         set(&mut limits.move_deadline, self.move_deadline);
         set(&mut limits.drain_deadline, self.drain_deadline);
         set(&mut limits.max_held, self.max_held);
+        set(&mut limits.max_gathered_rows, self.max_gathered_rows);
+        set(&mut limits.max_gathered_bytes, self.max_gathered_bytes);
         set(&mut limits.max_packet, self.max_packet);
         set(&mut limits.max_statements, self.max_statements);
         set(&mut limits.max_long_data, self.max_long_data);

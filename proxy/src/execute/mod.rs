@@ -5,11 +5,13 @@
 mod carriage;
 mod forward;
 mod order;
+mod packet;
 mod rewriting;
 mod rows;
 
 pub use carriage::{Carriage, TableColumn, Uncarried};
 pub use forward::{Forward, PASSED_ON, Request};
 pub use order::Ordered;
+pub use packet::execute_packet;
 pub use rewriting::{NameChange, Rewriting};
 pub use rows::RowStream;

@@ -2,11 +2,13 @@
 //! slows the server down.
 
 use bytes::{Buf, Bytes};
-use podway_wire::{ErrPacket, HEADER, PacketEvent, PacketRole, ResponseKind, ResponseTracker, Summary};
+use podway_wire::{
+    ErrPacket, HEADER, MAX_PAYLOAD, PacketEvent, PacketRole, ResponseKind, ResponseTracker, Summary,
+};
 
 use super::forward::sequence_of_answer;
 use crate::backend::BackendConnection;
-use crate::error::ProxyError;
+use crate::error::{ClientError, ProxyError};
 
 /// A statement's answer as it comes.
 pub struct RowStream {
@@ -61,15 +63,17 @@ impl RowStream {
                 self.end()?;
             }
             match role {
-                PacketRole::Row => return Ok(Some(packet.freeze())),
+                PacketRole::Row if packet.len() < MAX_PAYLOAD => return Ok(Some(packet.freeze())),
                 PacketRole::ColumnDefinition => self.columns.push(packet.freeze()),
                 PacketRole::Err => {
                     let refused = ErrPacket::decode(&packet).map_err(|error| self.backend.surprise(error))?;
                     return Err(ProxyError::Server(refused));
                 }
-                PacketRole::RowContinuation | PacketRole::LocalInfile => {
-                    return Err(self.backend.surprise("a row over 16 MiB, or a wish for a file"));
+                // The connection is in the middle of an answer, and is closed for that.
+                PacketRole::Row | PacketRole::RowContinuation => {
+                    return Err(ClientError::not_supported("a row over 16 MiB over several shards").into());
                 }
+                PacketRole::LocalInfile => return Err(self.backend.surprise("it asks for a file")),
                 _ => {}
             }
         }

@@ -23,7 +23,7 @@ use super::literals::{Reading, is_binary, sql_literal};
 use super::moving::Tries;
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
-use crate::execute::Request;
+use crate::execute::{Request, execute_packet};
 
 /// The settings that decide how a text reads.
 const READING: [&str; 3] = ["sql_mode", "character_set_client", "collation_connection"];
@@ -285,13 +285,7 @@ impl Session {
     }
 
     async fn execute_in(&mut self, statement: &mut ClientStatement, body: &[u8]) -> Result<Flow, ProxyError> {
-        if statement.long_data_bytes > self.shared.config.client.max_long_data {
-            return Err(ClientError::new(
-                ErrorCode::PACKET_TOO_LARGE,
-                "Parameters sent ahead are over client.max_long_data bytes",
-            )
-            .into());
-        }
+        self.check_long_data(statement)?;
         self.close_cursor(statement).await?;
         let map = self.enter();
         if self.was_evicted() {
@@ -343,10 +337,7 @@ impl Session {
             .route(&map, &statement.text, &statement.normal, &values)
             .map_err(ClientError::from)?;
         if route == Route::Gather {
-            self.literals_read(statement)?;
-            let plain = Execute { flags: 0, statement_id: 0, ..execute.clone() };
-            let bound = Bound { execute: &plain, keys: &values };
-            Box::pin(self.run_gathered(&statement.planned(&map), Some(&bound))).await?;
+            self.execute_gathered(statement, &map, &execute, &values).await?;
             if execute.new_params_bound {
                 statement.types = execute.types[..params].into();
             }
@@ -361,6 +352,28 @@ impl Session {
         statement.types = types;
         statement.cursor = cursor;
         Ok(Flow::Next)
+    }
+
+    fn check_long_data(&self, statement: &ClientStatement) -> Result<(), ProxyError> {
+        if statement.long_data_bytes <= self.shared.config.client.max_long_data {
+            return Ok(());
+        }
+        let message = "Parameters sent ahead are over client.max_long_data bytes";
+        Err(ClientError::new(ErrorCode::PACKET_TOO_LARGE, message).into())
+    }
+
+    /// Runs an execution over several shards.
+    async fn execute_gathered(
+        &mut self,
+        statement: &ClientStatement,
+        map: &Arc<Map>,
+        execute: &Execute<'_>,
+        keys: &[KeyValue<'_>],
+    ) -> Result<(), ProxyError> {
+        self.literals_read(statement)?;
+        let plain = Execute { flags: 0, statement_id: 0, ..execute.clone() };
+        let bound = Bound { execute: &plain, keys };
+        Box::pin(self.run_gathered(&statement.planned(map), Some(&bound))).await
     }
 
     /// Sends an execution to its shard and passes the answer on. Returns the cursor that it has opened.
@@ -542,19 +555,6 @@ impl Session {
         self.settle(connection);
         done.map(|_| ())
     }
-}
-
-/// The execution with all there is to say: types, and what was sent ahead.
-pub(super) fn execute_packet(
-    execute: &Execute<'_>,
-    backend_id: u32,
-    capabilities: CapabilityFlags,
-) -> BytesMut {
-    let mut payload = vec![Command::COM_STMT_EXECUTE as u8];
-    execute.encode(backend_id, capabilities, &mut payload);
-    let mut packet = BytesMut::with_capacity(payload.len() + HEADER);
-    write_packet(&mut packet, &mut 0, &payload);
-    packet
 }
 
 /// A statement's text with literals in the places of its parameters.

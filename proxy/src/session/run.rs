@@ -370,12 +370,12 @@ impl Session {
             self.state.warnings = warnings(connection).await?;
         }
         if plan.effects().contains(Effects::CALC_FOUND_ROWS) {
-            let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
+            let rows = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await?;
             self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
         }
         if summary.last_insert_id != 0 {
             // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
-            let rows = connection.rows(b"SELECT LAST_INSERT_ID()").await?;
+            let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
             let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.last_insert_id);
             connection.note_last_insert_id(id);
             self.state.last_insert_id = id;

@@ -351,7 +351,7 @@ async fn read_back(
     if columns.is_empty() {
         return Ok(());
     }
-    let rows = connection.rows(format!("SELECT {}", columns.join(", ")).as_bytes()).await?;
+    let rows = connection.rows(format!("SELECT {} LIMIT 1", columns.join(", ")).as_bytes()).await?;
     let mut settings = (*state.settings).clone();
     for (n, name) in system.iter().enumerate() {
         if follows_the_server(name, sent) {

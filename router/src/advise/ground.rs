@@ -55,7 +55,10 @@ pub(super) enum Tried {
     /// To the home shard.
     Home,
     /// To several shards, whose rows are put together.
-    Gathered,
+    Gathered {
+        /// As the shards themselves give them, or their aggregates; else MySQL computes over rows.
+        merged: bool,
+    },
     /// This version refuses it.
     Refused(RouterError),
 }
@@ -171,6 +174,10 @@ impl<'q> Ground<'q> {
     }
 }
 
+fn is_merged(plan: &Plan) -> bool {
+    plan.gather.as_ref().is_some_and(|gather| gather.merge.is_some() || gather.fold.is_some())
+}
+
 fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
     if let Target::Keys { pins, needs_home, .. } = &plan.target
         && pins.iter().flat_map(|pin| &pin.columns).any(|source| matches!(source, KeySource::Param(_)))
@@ -178,7 +185,7 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
         let alike = pins.windows(2).all(|pair| pair[0].columns == pair[1].columns);
         return match (alike, needs_home) {
             (true, false) => Tried::ByKey(ShardIndex(0)),
-            (_, _) if plan.gather.is_some() => Tried::Gathered,
+            (_, _) if plan.gather.is_some() => Tried::Gathered { merged: is_merged(plan) },
             (true, true) => Tried::Refused(RouterError::unsupported(
                 "a statement that needs several shards: tables of the home shard with rows of another",
             )),
@@ -191,7 +198,7 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
     match (plan.route(map, sql, &case.normalised[text], &[]), &plan.target) {
         (Err(error), _) => Tried::Refused(error),
         (Ok(Route::Nowhere), _) => Tried::Nowhere,
-        (Ok(Route::Gather), _) => Tried::Gathered,
+        (Ok(Route::Gather), _) => Tried::Gathered { merged: is_merged(plan) },
         (Ok(Route::Any), _) => Tried::Anywhere,
         (Ok(Route::Shard(shard)), Target::Keys { .. }) => Tried::ByKey(shard),
         (Ok(Route::Shard(_)), _) => Tried::Home,

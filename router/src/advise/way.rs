@@ -56,10 +56,15 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         Tried::ByKey(_) => return Served { way: Way::OneShard, refused_today: None },
         Tried::Anywhere => return Served { way: Way::AnyShard, refused_today: None },
         Tried::Home => return Served { way: Way::Home, refused_today: None },
-        Tried::Gathered => {
-            let way = match &case.usage {
-                Some(usage) => read(case, usage, lies, ""),
-                None => Way::Finished("what only MySQL understands".to_owned()),
+        Tried::Gathered { merged } => {
+            let computed = || Way::Finished("what is computed over rows of several shards".to_owned());
+            let way = match (merged, &case.usage) {
+                (true, _) => Way::Merged,
+                (false, Some(usage)) => match read(case, usage, lies, "") {
+                    Way::Merged => computed(),
+                    way => way,
+                },
+                (false, None) => computed(),
             };
             return Served { way, refused_today: None };
         }

@@ -268,11 +268,11 @@ impl Planning<'_> {
         match decide(binding) {
             Ok(target @ Target::Keys { .. }) => {
                 // Its values decide: they may lead to several shards yet.
-                self.plan.gather = gather::gather(binding, self.plan).ok().map(Box::new);
+                self.plan.gather = gather::gather(binding, &self.plan.recognised).ok().map(Box::new);
                 Ok(target)
             }
             Err(_) if matches!(self.plan.verb(), Verb::Select | Verb::Table) && check(binding).is_ok() => {
-                let gather = gather::gather(binding, self.plan)?;
+                let gather = gather::gather(binding, &self.plan.recognised)?;
                 let keyspace = gather.keyspace.clone();
                 self.plan.gather = Some(Box::new(gather));
                 Ok(Target::Gathered { keyspace })

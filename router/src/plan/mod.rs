@@ -8,7 +8,7 @@
 //! * [`conjuncts`] and [`pins`]: which tables are pinned to one key; [`rows`]: the keys of new rows
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
-//! * [`gather`]: SELECTs over several shards
+//! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
@@ -26,6 +26,7 @@ mod definition;
 mod definitions;
 mod functions;
 mod gather;
+mod gathered;
 mod mentions;
 mod pins;
 #[allow(clippy::module_inception, reason = "the plan is this module's noun")]
@@ -46,7 +47,10 @@ pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
 pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
-pub use gather::{Compared, Gather, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes, Wanted};
+pub use gather::{
+    Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes,
+    Wanted,
+};
 pub use plan::Plan;
 pub use rewrite::{Facts, Piece};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};

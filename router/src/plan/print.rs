@@ -158,6 +158,12 @@ fn print_gather(gather: &Gather, out: &mut String) -> std::fmt::Result {
             write!(out, " | limit")?;
         }
     }
+    if let Some(fold) = &gather.fold {
+        write!(out, "\nfold {} groups, {} columns", fold.groups(), fold.columns.len())?;
+        for key in &fold.keys {
+            write!(out, " | {}", printed_pin(key))?;
+        }
+    }
     match &gather.columns {
         None => write!(out, "\nor finish: all columns")?,
         Some(names) => write!(out, "\nor finish: columns among {} names", names.len())?,

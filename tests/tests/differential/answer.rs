@@ -116,13 +116,22 @@ fn described(column: &Column) -> String {
     )
 }
 
+/// A description without what MySQL says of the table behind a derived one, which it says otherwise of a prepared statement: only where it says that there is none.
+fn outside_tables(column: &str) -> String {
+    let Some((before, rest)) = column.split_once(" (") else { return column.to_owned() };
+    let Some((table, after)) = rest.split_once(')') else { return column.to_owned() };
+    let alias = table.split(' ').next().and_then(|table| table.rsplit('.').next()).unwrap_or_default();
+    format!("{before} ({alias}){after}")
+}
+
 /// Flags that say how MySQL runs a statement, not what it gives: they change when it is prepared, or goes by a temporary table. So does the original name of a column that is
 /// no table's.
 const OF_THE_PLAN: ColumnFlags = ColumnFlags::BINARY_FLAG
     .union(ColumnFlags::PRI_KEY_FLAG)
     .union(ColumnFlags::UNIQUE_KEY_FLAG)
     .union(ColumnFlags::MULTIPLE_KEY_FLAG)
-    .union(ColumnFlags::PART_KEY_FLAG);
+    .union(ColumnFlags::PART_KEY_FLAG)
+    .union(ColumnFlags::AUTO_INCREMENT_FLAG);
 
 /// A column's flags, but for those of the plan and for one more: the database's name is put in as a literal, which MySQL knows is never NULL.
 fn flags(column: &Column) -> ColumnFlags {
@@ -173,7 +182,13 @@ impl Answer {
 
 impl Part {
     fn difference(&self, mysql: &Part, ordered: bool) -> Option<String> {
-        if self.columns != mysql.columns {
+        if self.columns != mysql.columns
+            && self
+                .columns
+                .iter()
+                .map(|column| outside_tables(column))
+                .ne(mysql.columns.iter().map(|column| outside_tables(column)))
+        {
             return Some(format!("columns\n    {:?}\n    MySQL {:?}", self.columns, mysql.columns));
         }
         if self.effect != mysql.effect {
@@ -183,7 +198,29 @@ impl Part {
             true => self.rows == mysql.rows,
             false => sorted(&self.rows) == sorted(&mysql.rows),
         };
-        (!same).then(|| format!("{}\n    MySQL {}", shown_rows(&self.rows), shown_rows(&mysql.rows)))
+        (!same).then(|| {
+            let only = |rows: &[Vec<Value>], others: &[Vec<Value>]| {
+                let mut others = sorted(others);
+                let is_missing =
+                    |row: &&Vec<Value>| match others.iter().position(|other| *other == format!("{row:?}")) {
+                        Some(place) => {
+                            others.swap_remove(place);
+                            false
+                        }
+                        None => true,
+                    };
+                let missing: Vec<Vec<Value>> = rows.iter().filter(is_missing).cloned().collect();
+                if missing.is_empty() { rows.to_vec() } else { missing }
+            };
+            let (ours, theirs) = (only(&self.rows, &mysql.rows), only(&mysql.rows, &self.rows));
+            format!(
+                "{} rows, its own {}\n    MySQL {} rows, its own {}",
+                self.rows.len(),
+                shown_rows(&ours),
+                mysql.rows.len(),
+                shown_rows(&theirs)
+            )
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::world::World;
 /// What Podway refuses with where it does not serve a statement.
 const REFUSALS: [u16; 6] = [1235, 1049, 1044, 1227, 1142, 1295];
 /// Errors that MySQL gives or not according to which rows it looks at, in which order.
-const BY_CHANCE: [u16; 9] = [1292, 1366, 1690, 1264, 1365, 1411, 1406, 3854, 1265];
+const BY_CHANCE: [u16; 10] = [1292, 1366, 1690, 1264, 1365, 1411, 1406, 3854, 1265, 3995];
 
 /// What MySQL says of text that has no form in a character set, as a literal and as a parameter.
 const CONVERSIONS: [u16; 2] = [3854, 3988];

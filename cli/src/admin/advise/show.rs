@@ -285,7 +285,7 @@ fn text(answer: &Answer, shards: u16, wanted: &Wanted<'_>) -> String {
 }
 
 /// What the column TODAY means.
-const REFUSED_TODAY: &str = "This version of Podway answers what is marked \"refused\" with error 1235, before any effect. \"merged\", \"finished in MySQL\" and\n\"two-phase commit\" are the ways that such statements are to go once they are built. A commit on several servers then costs each of them\na prepare and a commit of their own, about one more wait for its disk: keep together what is written together.";
+const REFUSED_TODAY: &str = "This version of Podway answers what is marked \"refused\" with error 1235, before any effect. \"two-phase commit\" is the\nway that such statements are to go once it is built. A commit on several servers then costs each of them\na prepare and a commit of their own, about one more wait for its disk: keep together what is written together.";
 
 /// What the adviser cannot see.
 const TRANSACTIONS: &str = "Statements are judged one by one: a transaction whose statements name keys of several servers is refused today, and nobody counted which do.";

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use podway_model::{Keyspace, ShardIndex};
-use podway_router::{Effects, Gather, SqlMode};
-use podway_wire::{ColumnDefinition, ColumnType};
+use podway_router::{Effects, Fold, Gather, SqlMode};
+use podway_wire::{ColumnDefinition, ColumnFlags, ColumnType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::core::{Planned, Session, Spot};
@@ -30,7 +30,7 @@ impl Session {
         gather: &Gather,
         bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
-        self.check_free(planned)?;
+        self.check_free()?;
         let at = match needs_home(gather) {
             true => home_of(keyspace),
             // Sessions take turns, so that no server finishes more than others.
@@ -50,9 +50,13 @@ impl Session {
                 return Err(self.refused_early(self.in_logical_names(error, &spot), &spot));
             }
         };
-        let text = self.final_text(planned, gather, &spot, &rows);
+        let text = match self.foldable(gather, bound) {
+            Some(fold) => self.folded_text(planned, fold, &spot, &rows),
+            None => self.final_text(planned, gather, &spot, &rows),
+        };
         drop(rows);
-        self.run_final(planned, &spot, connection, (columns, text), bound).await
+        let is_folded = self.foldable(gather, bound).is_some();
+        self.run_final(planned, &spot, connection, (columns, text, is_folded), bound).await
     }
 
     /// What the statement gives, by MySQL's own word, and the rows that it is computed over.
@@ -73,8 +77,16 @@ impl Session {
         let description = connection.prepare(key, text.into()).await?;
         connection.close_statement(key).await?;
         let columns = definitions(&description.columns, spot).map_err(|error| connection.surprise(error))?;
-        let carriages = self.carriages(gather, spot, connection).await?;
-        let rows = self.read_parts(planned, (keyspace, gather), carriages, bound).await?;
+        let rows = match self.foldable(gather, bound) {
+            Some(fold) => {
+                let carriage = self.fold_carriage(fold, spot, connection).await?;
+                self.read_folded(planned, keyspace, gather, (fold, carriage)).await?
+            }
+            None => {
+                let carriages = self.carriages(gather, spot, connection).await?;
+                self.read_parts(planned, (keyspace, gather), carriages, bound).await?
+            }
+        };
         let finishing = self.finishing(gather);
         connection.synchronise(&spot.current, &finishing, None).await?;
         Ok((columns, rows))
@@ -114,6 +126,23 @@ impl Session {
         Arc::new(settings)
     }
 
+    /// The shards' own aggregates are put together where no parameter has a part in them.
+    fn foldable<'g>(&self, gather: &'g Gather, bound: Option<&Bound<'_>>) -> Option<&'g Fold> {
+        let is_off = self.state.settings.get("sql_select_limit").is_some();
+        gather.fold.as_ref().filter(|_| bound.is_none() && !is_off)
+    }
+
+    fn folded_text(&self, planned: &Planned<'_>, fold: &Fold, spot: &Spot, rows: &[PartRows]) -> Vec<u8> {
+        let (mut derived, mut text) = (Vec::new(), Vec::new());
+        if let [rows] = rows {
+            rows.carriage.derived_table(&rows.document, &mut derived);
+        }
+        self.with_facts(planned, spot, |facts| {
+            planned.plan.folded_text(fold, (planned.sql, planned.normal), facts, &derived, &mut text);
+        });
+        text
+    }
+
     fn final_text(&self, planned: &Planned<'_>, gather: &Gather, spot: &Spot, rows: &[PartRows]) -> Vec<u8> {
         let mut text = Vec::new();
         let put = |part: usize, out: &mut Vec<u8>| {
@@ -132,14 +161,14 @@ impl Session {
         planned: &Planned<'_>,
         spot: &Spot,
         connection: Box<BackendConnection>,
-        (columns, text): (Vec<ColumnDefinition>, Vec<u8>),
+        (columns, text, is_folded): (Vec<ColumnDefinition>, Vec<u8>, bool),
         bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         self.handle.set_running([connection.thread().clone()]);
         let key = bound.map(|bound| bound.key(&text));
         let stream = self.send_stream(connection, text, bound).await;
         let mut stream = stream.map_err(|error| self.in_logical_names(error, spot))?;
-        let passed = self.pass_final(&mut stream, columns, bound.is_some()).await;
+        let passed = self.pass_final(&mut stream, columns, (bound.is_some(), is_folded)).await;
         let is_condemned = self.handle.ended_running();
         let (mut connection, summary) = stream.into_parts();
         if let Some(key) = key.filter(|_| connection.is_usable()) {
@@ -153,7 +182,7 @@ impl Session {
                 found = warnings(&mut connection).await.unwrap_or_default();
             }
             if planned.plan.effects().contains(Effects::CALC_FOUND_ROWS) {
-                let rows = connection.rows(b"SELECT FOUND_ROWS()").await?;
+                let rows = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await?;
                 found_rows = rows.text(0).and_then(|text| text.parse().ok());
             }
         }
@@ -167,8 +196,8 @@ impl Session {
     async fn pass_final(
         &mut self,
         stream: &mut RowStream,
-        columns: Vec<ColumnDefinition>,
-        is_bound: bool,
+        mut columns: Vec<ColumnDefinition>,
+        (is_bound, is_folded): (bool, bool),
     ) -> Result<Answer, ProxyError> {
         tokio::select! {
             biased;
@@ -183,15 +212,22 @@ impl Session {
             );
             return Err(ClientError::new(ErrorCode::UNKNOWN, message).into());
         }
-        if is_bound {
-            let given = definitions_as_sent(stream.columns()).map_err(|error| stream.surprise(error))?;
-            let differs = columns.iter().zip(&given).find(|(column, given)| !is_sent_alike(column, given));
-            if let Some((column, _)) = differs {
-                let name = String::from_utf8_lossy(&column.name);
-                let what = format!(
-                    "the column {name} of a prepared statement over several shards: it has another type when it is finished"
-                );
-                return Err(ClientError::not_supported(&what).into());
+        let given = definitions_as_sent(stream.columns()).map_err(|error| stream.surprise(error))?;
+        for (column, given) in columns.iter_mut().zip(given) {
+            // What is computed has the type that it has when it runs, by parameters' values and by temporary tables; whether it may be NULL is known of the
+            // original alone. Aggregates that are put together are computed otherwise.
+            let runs_alike = !is_folded && column.org_table.is_empty() && given.org_table.is_empty();
+            if runs_alike || is_bound && !is_sent_alike(column, &given) {
+                let not_null = column.flags & ColumnFlags::NOT_NULL_FLAG;
+                column.flags = (given.flags - ColumnFlags::NOT_NULL_FLAG) | not_null;
+                (column.charset, column.decimals) = (given.charset, given.decimals);
+                // Bytes travel as the longest there are: then the original knows better.
+                if given.column_type != ColumnType::MYSQL_TYPE_LONG_BLOB || !is_sent_alike(column, &given) {
+                    column.column_type = given.column_type;
+                }
+                if given.length != u32::MAX || given.column_type == ColumnType::MYSQL_TYPE_JSON {
+                    column.length = given.length;
+                }
             }
         }
         let mut answer = Answer::of(columns, self, is_bound);

@@ -43,7 +43,7 @@ impl Session {
             let work = Work { kind: ResponseKind::Query, as_received: false };
             return self.run_statement(planned, Route::Shard(*shard), work).await;
         }
-        self.check_free(planned)?;
+        self.check_free()?;
         let wanted = merge.wanted(planned.sql, planned.normal).map_err(ClientError::from)?;
         let spots = self.spots(planned, &shards).await?;
         let mut streams = self.send_to_all(planned, (merge, wanted), &spots, bound).await?;

@@ -12,18 +12,19 @@ mod parts;
 use std::sync::Arc;
 
 use podway_model::{Keyspace, ShardIndex};
-use podway_router::{Effects, Facts, Gather, KeyValue, Route};
+use podway_router::{Facts, Gather, KeyValue, Route};
 use podway_wire::{Execute, ResponseKind};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
-use super::prepared::execute_packet;
 use super::run::FRESH_CONNECTIONS;
 use super::state::Warning;
 use crate::backend::{BackendConnection, Fit, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
-use crate::execute::RowStream;
+use crate::execute::{RowStream, execute_packet};
 
+/// Literals that switch a variable off.
+const OFF: [&[u8]; 6] = [b"0", b"OFF", b"off", b"FALSE", b"false", b"DEFAULT"];
 /// How many warnings a session keeps (`max_error_count`'s default).
 const MAX_WARNINGS: usize = 1_024;
 
@@ -64,7 +65,9 @@ impl Session {
         let keyspace = planned.map.keyspace(&gather.keyspace).cloned().ok_or_else(gone)?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
-            let result = match &gather.merge {
+            let merge =
+                gather.merge.as_ref().filter(|_| self.state.settings.get("sql_select_limit").is_none());
+            let result = match merge {
                 Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
                 None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
             };
@@ -79,18 +82,24 @@ impl Session {
     }
 
     /// Refuses what several connections cannot give: a transaction's own view, and what only the session's own connection knows.
-    fn check_free(&self, planned: &Planned<'_>) -> Result<(), ProxyError> {
+    fn check_free(&self) -> Result<(), ProxyError> {
         if self.state.transaction.is_open() || !self.state.autocommit {
             return Err(
                 ClientError::not_supported("a statement over several shards inside a transaction").into()
             );
         }
-        let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
-        if reads_variables && self.held.iter().any(|held| held.is_pinned()) {
+        if self.held.iter().any(|held| held.is_pinned()) {
+            // Another connection would wait for its own session's LOCK TABLES, and knows none of its temporary tables.
             return Err(ClientError::not_supported(
-                "user variables in a statement over several shards, in a session that is bound to one server",
+                "a statement over several shards in a session that holds locks, temporary tables or the like on one server",
             )
             .into());
+        }
+        let is_on = |name: &str| self.state.settings.get(name).is_some_and(|literal| !OFF.contains(&literal));
+        if is_on("sql_auto_is_null") {
+            return Err(
+                ClientError::not_supported("sql_auto_is_null with a statement over several shards").into()
+            );
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use podway_model::{Keyspace, ServerId, ShardIndex};
-use podway_router::{Gather, Part, Rows, SqlMode, Takes};
+use podway_router::{Fold, FoldColumn, Gather, Made, Part, Rows, SqlMode, Takes};
 use podway_wire::{BinaryValue, ResponseKind, decode_text_row};
 use tokio::task::JoinSet;
 
@@ -28,6 +28,8 @@ struct Job {
     part: usize,
     /// Its place among the spots.
     spot: usize,
+    /// The schema in which unqualified names are: several shards may be on one server.
+    current: Arc<str>,
     packet: bytes::BytesMut,
     carriage: Arc<Carriage>,
 }
@@ -62,9 +64,7 @@ impl Session {
                 carriages.push(carriage.clone());
                 continue;
             }
-            let table = format!("{}.{}", quoted_identifier(&spot.schema), quoted_identifier(&part.table));
-            let rows = connection.rows(format!("SHOW FULL COLUMNS FROM {table}").as_bytes()).await?;
-            let columns: Vec<TableColumn> = rows.iter().map(table_column).collect();
+            let columns = table_columns(&spot.schema, &part.table, connection).await?;
             let carriage = carriage(gather, columns).map_err(|error| uncarried(part, &error))?;
             known.insert(&part.table, Arc::new(carriage));
             carriages.extend(known.get(&*part.table).cloned());
@@ -81,6 +81,72 @@ impl Session {
         bound: Option<&Bound<'_>>,
     ) -> Result<Vec<PartRows>, ProxyError> {
         let (spots, jobs) = self.jobs(planned, (keyspace, gather), &carriages, bound).await?;
+        let tables: Vec<&str> = gather.parts.iter().map(|part| &*part.table).collect();
+        self.run_jobs(spots, jobs, carriages, &tables).await
+    }
+
+    /// How the shards' aggregates travel: by the types of the columns that they are made of.
+    pub(super) async fn fold_carriage(
+        &mut self,
+        fold: &Fold,
+        spot: &Spot,
+        connection: &mut BackendConnection,
+    ) -> Result<Arc<Carriage>, ProxyError> {
+        let reading = reading(&self.state.settings);
+        connection.synchronise(&spot.current, &reading, None).await?;
+        let mut known: BTreeMap<&str, Vec<TableColumn>> = BTreeMap::new();
+        let mut columns = Vec::with_capacity(fold.columns.len());
+        for (nth, column) in fold.columns.iter().enumerate() {
+            if column.column.is_some() && !known.contains_key(&*column.table) {
+                known.insert(&column.table, table_columns(&spot.schema, &column.table, connection).await?);
+            }
+            let of_table = known.get(&*column.table).map_or(&[][..], Vec::as_slice);
+            let declared = folded(column, of_table).ok_or_else(|| {
+                ClientError::new(
+                    ErrorCode::UNKNOWN,
+                    format!("A column of {} is not there any more", column.table),
+                )
+            })?;
+            columns.push(TableColumn { name: format!("c{nth}"), ..declared });
+        }
+        let carriage = Carriage::of(&columns);
+        let uncarried =
+            |error: Uncarried| ClientError::not_supported(&format!("{error}, over several shards"));
+        Ok(Arc::new(carriage.map_err(uncarried)?))
+    }
+
+    /// Has the shards compute their aggregates.
+    pub(super) async fn read_folded(
+        &mut self,
+        planned: &Planned<'_>,
+        keyspace: &Keyspace,
+        gather: &Gather,
+        (fold, carriage): (&Fold, Arc<Carriage>),
+    ) -> Result<Vec<PartRows>, ProxyError> {
+        let text = (planned.sql, planned.normal);
+        let shards = planned.plan.shards(keyspace, &fold.keys, text, &[]);
+        let spots = self.spots(planned, &shards).await?;
+        let mut jobs: BTreeMap<ServerId, Vec<Job>> = BTreeMap::new();
+        for (nth, spot) in spots.iter().enumerate() {
+            let mut sql = b"SELECT ".to_vec();
+            carriage.select_list("p", &mut sql);
+            self.with_facts(planned, spot, |facts| planned.plan.fold_text(fold, text, facts, &mut sql));
+            let (current, packet) = (spot.current.clone(), self.query_packet(&sql));
+            let job = Job { part: 0, spot: nth, current, packet, carriage: carriage.clone() };
+            jobs.entry(spot.pool.id()).or_default().push(job);
+        }
+        let tables: Vec<&str> = gather.parts.iter().map(|part| &*part.table).take(1).collect();
+        self.run_jobs(spots, jobs, vec![carriage], &tables).await
+    }
+
+    /// Runs what each server is asked, all servers at the same time.
+    async fn run_jobs(
+        &mut self,
+        spots: Vec<Spot>,
+        jobs: BTreeMap<ServerId, Vec<Job>>,
+        carriages: Vec<Arc<Carriage>>,
+        tables: &[&str],
+    ) -> Result<Vec<PartRows>, ProxyError> {
         let settings = reading(&self.state.settings);
         let mut work = Vec::with_capacity(jobs.len());
         for jobs in jobs.into_values() {
@@ -96,9 +162,9 @@ impl Session {
         });
         let mut servers = JoinSet::new();
         for (connection, jobs) in work {
-            servers.spawn(read_all(connection, jobs, budget.clone()));
+            servers.spawn(read_all(connection, jobs, settings.clone(), budget.clone()));
         }
-        let documents = self.collect(servers, &spots, gather).await?;
+        let documents = self.collect(servers, &spots, tables).await?;
         let of_part = |(part, carriage): (usize, Arc<Carriage>)| {
             let mine = documents.iter().filter(|(of, _)| *of == part);
             let document = mine.flat_map(|(_, document)| document.iter().copied()).collect();
@@ -112,7 +178,7 @@ impl Session {
         &mut self,
         mut servers: JoinSet<FromServer>,
         spots: &[Spot],
-        gather: &Gather,
+        tables: &[&str],
     ) -> Result<Vec<(usize, Vec<u8>)>, ProxyError> {
         let mut documents = Vec::new();
         let mut connections = Vec::new();
@@ -143,7 +209,7 @@ impl Session {
         match failure {
             None => Ok(documents),
             Some((place, ProxyError::Client(error))) if error.code == ErrorCode::NOT_SUPPORTED => {
-                let table = gather.parts.get(place).map(|part| &*part.table).unwrap_or_default();
+                let table = tables.get(place).copied().unwrap_or_default();
                 Err(ClientError::not_supported(&format!(
                     "{} of the table {table} over several shards",
                     error.message
@@ -206,8 +272,8 @@ impl Session {
                 carriage.select_list(&quoted_identifier(&part.alias), &mut sql);
                 let literal = |number: u32, takes: Takes| self.literal(bound?, number, takes);
                 planned.plan.part_text(part, &spots[spot].schema, text, &literal, &mut sql);
-                let job =
-                    Job { part: nth, spot, packet: self.query_packet(&sql), carriage: carriage.clone() };
+                let (current, packet) = (spots[spot].current.clone(), self.query_packet(&sql));
+                let job = Job { part: nth, spot, current, packet, carriage: carriage.clone() };
                 jobs.entry(spots[spot].pool.id()).or_default().push(job);
             }
         }
@@ -215,11 +281,34 @@ impl Session {
     }
 }
 
+/// Makes all that one server is asked see one snapshot, as the parts of one statement do.
+const ONE_SNAPSHOT: [&[u8]; 2] = [
+    b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    b"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+];
+const END_SNAPSHOT: &[u8] = b"COMMIT AND NO CHAIN NO RELEASE";
+
 /// Runs one server's statements.
-async fn read_all(connection: Box<BackendConnection>, jobs: Vec<Job>, budget: Arc<Budget>) -> FromServer {
+async fn read_all(
+    mut connection: Box<BackendConnection>,
+    jobs: Vec<Job>,
+    settings: Arc<Settings>,
+    budget: Arc<Budget>,
+) -> FromServer {
     let mut from = FromServer { connection: None, documents: Vec::with_capacity(jobs.len()), failure: None };
-    let mut connection = connection;
+    let first = jobs.first().map_or(0, |job| job.spot);
+    let is_several = jobs.len() > 1;
+    if is_several && let Err(error) = execute_all(&mut connection, &ONE_SNAPSHOT).await {
+        from.failure = Some((first, error));
+    }
     for job in jobs {
+        if from.failure.is_some() {
+            break;
+        }
+        if let Err(error) = connection.synchronise(&job.current, &settings, None).await {
+            from.failure = Some((job.spot, error));
+            break;
+        }
         let mut stream = match RowStream::send(connection, &job.packet, ResponseKind::Query).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -235,12 +324,24 @@ async fn read_all(connection: Box<BackendConnection>, jobs: Vec<Job>, budget: Ar
             Err(error) => {
                 let place = if is_of_table(&error) { job.part } else { job.spot };
                 from.failure = Some((place, error));
-                break;
             }
         }
     }
+    if is_several
+        && from.failure.is_none()
+        && let Err(error) = execute_all(&mut connection, &[END_SNAPSHOT]).await
+    {
+        from.failure = Some((first, error));
+    }
     from.connection = Some(connection);
     from
+}
+
+async fn execute_all(connection: &mut BackendConnection, statements: &[&[u8]]) -> Result<(), ProxyError> {
+    for statement in statements {
+        connection.execute(statement).await?;
+    }
+    Ok(())
 }
 
 /// Whether an error is about a table's rows, not about a server.
@@ -297,6 +398,41 @@ fn carriage(gather: &Gather, columns: Vec<TableColumn>) -> Result<Carriage, Unca
     if first.is_ok() { first } else { alone.find(Result::is_ok).unwrap_or(first) }
 }
 
+async fn table_columns(
+    schema: &str,
+    table: &str,
+    connection: &mut BackendConnection,
+) -> Result<Vec<TableColumn>, ProxyError> {
+    let table = format!("{}.{}", quoted_identifier(schema), quoted_identifier(table));
+    let rows = connection.rows(format!("SHOW FULL COLUMNS FROM {table}").as_bytes()).await?;
+    Ok(rows.iter().map(table_column).collect())
+}
+
+/// The type of partial results, as a column of that type would be declared.
+fn folded(column: &FoldColumn, of_table: &[TableColumn]) -> Option<TableColumn> {
+    let of_type = |declared: String| TableColumn {
+        name: String::new(),
+        declared,
+        collation: None,
+        extra: String::new(),
+    };
+    let Some(name) = &column.column else { return Some(of_type("bigint".to_owned())) };
+    let found = of_table.iter().find(|found| *name == podway_model::Name::caseless(&found.name))?;
+    Some(match column.made {
+        Made::Count => of_type("bigint".to_owned()),
+        Made::Value => TableColumn { extra: String::new(), ..found.clone() },
+        Made::Sum => {
+            // DECIMAL(precision,scale); integers have no scale.
+            let scale = found
+                .declared
+                .split_once(',')
+                .and_then(|(_, rest)| rest.split_once(')'))
+                .map_or("0", |(scale, _)| scale);
+            of_type(format!("decimal(65,{scale})"))
+        }
+    })
+}
+
 fn table_column(row: &[Option<Vec<u8>>]) -> TableColumn {
     let text =
         |nth: usize| row.get(nth).cloned().flatten().map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -316,5 +452,9 @@ fn uncarried(part: &Part, error: &Uncarried) -> ProxyError {
 fn reading(settings: &Settings) -> Arc<Settings> {
     let mut settings = settings.clone();
     settings.put("character_set_results", &string_literal(b"utf8mb4"));
+    // It counts rows of the whole result, not of its parts.
+    if settings.get("sql_select_limit").is_some() {
+        settings.put("sql_select_limit", b"DEFAULT");
+    }
     Arc::new(settings)
 }

@@ -10,12 +10,11 @@ use super::parts::span;
 use super::words;
 use crate::plan::bind::{Binding, Place};
 use crate::plan::pins::{self, Known};
-use crate::plan::plan::Plan;
 use crate::plan::sketch::parts::{BlockId, Run, SourceId, SourceKind};
 use crate::plan::target::KeyPin;
 use crate::plan::tokens::{Class, Tokens};
 use crate::statement::SELECT_OPTIONS;
-use crate::{Effects, TemplateSpan};
+use crate::{Effects, Normalised, Recognised, RouterError, TemplateSpan};
 
 /// How the shards' answers become one.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,16 +26,16 @@ pub struct Merge {
     /// LIMIT.
     pub limit: Option<RowLimit>,
     /// Where the select list ends, in the template: what is ordered by is added there.
-    pub(super) list_end: u32,
+    pub(in crate::plan) list_end: u32,
 }
 
 /// One key of ORDER BY.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrderKey {
     /// The column.
-    pub(super) column: TemplateSpan,
+    pub(in crate::plan) column: TemplateSpan,
     /// What is asked of a shard for it, around the column.
-    pub(super) asked: (&'static str, &'static str),
+    pub(in crate::plan) asked: (&'static str, &'static str),
     /// How the values of two shards compare.
     pub compared: Compared,
     /// DESC.
@@ -58,7 +57,7 @@ pub enum Compared {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLimit {
     /// All behind the word.
-    pub(super) span: TemplateSpan,
+    pub(in crate::plan) span: TemplateSpan,
     /// The number of the literal that says how many rows.
     pub count: u32,
     /// That of the literal that says how many are left out before them.
@@ -87,7 +86,7 @@ const MORE_THAN_ROWS: [&str; 17] = [
 ];
 
 /// Words of clauses, besides those of expressions.
-const CLAUSES: [&str; 27] = [
+pub(super) const CLAUSES: [&str; 27] = [
     "SELECT",
     "WHERE",
     "JOIN",
@@ -118,15 +117,10 @@ const CLAUSES: [&str; 27] = [
 ];
 
 /// How the shards' own answers are merged; `None` where that is not certain to be the answer.
-pub(super) fn merge(binding: &Binding<'_>, plan: &Plan) -> Option<Merge> {
+pub(super) fn merge(binding: &Binding<'_>, recognised: &Recognised) -> Option<Merge> {
     let t = binding.t;
     let whole = Run { first: 0, end: t.len() };
-    let selects = (0..t.len()).filter(|&at| t.is(at, "SELECT")).count();
-    let is_simple = t.is(0, "SELECT")
-        && selects == 1
-        && !(0..t.len()).any(|at| MORE_THAN_ROWS.contains(&t.text(at)) && !t.after_dot(at))
-        && words::is_plain(t, whole, &CLAUSES)
-        && !plan.effects().intersects(Effects::READS_USER_VARIABLES | Effects::READS_DIAGNOSTICS);
+    let is_simple = is_one_select(t, recognised, &MORE_THAN_ROWS) && words::is_plain(t, whole, &CLAUSES);
     if !is_simple {
         return None;
     }
@@ -144,8 +138,17 @@ pub(super) fn merge(binding: &Binding<'_>, plan: &Plan) -> Option<Merge> {
     Some(Merge { keys, order, limit, list_end })
 }
 
+/// Whether the statement is one SELECT without these words, and without what only its session knows.
+pub(super) fn is_one_select(t: &Tokens<'_>, recognised: &Recognised, without: &[&str]) -> bool {
+    let selects = (0..t.len()).filter(|&at| t.is(at, "SELECT")).count();
+    t.is(0, "SELECT")
+        && selects == 1
+        && !(0..t.len()).any(|at| without.contains(&t.text(at)) && !t.after_dot(at))
+        && !recognised.effects.intersects(Effects::READS_USER_VARIABLES | Effects::READS_DIAGNOSTICS)
+}
+
 /// A sharded table with whose rows all others lie: each row of the result has exactly one of its rows.
-fn root(binding: &Binding<'_>, known: &Known) -> Option<SourceId> {
+pub(super) fn root(binding: &Binding<'_>, known: &Known) -> Option<SourceId> {
     let mut sharded = Vec::new();
     for (id, bound) in binding.sources.iter().enumerate() {
         if !matches!(binding.sketch.sources[id].kind, SourceKind::Table { .. }) {
@@ -214,7 +217,7 @@ impl Clauses {
 }
 
 /// The first of these words outside parentheses.
-fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
+pub(super) fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
     let mut at = at;
     while at < t.len() {
         if words.contains(&t.text(at)) {
@@ -225,7 +228,7 @@ fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
     None
 }
 
-fn list(t: &Tokens<'_>, run: Run) -> Vec<Run> {
+pub(super) fn list(t: &Tokens<'_>, run: Run) -> Vec<Run> {
     let mut items = Vec::new();
     let (mut first, mut at) = (run.first, run.first);
     while at < run.end {
@@ -321,5 +324,40 @@ fn limit(t: &Tokens<'_>, run: Run) -> Option<RowLimit> {
             Some(RowLimit { span, count: first, offset: Some(number(run.first + 2)?) })
         }
         _ => None,
+    }
+}
+
+/// How much of a merged result is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Rows that are left out before the first.
+    pub offset: u64,
+    /// Rows; `None`: all.
+    pub count: Option<u64>,
+}
+
+impl Wanted {
+    /// How many rows a shard has to give at most.
+    pub fn of_each(&self) -> Option<u64> {
+        self.count.map(|count| count.saturating_add(self.offset))
+    }
+}
+
+impl Merge {
+    /// How many rows are wanted of the statement with this text.
+    pub fn wanted(&self, sql: &[u8], n: &Normalised) -> Result<Wanted, RouterError> {
+        let number = |literal: u32| {
+            let text =
+                n.literals().get(literal as usize).map(|literal| literal.text(sql)).unwrap_or_default();
+            let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
+            number.ok_or_else(|| RouterError::syntax(sql, 0))
+        };
+        Ok(match self.limit {
+            None => Wanted { offset: 0, count: None },
+            Some(limit) => Wanted {
+                offset: limit.offset.map(number).transpose()?.unwrap_or(0),
+                count: Some(number(limit.count)?),
+            },
+        })
     }
 }

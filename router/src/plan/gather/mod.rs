@@ -4,25 +4,24 @@
 //! There are two ways, and [`gather`] notes each that a statement allows:
 //! * **merge**: every shard answers the statement itself, and the proxy puts the rows together ([`merge`]);
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
-//!   ([`text`] writes it). No semantics but MySQL's own are involved.
+//!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`text`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed); then [`super::gathered`].
 
+mod fold;
 mod merge;
 mod parts;
-mod text;
 mod words;
 
 use podway_model::Name;
 
 use super::bind::{Binding, Place};
-use super::plan::Plan;
 use super::sketch::parts::{Role, SourceKind};
 use super::target::KeyPin;
-use crate::{ClientCharset, Effects, RouterError, TemplateSpan, Verb};
+use crate::{ClientCharset, Effects, Recognised, RouterError, TemplateSpan, Verb};
 
-pub use merge::{Compared, Merge, OrderKey, RowLimit};
-pub use text::Wanted;
+pub use fold::{Fold, FoldColumn, Made};
+pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
 /// A SELECT over several shards.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,10 +34,12 @@ pub struct Gather {
     pub columns: Option<Vec<Name>>,
     /// How the shards' own answers are put together, where that is enough.
     pub merge: Option<Merge>,
+    /// What the shards compute of it themselves, where MySQL has to put together no more than their aggregates.
+    pub fold: Option<Fold>,
     /// Whether MySQL may find that columns outside GROUP BY depend on keys that the parts do not have.
     pub groups: bool,
     /// What changes in the text that is finished, in order.
-    edits: Vec<Edit>,
+    pub(super) edits: Vec<Edit>,
 }
 
 /// The rows of one table.
@@ -89,13 +90,13 @@ pub enum Rows {
 
 /// A change of the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Edit {
-    span: TemplateSpan,
-    kind: EditKind,
+pub(super) struct Edit {
+    pub(super) span: TemplateSpan,
+    pub(super) kind: EditKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum EditKind {
+pub(super) enum EditKind {
     /// A part's rows stand in the place of its table.
     Rows { part: usize, wants_alias: bool, wants_select: bool },
     /// Nothing stands there.
@@ -116,8 +117,8 @@ const HINDRANCES: [(Effects, &str); 9] = [
 ];
 
 /// How a statement's rows are gathered; an error names what stands in the way.
-pub(super) fn gather(binding: &Binding<'_>, plan: &Plan) -> Result<Gather, RouterError> {
-    check(binding, plan)?;
+pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<Gather, RouterError> {
+    check(binding, recognised)?;
     let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
@@ -127,17 +128,18 @@ pub(super) fn gather(binding: &Binding<'_>, plan: &Plan) -> Result<Gather, Route
         keyspace,
         parts,
         columns: words::mentioned(binding.t),
-        merge: merge::merge(binding, plan),
+        merge: merge::merge(binding, recognised),
+        fold: fold::fold(binding, recognised),
         groups: words::groups(binding.t),
         edits,
     })
 }
 
-fn check(binding: &Binding<'_>, plan: &Plan) -> Result<(), RouterError> {
-    if !matches!(plan.verb(), Verb::Select | Verb::Table) {
+fn check(binding: &Binding<'_>, recognised: &Recognised) -> Result<(), RouterError> {
+    if !matches!(recognised.verb, Verb::Select | Verb::Table) {
         return Err(RouterError::unsupported("a statement that needs several shards and is no SELECT"));
     }
-    if let Some((_, what)) = HINDRANCES.iter().find(|(effects, _)| plan.effects().intersects(*effects)) {
+    if let Some((_, what)) = HINDRANCES.iter().find(|(effects, _)| recognised.effects.intersects(*effects)) {
         return Err(RouterError::unsupported(what));
     }
     if binding.sketch.needs_home {

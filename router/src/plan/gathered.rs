@@ -1,45 +1,10 @@
 //! The texts that shards and MySQL get for a gathered statement: the client's own bytes, with spans replaced.
 
-use super::{Edit, EditKind, Gather, Merge, Part, PartFilter, Takes};
-use crate::plan::plan::Plan;
-use crate::plan::rewrite::{Facts, put_name};
-use crate::plan::target::SpliceKind;
-use crate::{ClientCharset, Normalised, RouterError, TemplateSpan};
-
-/// How much of a merged result is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Rows that are left out before the first.
-    pub offset: u64,
-    /// Rows; `None`: all.
-    pub count: Option<u64>,
-}
-
-impl Wanted {
-    /// How many rows a shard has to give at most.
-    pub fn of_each(&self) -> Option<u64> {
-        self.count.map(|count| count.saturating_add(self.offset))
-    }
-}
-
-impl Merge {
-    /// How many rows are wanted of the statement with this text.
-    pub fn wanted(&self, sql: &[u8], n: &Normalised) -> Result<Wanted, RouterError> {
-        let number = |literal: u32| {
-            let text =
-                n.literals().get(literal as usize).map(|literal| literal.text(sql)).unwrap_or_default();
-            let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
-            number.ok_or_else(|| RouterError::syntax(sql, 0))
-        };
-        Ok(match self.limit {
-            None => Wanted { offset: 0, count: None },
-            Some(limit) => Wanted {
-                offset: limit.offset.map(number).transpose()?.unwrap_or(0),
-                count: Some(number(limit.count)?),
-            },
-        })
-    }
-}
+use super::gather::{Edit, EditKind, Fold, Gather, Merge, Part, PartFilter, Takes, Wanted};
+use super::plan::Plan;
+use super::rewrite::{Facts, put_name};
+use super::target::SpliceKind;
+use crate::{ClientCharset, Normalised, TemplateSpan};
 
 impl PartFilter {
     /// The condition with literals in the places of its parameters.
@@ -124,6 +89,50 @@ impl Plan {
             out.push(b')');
             word = b" AND (";
         }
+    }
+
+    /// Appends what follows the select list in the statement that has a shard compute its own aggregates; its columns are those of `p`.
+    pub fn fold_text(
+        &self,
+        fold: &Fold,
+        (sql, n): (&[u8], &Normalised),
+        facts: &Facts<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        out.extend_from_slice(b" FROM (SELECT ");
+        for (nth, (before, span, after)) in fold.computed.iter().enumerate() {
+            if nth > 0 {
+                out.extend_from_slice(b", ");
+            }
+            out.extend_from_slice(before.as_bytes());
+            if let Some(span) = span {
+                self.rewrite_span(*span, sql, n, facts, out);
+            }
+            out.extend_from_slice(after.as_bytes());
+            out.extend_from_slice(format!(" AS `c{nth}`").as_bytes());
+        }
+        out.push(b' ');
+        self.rewrite_span(fold.region, sql, n, facts, out);
+        for (nth, group) in fold.groups.iter().enumerate() {
+            out.extend_from_slice(if nth == 0 { b" GROUP BY " } else { b", " });
+            self.rewrite_span(*group, sql, n, facts, out);
+        }
+        out.extend_from_slice(b") AS p");
+    }
+
+    /// Appends the statement over the shards' aggregates; `rows` is a query in parentheses that gives them.
+    pub fn folded_text(
+        &self,
+        fold: &Fold,
+        (sql, n): (&[u8], &Normalised),
+        facts: &Facts<'_>,
+        rows: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let mut puts: Vec<(TemplateSpan, Put<'_>)> =
+            fold.edits.iter().map(|(span, text)| (*span, Put::Bytes(text.clone().into_bytes()))).collect();
+        puts.push((fold.region, Put::Bytes([b"FROM ", rows, b" AS p"].concat())));
+        self.put_all(puts, (sql, n), facts, &|_, _| {}, out);
     }
 
     /// Appends the statement that is finished in MySQL; `rows` appends a query in parentheses that gives a part's rows.

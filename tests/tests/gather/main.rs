@@ -1,0 +1,20 @@
+//! SELECTs over several shards beside plain MySQL: four shards on two servers answer as one database does, in both protocols; and what
+//! bounds, faults, rights and sessions make of them.
+//!
+//! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` →
+//! `sessions`.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+#[path = "../differential/answer.rs"]
+mod answer;
+mod bounds;
+mod corners;
+mod faults;
+mod finish;
+mod folds;
+mod order;
+mod rights;
+mod sessions;
+mod tables;
+mod world;
