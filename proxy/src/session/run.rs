@@ -138,7 +138,9 @@ impl Session {
         })?;
         let index = match route {
             Route::Shard(index) => index,
-            Route::Any | Route::Nowhere | Route::Gather => self.any_shard(keyspace, plan),
+            Route::Any | Route::Nowhere => self.any_shard(keyspace, plan),
+            // Every table that the statement may name is there.
+            Route::Gather => keyspace.home,
         };
         let gone =
             || ClientError::new(ErrorCode::UNKNOWN, "The statement's shard has left the map: try again");
