@@ -16,7 +16,7 @@ pub struct StatementToTry {
 }
 
 /// The statements to try, in their order.
-pub const STATEMENTS: [StatementToTry; 5] = [
+pub const STATEMENTS: [StatementToTry; 6] = [
     StatementToTry {
         shows: "one customer, from the shard that has it",
         sql: "SELECT * FROM customers WHERE id = 42;",
@@ -36,8 +36,13 @@ pub const STATEMENTS: [StatementToTry; 5] = [
         sql: "BEGIN; UPDATE customers SET email = 'ada@example.com' WHERE id = 42; COMMIT;",
     },
     StatementToTry {
-        shows: "many shards at once: not built yet, and refused with error 1235 rather than answered wrongly",
-        sql: "SELECT COUNT(*) FROM orders;",
+        shows: "all shards at once: each counts its own rows, and the counts are put together",
+        sql: "SELECT country_code, COUNT(*) AS customers FROM customers\n\
+              GROUP BY country_code ORDER BY customers DESC, country_code LIMIT 3;",
+    },
+    StatementToTry {
+        shows: "a write on many shards: not built yet, and refused with error 1235 before any effect",
+        sql: "UPDATE orders SET price = price * 0.9;",
     },
 ];
 

@@ -132,7 +132,7 @@ async fn a_database_without_podway_is_advised_by_what_ran_in_it() {
         .collect();
     for (way, begin) in [
         ("merged", "SELECT country_code, COUNT"),
-        ("finished in MySQL", "SELECT customer_id FROM orders"),
+        ("merged", "SELECT customer_id FROM orders"),
         ("two-phase commit", "UPDATE orders"),
         ("one shard", "INSERT INTO customers"),
     ] {
