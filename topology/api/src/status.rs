@@ -35,6 +35,10 @@ pub fn to_status(error: &StoreError) -> Status {
 pub fn from_status(status: &Status, waited: Duration) -> StoreError {
     let text = status.message().to_owned();
     match status.code() {
+        // A status with a cause was made on this side, of a connection that failed: HTTP/2's "calm down" would read as an answer otherwise.
+        _ if std::error::Error::source(status).is_some() => {
+            StoreError::Away { waited, last: describe(status) }
+        }
         Code::Unauthenticated => StoreError::NotLetIn(text),
         Code::PermissionDenied => StoreError::NotAllowed(text),
         Code::OutOfRange => StoreError::TooSlow,
