@@ -33,7 +33,7 @@ struct Client {
     drain_deadline: Option<Span>,
     max_held: Option<usize>,
     max_gathered_rows: Option<usize>,
-    max_gathered_bytes: Option<usize>,
+    max_gathered_bytes: Option<Size>,
     max_packet: Option<Size>,
     max_statements: Option<usize>,
     max_long_data: Option<Size>,

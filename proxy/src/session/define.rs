@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podway_model::{Map, Name};
-use podway_router::{
-    Child, Definition, Effects, Facts, Piece, Statement, TableChange, TableDirective, Target,
-};
+use podway_router::{Child, Definition, Effects, Piece, Statement, TableChange, TableDirective, Target};
 use podway_topology_api::{
     ClientStatement, NewOperation, Operation, OperationId, OperationKind, OperationState, ServerMessage,
     SqlBytes, StatementPiece, TableDeclaration, TableEffect, Target as OperationTarget, TargetState,
@@ -158,17 +156,7 @@ impl Session {
 
     /// The statement as any server has to read it to read what this session would.
     pub(super) fn client_statement(&self, planned: &Planned<'_>, keyspace: &Name) -> ClientStatement {
-        let facts = Facts {
-            database: planned.database,
-            physical: &|_| None,
-            connection_id: self.handle.id.into(),
-            row_count: self.state.row_count,
-            found_rows: self.state.found_rows,
-            warning_count: self.state.warnings.len() as u64,
-            error_count: self.state.error_count(),
-            charset: self.state.lexical.charset,
-            sql_mode: self.state.lexical.sql_mode,
-        };
+        let facts = self.facts(planned.database, &|_| None);
         let pieces = planned.plan.pieces(planned.sql, planned.normal, &facts);
         let setup = self.state.settings.statement_from(&Settings::default()).unwrap_or_default();
         let in_keyspace = planned.database == Some(keyspace);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use podway_model::Map;
 use podway_router::{
-    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, SqlMode, Statement, Target,
+    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, Statement, Target,
     TextCharset, check_accounts_alone, is_about_accounts,
 };
 use podway_wire::{
@@ -204,9 +204,7 @@ impl Session {
                 "a statement that was prepared under another sql_mode or character set and runs as text";
             return Err(ClientError::not_supported(what).into());
         }
-        let lexical = &self.state.lexical;
-        let backslash_escapes = !lexical.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
-        Ok(Reading { charset: &lexical.charset_name, backslash_escapes })
+        Ok(self.state.lexical.reading())
     }
 
     /// The statement as this spot's shard reads it.

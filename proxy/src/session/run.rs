@@ -288,9 +288,20 @@ impl Session {
         .collect();
         let physical =
             |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
-        let facts = Facts {
-            database: planned.database,
-            physical: &physical,
+        let facts = self.facts(planned.database, &physical);
+        plan.rewrite(planned.sql, planned.normal, &facts, out);
+        true
+    }
+
+    /// What the session knows, for a text that is sent to a server where keyspaces' schemas are called so.
+    pub(super) fn facts<'f>(
+        &self,
+        database: Option<&'f Name>,
+        physical: &'f dyn Fn(&Name) -> Option<&'f str>,
+    ) -> Facts<'f> {
+        Facts {
+            database,
+            physical,
             connection_id: self.handle.id.into(),
             row_count: self.state.row_count,
             found_rows: self.state.found_rows,
@@ -298,9 +309,7 @@ impl Session {
             error_count: self.state.error_count(),
             charset: self.state.lexical.charset,
             sql_mode: self.state.lexical.sql_mode,
-        };
-        plan.rewrite(planned.sql, planned.normal, &facts, out);
-        true
+        }
     }
 
     /// The schema that stands for a keyspace on this spot's server.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use podway_model::Name;
 use podway_router::{ClientCharset, SqlMode};
 
+use super::literals::Reading;
 use crate::backend::{Settings, UserVariables};
 use crate::txn::{Characteristics, Transaction};
 
@@ -52,6 +53,14 @@ pub struct Lexical {
     pub collation: String,
     /// `@@time_zone`.
     pub time_zone: String,
+}
+
+impl Lexical {
+    /// How text literals read.
+    pub fn reading(&self) -> Reading<'_> {
+        let backslash_escapes = !self.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
+        Reading { charset: &self.charset_name, backslash_escapes }
+    }
 }
 
 /// What COMMIT and ROLLBACK do besides.

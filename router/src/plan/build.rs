@@ -5,7 +5,7 @@ use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
-use super::decide::{check, decide};
+use super::decide::{check, decide, one_target};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
@@ -265,13 +265,14 @@ impl Planning<'_> {
 
     /// One shard, where the statement says which; else, for a SELECT, several.
     fn decided(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
-        match decide(binding) {
+        let keyspace = check(binding)?;
+        match one_target(binding, keyspace) {
             Ok(target @ Target::Keys { .. }) => {
                 // Its values decide: they may lead to several shards yet.
                 self.plan.gather = gather::gather(binding, &self.plan.recognised).ok().map(Box::new);
                 Ok(target)
             }
-            Err(_) if matches!(self.plan.verb(), Verb::Select | Verb::Table) && check(binding).is_ok() => {
+            Err(_) if matches!(self.plan.verb(), Verb::Select | Verb::Table) => {
                 let gather = gather::gather(binding, &self.plan.recognised)?;
                 let keyspace = gather.keyspace.clone();
                 self.plan.gather = Some(Box::new(gather));

@@ -169,7 +169,7 @@ fn row(t: &Tokens<'_>, run: Run) -> Option<Vec<Run>> {
 }
 
 /// A comma-separated list, cut.
-fn list(t: &Tokens<'_>, run: Run) -> Vec<Run> {
+pub(super) fn list(t: &Tokens<'_>, run: Run) -> Vec<Run> {
     let mut items = Vec::new();
     let (mut first, mut at) = (run.first, run.first);
     while at < run.end {

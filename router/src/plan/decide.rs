@@ -15,6 +15,14 @@ use crate::RouterError;
 /// The target of a statement.
 pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
     let keyspace = check(binding)?;
+    one_target(binding, keyspace)
+}
+
+/// The one target of a statement with tables of this keyspace that was checked; an error where its keys do not tell.
+pub(super) fn one_target(
+    binding: &Binding<'_>,
+    keyspace: Option<Arc<Keyspace>>,
+) -> Result<Target, RouterError> {
     let mut keys = pins::pins(binding)?;
     if let Some((id, table)) = insert_target(binding) {
         check_assigned(binding, id)?;

@@ -1,10 +1,6 @@
-//! Names and texts as every session reads them.
+//! Texts as every session reads them.
 
 use super::cell::put_hex;
-
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
 
 pub(super) fn hex_literal(text: &str) -> String {
     let mut digits = Vec::new();

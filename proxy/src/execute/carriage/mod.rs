@@ -14,7 +14,8 @@ mod tests;
 use cell::*;
 use declared::{Declared, Text};
 use guard::*;
-use literal::*;
+
+use crate::backend::quoted_identifier;
 
 /// The fence: a derived table with a LIMIT is materialised once, where a bare JSON_TABLE is parsed again for
 /// every outer row.
@@ -245,7 +246,7 @@ impl Carried {
     }
 
     fn qualified(&self, qualifier: &str) -> String {
-        format!("{qualifier}.{}", quoted(&self.name))
+        format!("{qualifier}.{}", quoted_identifier(&self.name))
     }
 
     /// The column in JSON_TABLE's COLUMNS.
@@ -262,7 +263,7 @@ impl Carried {
 
     /// The column in the derived table's select list.
     fn given(&self, at: usize) -> String {
-        let name = quoted(&self.name);
+        let name = quoted_identifier(&self.name);
         match self.kind {
             // A bare UNHEX gives way to another text's collation in a comparison (coercibility 4); a cast is as firm as a column (2).
             Kind::Bytes => format!("CAST(UNHEX(j.c{at}) AS BINARY) AS {name}"),

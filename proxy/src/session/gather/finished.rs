@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use podway_model::{Keyspace, ShardIndex};
+use podway_model::Keyspace;
 use podway_router::{Effects, Fold, Gather, SqlMode};
 use podway_wire::{ColumnDefinition, ColumnFlags, ColumnType};
 use xxhash_rust::xxh3::xxh3_64;
@@ -16,7 +15,7 @@ use super::super::state::Warning;
 use super::answer::Answer;
 use super::merged::definitions;
 use super::parts::PartRows;
-use super::{Bound, home_of, needs_home};
+use super::{Bound, needs_home};
 use crate::backend::{BackendConnection, Settings, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::RowStream;
@@ -32,16 +31,16 @@ impl Session {
     ) -> Result<(), ProxyError> {
         self.check_free()?;
         let at = match needs_home(gather) {
-            true => home_of(keyspace),
-            // Sessions take turns, so that no server finishes more than others.
-            false => ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16),
+            true => keyspace.home,
+            false => self.own_turn(keyspace),
         };
         let mut spots = self.spots(planned, &[at]).await?;
         let Some(spot) = spots.pop() else { return Ok(()) };
         let settings = self.state.settings.clone();
         let mut connection = self.reader(&spot, &settings).await?;
+        let fold = self.foldable(gather, bound);
         let prepared =
-            self.prepare_and_read(planned, (keyspace, gather), &spot, &mut connection, bound).await;
+            self.prepare_and_read(planned, (keyspace, gather, fold), &spot, &mut connection, bound).await;
         let (columns, rows) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -50,20 +49,19 @@ impl Session {
                 return Err(self.refused_early(self.in_logical_names(error, &spot), &spot));
             }
         };
-        let text = match self.foldable(gather, bound) {
+        let text = match fold {
             Some(fold) => self.folded_text(planned, fold, &spot, &rows),
             None => self.final_text(planned, gather, &spot, &rows),
         };
         drop(rows);
-        let is_folded = self.foldable(gather, bound).is_some();
-        self.run_final(planned, &spot, connection, (columns, text, is_folded), bound).await
+        self.run_final(planned, &spot, connection, (columns, text, fold.is_some()), bound).await
     }
 
     /// What the statement gives, by MySQL's own word, and the rows that it is computed over.
     async fn prepare_and_read(
         &mut self,
         planned: &Planned<'_>,
-        (keyspace, gather): (&Keyspace, &Gather),
+        (keyspace, gather, fold): (&Keyspace, &Gather, Option<&Fold>),
         spot: &Spot,
         connection: &mut BackendConnection,
         bound: Option<&Bound<'_>>,
@@ -76,8 +74,9 @@ impl Session {
         let key = xxh3_64(&text);
         let description = connection.prepare(key, text.into()).await?;
         connection.close_statement(key).await?;
-        let columns = definitions(&description.columns, spot).map_err(|error| connection.surprise(error))?;
-        let rows = match self.foldable(gather, bound) {
+        let columns = definitions(&description.columns, spot.name_change().as_ref())
+            .map_err(|error| connection.surprise(error))?;
+        let rows = match fold {
             Some(fold) => {
                 let carriage = self.fold_carriage(fold, spot, connection).await?;
                 self.read_folded(planned, keyspace, gather, (fold, carriage)).await?
@@ -212,7 +211,7 @@ impl Session {
             );
             return Err(ClientError::new(ErrorCode::UNKNOWN, message).into());
         }
-        let given = definitions_as_sent(stream.columns()).map_err(|error| stream.surprise(error))?;
+        let given = definitions(stream.columns(), None).map_err(|error| stream.surprise(error))?;
         for (column, given) in columns.iter_mut().zip(given) {
             // What is computed has the type that it has when it runs, by parameters' values and by temporary tables; whether it may be NULL is known of the
             // original alone. Aggregates that are put together are computed otherwise.
@@ -241,10 +240,6 @@ impl Session {
             passed.map_err(|error| answer.cut_off(error, self))?;
         }
     }
-}
-
-fn definitions_as_sent(payloads: &[Bytes]) -> Result<Vec<ColumnDefinition>, podway_wire::DecodeError> {
-    payloads.iter().map(|payload| ColumnDefinition::decode(payload)).collect()
 }
 
 /// Whether values of both columns have one form in the binary protocol.

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use podway_model::Keyspace;
 use podway_router::{Merge, Route, Wanted};
-use podway_wire::{ColumnDefinition, ResponseKind};
+use podway_wire::{ColumnDefinition, DecodeError, ResponseKind};
 
 use super::super::core::{Planned, Session, Spot, Work};
 use super::super::run::warnings;
 use super::super::state::Warning;
 use super::answer::Answer;
-use super::{Bound, MAX_WARNINGS, home_of};
+use super::{Bound, MAX_WARNINGS, keys_of};
 use crate::error::{ClientError, ProxyError};
-use crate::execute::{Ordered, RowStream};
+use crate::execute::{NameChange, Ordered, RowStream};
 
 /// How many unwanted rows are read for the sake of a connection that can be used again; with more to come it is closed.
 const DRAINED_ROWS: u64 = 1_000;
@@ -34,10 +34,9 @@ impl Session {
         bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         let text = (planned.sql, planned.normal);
-        let mut shards =
-            planned.plan.shards(keyspace, &merge.keys, text, bound.map_or(&[], |bound| bound.keys));
+        let mut shards = planned.plan.shards(keyspace, &merge.keys, text, keys_of(bound));
         if shards.is_empty() {
-            shards.push(home_of(keyspace));
+            shards.push(keyspace.home);
         }
         if let ([shard], false) = (&shards[..], self.place.binary) {
             let work = Work { kind: ResponseKind::Query, as_received: false };
@@ -125,10 +124,10 @@ impl Session {
             return Err(ClientError::not_supported("a statement without shards").into());
         };
         let visible = first.stream.columns().len().saturating_sub(keys);
-        let columns = definitions(&first.stream.columns()[..visible], spot)
+        let columns = definitions(&first.stream.columns()[..visible], spot.name_change().as_ref())
             .map_err(|error| first.stream.surprise(error))?;
         for (shard, spot) in shards.iter_mut().zip(spots).filter(|(shard, _)| shard.columns.is_some()) {
-            let columns = definitions(shard.stream.columns(), spot);
+            let columns = definitions(shard.stream.columns(), spot.name_change().as_ref());
             shard.columns = Some(columns.map_err(|error| shard.stream.surprise(error))?);
         }
         let mut answer = Answer::of(columns, self, is_bound);
@@ -233,15 +232,14 @@ fn first_of(shards: &[Shard], merge: &Merge) -> usize {
     first
 }
 
-/// Columns as the client is to see them: in the keyspace, not in a shard's schema.
+/// Columns, with the name by which the client knows their schema.
 pub(super) fn definitions(
     payloads: &[Bytes],
-    spot: &Spot,
-) -> Result<Vec<ColumnDefinition>, podway_wire::DecodeError> {
-    let names = spot.name_change();
+    names: Option<&NameChange>,
+) -> Result<Vec<ColumnDefinition>, DecodeError> {
     let logical = |payload: &Bytes| {
         let mut column = ColumnDefinition::decode(payload)?;
-        if let Some(names) = &names
+        if let Some(names) = names
             && column.schema == names.physical
         {
             column.schema.clone_from(&names.logical);

@@ -11,8 +11,8 @@ mod parts;
 
 use std::sync::Arc;
 
-use podway_model::{Keyspace, ShardIndex};
-use podway_router::{Facts, Gather, KeyValue, Route};
+use podway_model::{Keyspace, Name, ShardIndex};
+use podway_router::{Facts, Gather, KeyValue, Route, Rows};
 use podway_wire::{Execute, ResponseKind};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -34,6 +34,11 @@ pub(super) struct Bound<'a> {
     pub(super) execute: &'a Execute<'a>,
     /// Its parameters as the vindexes read them.
     pub(super) keys: &'a [KeyValue<'a>],
+}
+
+/// The values that keys' parameters have; none without an execution.
+fn keys_of<'b>(bound: Option<&'b Bound<'_>>) -> &'b [KeyValue<'b>] {
+    bound.map_or(&[], |bound| bound.keys)
 }
 
 impl Bound<'_> {
@@ -71,9 +76,8 @@ impl Session {
                 Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
                 None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
             };
-            if self.handle.ended_running() {
-                tracing::debug!(session = self.handle.id, "a gathered statement was to be ended");
-            }
+            // What failed has closed its connections: a KILL on its way hits nobody else.
+            self.handle.ended_running();
             match result {
                 Err(ProxyError::BackendUnusable { .. }) if attempts > 0 => attempts -= 1,
                 result => return result,
@@ -102,6 +106,11 @@ impl Session {
             );
         }
         Ok(())
+    }
+
+    /// A shard for what any would do: sessions take turns, so that no server does more than others.
+    fn own_turn(&self, keyspace: &Keyspace) -> ShardIndex {
+        ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16)
     }
 
     /// The shards' spots, where none is about to change its owner.
@@ -169,21 +178,11 @@ impl Session {
 
     /// What the session knows, for the text that a spot's server gets.
     fn with_facts<T>(&self, planned: &Planned<'_>, spot: &Spot, work: impl FnOnce(&Facts<'_>) -> T) -> T {
-        let physical = |name: &podway_model::Name| {
+        let physical = |name: &Name| {
             let is_own = spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name);
             is_own.then_some(&*spot.schema)
         };
-        work(&Facts {
-            database: planned.database,
-            physical: &physical,
-            connection_id: self.handle.id.into(),
-            row_count: self.state.row_count,
-            found_rows: self.state.found_rows,
-            warning_count: self.state.warnings.len() as u64,
-            error_count: self.state.error_count(),
-            charset: self.state.lexical.charset,
-            sql_mode: self.state.lexical.sql_mode,
-        })
+        work(&self.facts(planned.database, &physical))
     }
 
     /// Remembers what a gathered statement left.
@@ -195,12 +194,7 @@ impl Session {
     }
 }
 
-/// All shards of a keyspace on which a part may be read, where nothing says which.
-fn home_of(keyspace: &Keyspace) -> ShardIndex {
-    keyspace.home
-}
-
 /// Whether any of the parts is on the home shard alone.
 fn needs_home(gather: &Gather) -> bool {
-    gather.parts.iter().any(|part| part.rows == podway_router::Rows::Home)
+    gather.parts.iter().any(|part| part.rows == Rows::Home)
 }

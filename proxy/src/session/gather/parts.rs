@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use podway_model::{Keyspace, ServerId, ShardIndex};
-use podway_router::{Fold, FoldColumn, Gather, Made, Part, Rows, SqlMode, Takes};
+use podway_model::{Keyspace, Name, ServerId};
+use podway_router::{Fold, FoldColumn, Gather, Made, Part, Rows, Takes};
 use podway_wire::{BinaryValue, ResponseKind, decode_text_row};
 use tokio::task::JoinSet;
 
 use super::super::core::{Planned, Session, Spot};
-use super::super::literals::{Reading, is_binary, sql_literal};
-use super::{Bound, home_of};
+use super::super::literals::{is_binary, sql_literal};
+use super::{Bound, keys_of};
 use crate::backend::{BackendConnection, Settings, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Carriage, RowStream, TableColumn, Uncarried};
@@ -60,13 +60,11 @@ impl Session {
         let mut known: BTreeMap<&str, Arc<Carriage>> = BTreeMap::new();
         let mut carriages = Vec::with_capacity(gather.parts.len());
         for part in &gather.parts {
-            if let Some(carriage) = known.get(&*part.table) {
-                carriages.push(carriage.clone());
-                continue;
+            if !known.contains_key(&*part.table) {
+                let columns = table_columns(&spot.schema, &part.table, connection).await?;
+                let carriage = carriage(gather, columns).map_err(|error| uncarried(part, &error))?;
+                known.insert(&part.table, Arc::new(carriage));
             }
-            let columns = table_columns(&spot.schema, &part.table, connection).await?;
-            let carriage = carriage(gather, columns).map_err(|error| uncarried(part, &error))?;
-            known.insert(&part.table, Arc::new(carriage));
             carriages.extend(known.get(&*part.table).cloned());
         }
         Ok(carriages)
@@ -166,8 +164,9 @@ impl Session {
         }
         let documents = self.collect(servers, &spots, tables).await?;
         let of_part = |(part, carriage): (usize, Arc<Carriage>)| {
-            let mine = documents.iter().filter(|(of, _)| *of == part);
-            let document = mine.flat_map(|(_, document)| document.iter().copied()).collect();
+            let mine =
+                documents.iter().filter(|(of, _)| *of == part).map(|(_, document)| document.as_slice());
+            let document = mine.collect::<Vec<_>>().concat();
             PartRows { carriage, document }
         };
         Ok(carriages.into_iter().enumerate().map(of_part).collect())
@@ -232,10 +231,7 @@ impl Session {
             Takes::Integers => matches!(value, BinaryValue::Int(_) | BinaryValue::UInt(_)),
             Takes::Text => is_text,
         };
-        let lexical = &self.state.lexical;
-        let backslash_escapes = !lexical.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
-        let reading = Reading { charset: &lexical.charset_name, backslash_escapes };
-        is_taken.then(|| sql_literal(value, of.column_type, reading))
+        is_taken.then(|| sql_literal(value, of.column_type, self.state.lexical.reading()))
     }
 
     /// What each server is asked, and where.
@@ -251,13 +247,9 @@ impl Session {
         let mut jobs: BTreeMap<ServerId, Vec<Job>> = BTreeMap::new();
         for (nth, (part, carriage)) in gather.parts.iter().zip(carriages).enumerate() {
             let shards = match &part.rows {
-                Rows::Home => vec![home_of(keyspace)],
-                Rows::Copy => {
-                    vec![ShardIndex((self.handle.id as usize % keyspace.shards.len().max(1)) as u16)]
-                }
-                Rows::Shards(keys) => {
-                    planned.plan.shards(keyspace, keys, text, bound.map_or(&[], |bound| bound.keys))
-                }
+                Rows::Home => vec![keyspace.home],
+                Rows::Copy => vec![self.own_turn(keyspace)],
+                Rows::Shards(keys) => planned.plan.shards(keyspace, keys, text, keys_of(bound)),
             };
             for shard in shards {
                 let spot = match places.get(&shard) {
@@ -387,8 +379,7 @@ impl Budget {
 /// The columns that the statement can have to do with; one at least, for the rows to be counted.
 fn carriage(gather: &Gather, columns: Vec<TableColumn>) -> Result<Carriage, Uncarried> {
     let Some(names) = &gather.columns else { return Carriage::of(&columns) };
-    let is_named =
-        |column: &&TableColumn| names.iter().any(|name| *name == podway_model::Name::caseless(&column.name));
+    let is_named = |column: &&TableColumn| names.iter().any(|name| *name == Name::caseless(&column.name));
     let named: Vec<TableColumn> = columns.iter().filter(is_named).cloned().collect();
     if !named.is_empty() {
         return Carriage::of(&named);
@@ -417,7 +408,7 @@ fn folded(column: &FoldColumn, of_table: &[TableColumn]) -> Option<TableColumn> 
         extra: String::new(),
     };
     let Some(name) = &column.column else { return Some(of_type("bigint".to_owned())) };
-    let found = of_table.iter().find(|found| *name == podway_model::Name::caseless(&found.name))?;
+    let found = of_table.iter().find(|found| *name == Name::caseless(&found.name))?;
     Some(match column.made {
         Made::Count => of_type("bigint".to_owned()),
         Made::Value => TableColumn { extra: String::new(), ..found.clone() },

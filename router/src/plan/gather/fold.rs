@@ -6,12 +6,12 @@
 
 use podway_model::{Column, ColumnType, Name};
 
-use super::merge::{CLAUSES, find, is_one_select, list, root};
+use super::merge::{CLAUSES, Root, find, is_one_select, listed};
 use super::parts::span;
 use super::words;
 use crate::plan::bind::Binding;
 use crate::plan::functions;
-use crate::plan::pins::{self, Known};
+use crate::plan::sketch::has_alias;
 use crate::plan::sketch::parts::{BlockId, Run};
 use crate::plan::target::KeyPin;
 use crate::plan::tokens::{Class, Tokens};
@@ -80,7 +80,7 @@ const UNFOLDED: [&str; 15] = [
 ];
 
 /// How shards' own aggregates are put together; `None` where that is not certain to be the answer.
-pub(super) fn fold(binding: &Binding<'_>, recognised: &Recognised) -> Option<Fold> {
+pub(super) fn fold(binding: &Binding<'_>, recognised: &Recognised, root: &Root) -> Option<Fold> {
     let t = binding.t;
     let words: Vec<&str> = CLAUSES.iter().chain(&GROUPING).copied().collect();
     let whole = Run { first: 0, end: t.len() };
@@ -92,16 +92,14 @@ pub(super) fn fold(binding: &Binding<'_>, recognised: &Recognised) -> Option<Fol
     if !is_simple {
         return None;
     }
-    let known = Known::of(binding);
-    let root = root(binding, &known)?;
     let from = find(t, 1, &["FROM"])?;
     let end = find(t, from, &["GROUP", "HAVING", "ORDER", "LIMIT"]).unwrap_or(t.len());
     let mut folding = Folding {
         binding,
-        block: binding.sketch.sources[root].block,
+        block: root.block,
         aliases: Vec::new(),
         fold: Fold {
-            keys: pins::pins_of(binding, &known, root).unwrap_or_default(),
+            keys: root.keys.clone(),
             columns: Vec::new(),
             computed: Vec::new(),
             groups: Vec::new(),
@@ -112,7 +110,7 @@ pub(super) fn fold(binding: &Binding<'_>, recognised: &Recognised) -> Option<Fol
         aggregates: 0,
     };
     folding.groups(end)?;
-    for item in list(t, Run { first: 1, end: from }) {
+    for item in listed(t, Run { first: 1, end: from }) {
         folding.item(item)?;
     }
     folding.walk(Run { first: end, end: t.len() })?;
@@ -148,7 +146,7 @@ impl Folding<'_> {
             return Some(());
         }
         let end = find(self.t(), at + 2, &["WITH", "HAVING", "ORDER", "LIMIT"]).unwrap_or(self.t().len());
-        for item in list(self.t(), Run { first: at + 2, end }) {
+        for item in listed(self.t(), Run { first: at + 2, end }) {
             let site = self.binding.column(item, self.block, None)?;
             let column = self.column(site)?;
             if !is_grouped_exactly(column) {
@@ -184,27 +182,18 @@ impl Folding<'_> {
     fn item(&mut self, item: Run) -> Option<()> {
         let t = self.binding.t;
         let last = item.end - 1;
-        let named = t.is_name(last) && !t.after_dot(last) && item.end - item.first > 1;
-        let text_alias = matches!(t.class(last), Class::Literal(..)) && item.end - item.first > 1;
-        let before = last.wrapping_sub(1);
-        let is_operand = match t.class(before) {
-            Class::Symbol => t.is(before, ")"),
-            Class::Word => {
-                t.after_dot(before) || !functions::is_operator(t.text(before)) || t.is(before, "NULL")
-            }
-            Class::End => false,
-            _ => true,
-        };
-        let has_as = item.end - item.first > 2 && t.is(before, "AS");
-        if text_alias && (has_as || is_operand) || t.is(last, "END") || t.is(before, "END") {
+        if t.is(last, "END") || t.is(last.wrapping_sub(1), "END") {
             return None;
         }
-        let has_alias = named && (has_as || is_operand) && !functions::is_operator(t.text(last));
-        if !has_alias {
+        if !has_alias(t, item) {
             return self.walk(item);
         }
+        // A literal as an alias may be what a name in ORDER BY means.
+        if !t.is_name(last) {
+            return None;
+        }
         self.aliases.push(Name::caseless(&t.name(last)?));
-        let end = if has_as { last - 1 } else { last };
+        let end = if t.is(last - 1, "AS") { last - 1 } else { last };
         self.walk(Run { first: item.first, end })
     }
 
@@ -324,16 +313,9 @@ fn is_grouped_exactly(column: &Column) -> bool {
 
 /// Whether MIN and MAX of the column are of its own type.
 fn is_extreme_exactly(column: &Column) -> bool {
-    matches!(
-        column.column_type,
-        ColumnType::Integer { .. }
-            | ColumnType::Decimal { .. }
-            | ColumnType::Double
-            | ColumnType::Date
-            | ColumnType::Datetime(_)
-            | ColumnType::Time(_)
-            | ColumnType::Char(_)
-            | ColumnType::Varchar(_)
-            | ColumnType::Text(_)
-    )
+    match column.column_type {
+        ColumnType::Double => true,
+        ColumnType::Year | ColumnType::Binary(_) | ColumnType::Varbinary(_) => false,
+        _ => is_grouped_exactly(column),
+    }
 }

@@ -9,7 +9,9 @@ use podway_model::{Column, ColumnType, Name, Table, TableKind};
 use super::parts::span;
 use super::words;
 use crate::plan::bind::{Binding, Place};
+use crate::plan::conjuncts::list;
 use crate::plan::pins::{self, Known};
+use crate::plan::sketch::is_column;
 use crate::plan::sketch::parts::{BlockId, Run, SourceId, SourceKind};
 use crate::plan::target::KeyPin;
 use crate::plan::tokens::{Class, Tokens};
@@ -117,25 +119,22 @@ pub(super) const CLAUSES: [&str; 27] = [
 ];
 
 /// How the shards' own answers are merged; `None` where that is not certain to be the answer.
-pub(super) fn merge(binding: &Binding<'_>, recognised: &Recognised) -> Option<Merge> {
+pub(super) fn merge(binding: &Binding<'_>, recognised: &Recognised, root: &Root) -> Option<Merge> {
     let t = binding.t;
     let whole = Run { first: 0, end: t.len() };
     let is_simple = is_one_select(t, recognised, &MORE_THAN_ROWS) && words::is_plain(t, whole, &CLAUSES);
     if !is_simple {
         return None;
     }
-    let known = Known::of(binding);
-    let root = root(binding, &known)?;
-    let block = binding.sketch.sources[root].block;
     let clauses = Clauses::of(t)?;
-    let order = clauses.order.map_or(Some(Vec::new()), |run| order(binding, block, run, &clauses.items))?;
+    let order =
+        clauses.order.map_or(Some(Vec::new()), |run| order(binding, root.block, run, &clauses.items))?;
     let limit = match clauses.limit {
         Some(run) => Some(limit(t, run)?),
         None => None,
     };
-    let keys = pins::pins_of(binding, &known, root).unwrap_or_default();
     let list_end = t.end(clauses.items.last()?.end - 1) as u32;
-    Some(Merge { keys, order, limit, list_end })
+    Some(Merge { keys: root.keys.clone(), order, limit, list_end })
 }
 
 /// Whether the statement is one SELECT without these words, and without what only its session knows.
@@ -147,24 +146,35 @@ pub(super) fn is_one_select(t: &Tokens<'_>, recognised: &Recognised, without: &[
         && !recognised.effects.intersects(Effects::READS_USER_VARIABLES | Effects::READS_DIAGNOSTICS)
 }
 
-/// A sharded table with whose rows all others lie: each row of the result has exactly one of its rows.
-pub(super) fn root(binding: &Binding<'_>, known: &Known) -> Option<SourceId> {
-    let mut sharded = Vec::new();
-    for (id, bound) in binding.sources.iter().enumerate() {
-        if !matches!(binding.sketch.sources[id].kind, SourceKind::Table { .. }) {
-            return None;
+/// A sharded table with whose rows all others lie: each row of the FROM clause has exactly one of its rows.
+pub(super) struct Root {
+    /// Where the clause stands.
+    pub(super) block: BlockId,
+    /// Keys that lead to its rows; none where they may be anywhere.
+    pub(super) keys: Vec<KeyPin>,
+}
+
+impl Root {
+    pub(super) fn of(binding: &Binding<'_>, known: &Known) -> Option<Root> {
+        let mut sharded = Vec::new();
+        for (id, bound) in binding.sources.iter().enumerate() {
+            if !matches!(binding.sketch.sources[id].kind, SourceKind::Table { .. }) {
+                return None;
+            }
+            match &bound.place {
+                Place::Sharded(table) => sharded.push((id, &**table)),
+                Place::Reference(_) => {}
+                _ => return None,
+            }
         }
-        match &bound.place {
-            Place::Sharded(table) => sharded.push((id, &**table)),
-            Place::Reference(_) => {}
-            _ => return None,
-        }
+        let is_root = |&(id, table): &(SourceId, &Table)| {
+            !binding.sketch.sources[id].nullable
+                && sharded.iter().all(|other| other.0 == id || lies_with(known, (id, table), *other))
+        };
+        let (id, _) = sharded.iter().copied().find(is_root)?;
+        let keys = pins::pins_of(binding, known, id).unwrap_or_default();
+        Some(Root { block: binding.sketch.sources[id].block, keys })
     }
-    let is_root = |&(id, table): &(SourceId, &Table)| {
-        !binding.sketch.sources[id].nullable
-            && sharded.iter().all(|other| other.0 == id || lies_with(known, (id, table), *other))
-    };
-    sharded.iter().copied().find(is_root).map(|(id, _)| id)
 }
 
 /// Whether every row of `other` that is joined to a row of `root` is on its shard: the sharding keys are of one kind and equal.
@@ -203,7 +213,7 @@ impl Clauses {
         }
         let mut clauses = Clauses { items: Vec::new(), order: None, limit: None };
         let from = find(t, at, &["FROM"])?;
-        clauses.items = list(t, Run { first: at, end: from });
+        clauses.items = listed(t, Run { first: at, end: from });
         let order = find(t, from, &["ORDER"]);
         let limit = find(t, from, &["LIMIT"]);
         if let Some(order) = order {
@@ -228,23 +238,15 @@ pub(super) fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
     None
 }
 
-pub(super) fn list(t: &Tokens<'_>, run: Run) -> Vec<Run> {
-    let mut items = Vec::new();
-    let (mut first, mut at) = (run.first, run.first);
-    while at < run.end {
-        if t.is(at, ",") {
-            items.push(Run { first, end: at });
-            first = at + 1;
-        }
-        at = if t.is(at, "(") { t.mate(at) + 1 } else { at + 1 };
-    }
-    items.push(Run { first, end: run.end });
+/// The items of a list, without those of which there is nothing.
+pub(super) fn listed(t: &Tokens<'_>, run: Run) -> Vec<Run> {
+    let mut items = list(t, run);
     items.retain(|item| item.first < item.end);
     items
 }
 
 fn order(binding: &Binding<'_>, block: BlockId, run: Run, items: &[Run]) -> Option<Vec<OrderKey>> {
-    list(binding.t, run).into_iter().map(|key| order_key(binding, block, key, items)).collect()
+    listed(binding.t, run).into_iter().map(|key| order_key(binding, block, key, items)).collect()
 }
 
 fn order_key(binding: &Binding<'_>, block: BlockId, key: Run, items: &[Run]) -> Option<OrderKey> {
@@ -268,17 +270,13 @@ fn is_hidden_by_alias(t: &Tokens<'_>, run: Run, items: &[Run]) -> bool {
     }
     let Some(name) = t.name(run.first).map(|name| Name::caseless(&name)) else { return true };
     items.iter().any(|item| {
-        let is_column = (item.first..item.end).enumerate().all(|(nth, at)| match nth % 2 {
-            0 => t.is_name(at) || t.is(at, "*"),
-            _ => t.is(at, "."),
-        });
         let last = item.end - 1;
         let may_be_it = match t.class(last) {
             Class::Literal(..) | Class::Param(_) => item.end - item.first > 1,
             Class::Word | Class::Quoted => t.name(last).is_none_or(|last| Name::caseless(&last) == name),
             _ => false,
         };
-        !is_column && may_be_it
+        !is_column(t, *item) && may_be_it
     })
 }
 

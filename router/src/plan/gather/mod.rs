@@ -16,6 +16,7 @@ mod words;
 use podway_model::Name;
 
 use super::bind::{Binding, Place};
+use super::pins::Known;
 use super::sketch::parts::{Role, SourceKind};
 use super::target::KeyPin;
 use crate::{ClientCharset, Effects, Recognised, RouterError, TemplateSpan, Verb};
@@ -123,13 +124,15 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
-    let (parts, edits) = parts::parts(binding)?;
+    let known = Known::of(binding);
+    let (parts, edits) = parts::parts(binding, &known)?;
+    let root = merge::Root::of(binding, &known);
     Ok(Gather {
         keyspace,
         parts,
         columns: words::mentioned(binding.t),
-        merge: merge::merge(binding, recognised),
-        fold: fold::fold(binding, recognised),
+        merge: root.as_ref().and_then(|root| merge::merge(binding, recognised, root)),
+        fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
         groups: words::groups(binding.t),
         edits,
     })

@@ -13,13 +13,12 @@ use crate::{RouterError, SqlMode, TemplateSpan};
 /// How many parts a statement may have: MySQL joins no more tables in one query, and each is a statement per shard.
 const MAX_PARTS: usize = 61;
 
-pub(super) fn parts(binding: &Binding<'_>) -> Result<(Vec<Part>, Vec<Edit>), RouterError> {
-    let known = Known::of(binding);
+pub(super) fn parts(binding: &Binding<'_>, known: &Known) -> Result<(Vec<Part>, Vec<Edit>), RouterError> {
     let (mut parts, mut edits) = (Vec::new(), Vec::new());
     for (id, source) in binding.sketch.sources.iter().enumerate() {
         let SourceKind::Table { database, name } = source.kind else { continue };
         let rows = match binding.sources[id].place {
-            Place::Sharded(_) => Rows::Shards(pins::pins_of(binding, &known, id).unwrap_or_default()),
+            Place::Sharded(_) => Rows::Shards(pins::pins_of(binding, known, id).unwrap_or_default()),
             Place::Reference(_) => Rows::Copy,
             Place::Home(_) => Rows::Home,
             Place::Derived | Place::View | Place::System | Place::Foreign => continue,

@@ -9,3 +9,5 @@ pub(super) mod parts;
 mod query;
 pub(super) mod walker;
 mod write;
+
+pub(super) use query::{has_alias, is_column};

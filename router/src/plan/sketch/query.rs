@@ -313,48 +313,9 @@ impl Walker<'_> {
 
     /// Notes the items whose heading is their own text.
     fn name_items(&mut self, items: &[Run]) {
-        let own_text = |item: &&Run| !self.has_alias(**item) && !self.is_column(**item);
+        let own_text = |item: &&Run| !has_alias(self.t, **item) && !is_column(self.t, **item);
         let named: Vec<Run> = items.iter().filter(own_text).copied().collect();
         self.sketch.items.extend(named);
-    }
-
-    /// Whether a select-list item ends in an alias.
-    fn has_alias(&self, item: Run) -> bool {
-        let t = self.t;
-        if item.end < item.first + 2 {
-            return false;
-        }
-        let (before, last) = (item.end - 2, item.end - 1);
-        if t.is(before, "AS") {
-            return true;
-        }
-        let operand_before = match t.class(before) {
-            Class::Symbol => t.is(before, ")"),
-            Class::Word => {
-                t.after_dot(before)
-                    || t.is(before, "END")
-                    || t.is(before, "NULL")
-                    || !functions::is_operator(t.text(before))
-            }
-            Class::End => false,
-            _ => true,
-        };
-        let is_alias = match t.class(last) {
-            Class::Quoted => !t.after_dot(last),
-            Class::Word => !t.after_dot(last) && !functions::is_operator(t.text(last)) && !t.is(last, "END"),
-            Class::Literal(_, kind) => kind.is_text(),
-            _ => false,
-        };
-        operand_before && is_alias
-    }
-
-    /// Whether a select-list item is a column's name or `*`: MySQL heads it with the name, however it is qualified.
-    fn is_column(&self, item: Run) -> bool {
-        let t = self.t;
-        (item.first..item.end).all(|at| {
-            let is_dot_place = (at - item.first) % 2 == 1;
-            if is_dot_place { t.is(at, ".") } else { t.is_name(at) || t.is(at, "*") }
-        })
     }
 
     /// A query's table by name, as a source.
@@ -368,4 +329,41 @@ impl Walker<'_> {
         self.sketch.qualifiers.extend(database);
         Source { block, kind: SourceKind::Table { database, name }, alias: Some(name), nullable: false, role }
     }
+}
+
+/// Whether a select-list item ends in an alias.
+pub(in crate::plan) fn has_alias(t: &Tokens<'_>, item: Run) -> bool {
+    if item.end < item.first + 2 {
+        return false;
+    }
+    let (before, last) = (item.end - 2, item.end - 1);
+    if t.is(before, "AS") {
+        return true;
+    }
+    let operand_before = match t.class(before) {
+        Class::Symbol => t.is(before, ")"),
+        Class::Word => {
+            t.after_dot(before)
+                || t.is(before, "END")
+                || t.is(before, "NULL")
+                || !functions::is_operator(t.text(before))
+        }
+        Class::End => false,
+        _ => true,
+    };
+    let is_alias = match t.class(last) {
+        Class::Quoted => !t.after_dot(last),
+        Class::Word => !t.after_dot(last) && !functions::is_operator(t.text(last)) && !t.is(last, "END"),
+        Class::Literal(_, kind) => kind.is_text(),
+        _ => false,
+    };
+    operand_before && is_alias
+}
+
+/// Whether a select-list item is a column's name or `*`: MySQL heads it with the name, however it is qualified.
+pub(in crate::plan) fn is_column(t: &Tokens<'_>, item: Run) -> bool {
+    (item.first..item.end).all(|at| {
+        let is_dot_place = (at - item.first) % 2 == 1;
+        if is_dot_place { t.is(at, ".") } else { t.is_name(at) || t.is(at, "*") }
+    })
 }
