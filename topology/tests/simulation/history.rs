@@ -104,6 +104,11 @@ impl History {
         events.operations[operation].answer = Some((until, answered));
     }
 
+    /// How many questions were answered.
+    pub fn answered(&self) -> usize {
+        self.look(|events| events.operations.iter().filter(|operation| operation.answer.is_some()).count())
+    }
+
     /// Another watcher.
     pub fn watcher(&self, name: String, map: Map) -> usize {
         let events = &mut *self.0.lock().unwrap();
