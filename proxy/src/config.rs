@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use podway_model::ClusterSecret;
+use podway_model::{ClusterSecret, HybridClock};
 
 /// All that a proxy is told.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct ProxyConfig {
     pub tls: TlsMode,
     /// From what the proxy's own passwords on the servers are derived.
     pub secret: ClusterSecret,
+    /// The clock of transactions' ids and stamps.
+    pub clock: Arc<HybridClock>,
     /// Bounds on clients.
     pub client: ClientLimits,
     /// Bounds on connections to the servers.
@@ -60,6 +63,8 @@ pub struct ClientLimits {
     pub write_deadline: Duration,
     /// How long the rest of a command may take to arrive (`net_read_timeout`).
     pub read_deadline: Duration,
+    /// How long each step of a COMMIT over several servers may take: preparing, deciding, finishing.
+    pub commit_step: Duration,
     /// How long one statement may run.
     pub statement_deadline: Duration,
     /// How long a statement waits while its shard changes its owner, where the map does not say (`freeze.hold`).
@@ -108,6 +113,7 @@ impl ProxyConfig {
             listen,
             tls: TlsMode::SelfSigned,
             secret,
+            clock: Arc::default(),
             client: ClientLimits::default(),
             backend: BackendLimits::default(),
             plan_cache_bytes: 64 << 20,
@@ -125,6 +131,7 @@ impl Default for ClientLimits {
             idle_deadline: Duration::from_secs(28_800),
             write_deadline: Duration::from_secs(60),
             read_deadline: Duration::from_secs(30),
+            commit_step: Duration::from_secs(4),
             statement_deadline: Duration::from_secs(3_600),
             move_deadline: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(5),

@@ -23,5 +23,5 @@ pub use pod::{Pod, PodOptions};
 pub use proxy_seam::RunningProxy;
 pub use servers::{harness, mysql_client, mysql_source, plain_server};
 pub use target::{Target, is_left_out, target};
-pub use telling::{keep_lease, tell_keyspace, tell_servers};
+pub use telling::{keep_lease, prepare_servers, tell_keyspace, tell_servers};
 pub use users::{APP, Grant, Password, User};

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use mysql_async::{Conn, OptsBuilder};
 use podway::local_mysql::{LocalServer, MysqlSource, ServerOptions};
-use podway::provision::{create_user, ensure_account, read_account, read_facts, schema_grant};
+use podway::provision::{
+    create_user, ensure_account, ensure_transactions, read_account, read_facts, schema_grant,
+};
 use podway_model::{ClusterSecret, Map, NameRule, Revision, Server, ServerId};
 use podway_proxy::ProxyConfig;
 use podway_topology_api::{MapPublisher, MapWatch, map_channel};
@@ -143,7 +145,9 @@ impl Pod {
             let login = server.admin();
             servers.push(Arc::new(server));
             drop(servers);
-            let facts = read_facts(&mut login.connect().await?).await?;
+            let mut conn = login.connect().await?;
+            let facts = read_facts(&mut conn).await?;
+            ensure_transactions(&mut conn, &self.secret, &facts.uuid).await?;
             self.change_map(|map| {
                 map.names = facts.names();
                 map.put_server(facts.server(id, &login));

@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podway_model::ShardId;
+use podway::provision::ensure_transactions;
+use podway_model::{ClusterSecret, ShardId};
 use podway_proxy::Proxy;
 use podway_topology_api::{
     Beat, Command, Done, ProposeError, Proposer, ProxyInfo, TableCommand, TopologyClient, TopologyStore,
@@ -23,6 +24,14 @@ pub async fn tell_servers(pod: &Pod, proposer: &Proposer<TopologyClient>) -> Res
     for server in map.servers() {
         let password = pod.server(server.id).await.root_password().to_owned();
         proposer.propose(Command::Server(add(server, map.names, &password))).await?;
+    }
+    Ok(())
+}
+
+/// Makes a pod's servers ready for transactions of a cluster with a secret of its own, as its leader will.
+pub async fn prepare_servers(pod: &Pod, secret: &ClusterSecret) -> anyhow::Result<()> {
+    for server in pod.map().servers() {
+        ensure_transactions(&mut pod.admin(server.id).await?, secret, &server.uuid).await?;
     }
     Ok(())
 }

@@ -54,12 +54,14 @@ impl ThreeNodes {
         let (mut nodes, mut disks) = (Vec::new(), Vec::new());
         for (peer, id) in peers.iter().zip(1..) {
             let disk = tempfile::tempdir()?;
-            let config = NodeConfig {
+            let mut config = NodeConfig {
                 id: NodeId(id),
                 start: Start::Together(members.clone()),
                 peers: Some(PeerListener { listen: *peer, advertise: None, tls: None }),
                 ..NodeConfig::embedded(Some(disk.path().to_owned()))
             };
+            // The pod has a secret of its own.
+            config.tuning.prepares_servers = false;
             nodes.push(TopologyNode::start(config).await?);
             disks.push(disk);
         }

@@ -141,6 +141,8 @@ pub struct Tuning {
     pub statements: Statements,
     /// Whether the tables on the shards are compared with the map, by whichever node leads. Where servers are only names, nobody is to ask them.
     pub tracks_schemas: bool,
+    /// Whether servers are made ready for transactions over several of them, by whichever node leads. Not where proxies have another secret than the cluster's.
+    pub prepares_servers: bool,
 }
 
 impl Default for Tuning {
@@ -157,6 +159,7 @@ impl Default for Tuning {
             moves: Moves::default(),
             statements: Statements::default(),
             tracks_schemas: true,
+            prepares_servers: true,
         }
     }
 }

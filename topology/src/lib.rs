@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`placement`](propose) → [`surroundings`](Surroundings) → [`config`](NodeConfig) → [`state`], what commands do → `feed`, the last changes →
 //! `raft` → `keeper`, what a node can be asked → [`provision`], what servers are told and asked → `mover`, who moves shards → `statements`, who carries out
-//! statements on several targets → `tracker`, who compares the shards with the map → `serve`, its ports → `founding` → [`node`](TopologyNode) →
+//! statements on several targets → `preparer`, who makes servers ready → `tracker`, who compares the shards with the map → `serve`, its ports → `founding` → [`node`](TopologyNode) →
 //! [`observer`](NodeObserver), what monitoring reads → [`recovery`](recover).
 
 mod config;
@@ -15,6 +15,7 @@ mod mover;
 mod node;
 mod observer;
 mod placement;
+mod preparer;
 pub mod provision;
 mod raft;
 mod recovery;

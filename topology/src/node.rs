@@ -22,6 +22,7 @@ use crate::keeper::{Keeper, LocalStore, Parts};
 use crate::move_probe::Moves;
 use crate::mover::drive;
 use crate::observer::NodeObserver;
+use crate::preparer::prepare;
 use crate::raft::disk::{Disk, DiskError, Owner};
 use crate::raft::log::RaftLog;
 use crate::raft::machine::{Machine, MachineHandle};
@@ -167,7 +168,8 @@ impl TopologyNode {
         let raft = raft.map_err(|error| failed(&error))?;
         let client_address = client_port.told;
         let (moves, seams) = (config.tuning.moves.clone(), config.tuning.statements.clone());
-        let tracks_schemas = config.tuning.tracks_schemas;
+        let (tracks_schemas, prepares_servers) =
+            (config.tuning.tracks_schemas, config.tuning.prepares_servers);
         let parts = Parts {
             raft,
             machine,
@@ -193,6 +195,9 @@ impl TopologyNode {
         let clients = serve_clients(&keeper, client_port.listener, &config.clients, keys.clients.clone());
         let failure = Arc::default();
         let mut node = TopologyNode { keeper, disk, clients, peers, keys, failure, tasks: Vec::new() };
+        if prepares_servers {
+            node.tasks.push(tokio::spawn(prepare(node.keeper.clone())));
+        }
         node.begin(own, config.start, moves, seams, tracks_schemas).await?;
         Ok(node)
     }

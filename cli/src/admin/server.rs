@@ -13,7 +13,7 @@ use super::print::{self, Row, counted};
 use super::promote::{self, PromoteArgs};
 use super::secret_input::SecretInput;
 use super::server_facts::{address, admin_account, any_traits, facts, join_address};
-use crate::provision::{AdminLogin, missing_rights, read_traits};
+use crate::provision::{AdminLogin, TransactionsReady, ensure_transactions, missing_rights, read_traits};
 use crate::serve::server_address;
 
 const EXAMPLES: &str = "\
@@ -221,6 +221,11 @@ pub(super) async fn add(context: &Context, name: &str, login: &AdminLogin) -> Re
     }
     for note in traits.notes(other.as_ref().map(|(_, traits)| traits)) {
         print::note(&format!("server {name}: {note}"));
+    }
+    let secret = &servers.credentials.secret;
+    let ready = ensure_transactions(&mut conn, secret, &traits.facts.uuid).await;
+    if let TransactionsReady::Unfit(why) = ready.map_err(AdminError::at(name))? {
+        print::note(&format!("server {name}: it takes no part in transactions over several servers: {why}"));
     }
     bring_users(&servers, &others, &mut conn, (name, login)).await?;
     let facts = facts(&traits, login);

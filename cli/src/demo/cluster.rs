@@ -15,8 +15,8 @@ use super::map::Teller;
 use super::shop::{COUNTRIES, Lies, ShopTable, TABLES};
 use crate::local_mysql::{LocalServer, MysqlSource, ServerError, ServerOptions};
 use crate::provision::{
-    AdminLogin, Declaration, ServerFacts, create_schema, create_user, declare, ensure_account, quote_name,
-    read_account, read_facts, read_table, schema_grant,
+    AdminLogin, Declaration, ServerFacts, create_schema, create_user, declare, ensure_account,
+    ensure_transactions, quote_name, read_account, read_facts, read_table, schema_grant,
 };
 
 /// The running servers.
@@ -51,7 +51,9 @@ impl Cluster {
         let mut names = NameRule::default();
         for (id, server) in &self.servers {
             let login = server.admin();
-            let facts = read_facts(&mut login.connect().await?).await?;
+            let mut conn = login.connect().await?;
+            let facts = read_facts(&mut conn).await?;
+            ensure_transactions(&mut conn, secret, &facts.uuid).await?;
             names = facts.names();
             teller.server(&server_name(*id), of_topology(&facts, &login), &login).await?;
         }

@@ -132,7 +132,7 @@ async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result
         address: proxy.local_addr().to_string().into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let mut lease = Lease::take(store, info, watch).await?;
+    let mut lease = Lease::take(store, info, watch, proxy.clock()).await?;
     proxy.set_incarnation(lease.registration().incarnation);
     if plan.layout.rows == Rows::Loading {
         tokio::select! {

@@ -7,7 +7,7 @@ use super::accounts::Adoption;
 use super::error::ServeError;
 use super::keyspaces::{ShardNumbers, every_schema, read_keyspace};
 use super::plan::ClusterPlan;
-use super::servers::{ReachedServer, ServerNumbers, name_rule, reach_all};
+use super::servers::{ReachedServer, ServerNumbers, name_rule, prepare_transactions, reach_all};
 
 /// Draws maps, one after another, of one cluster.
 #[derive(Debug, Default)]
@@ -37,6 +37,7 @@ impl Draughtsman {
             ));
             map.put_server(server.server.clone());
         }
+        prepare_transactions(&mut servers, &plan.secret, notes).await?;
         let found = match &plan.keyspaces[..] {
             [] => every_schema(&mut servers[0]).await?,
             _ => Vec::new(),

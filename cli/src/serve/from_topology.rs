@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use podway_model::{Map, NameRule};
+use podway_model::{HybridClock, Map, NameRule};
 use podway_proxy::{Proxy, ProxyConfig};
 use podway_topology_api::{
     Following, MapWatch, ProxyInfo, TopologyClient, TopologyContact, TopologyHealth, follow, map_channel,
@@ -30,9 +30,12 @@ impl Member {
         let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
         let following = follow(client.clone(), publisher);
         let mut health = following.health();
-        let mut lease = Lease::take(client.clone(), info(args, args.listen), watch.clone()).await?;
+        let clock = Arc::<HybridClock>::default();
+        let mut lease =
+            Lease::take(client.clone(), info(args, args.listen), watch.clone(), clock.clone()).await?;
         wait_for_a_map(&mut health).await;
         let mut config = ProxyConfig::new(args.listen, lease.registration().secret.clone());
+        config.clock = clock.clone();
         config.tls = args.tls();
         args.limits.iter().for_each(|limits| limits.apply(&mut config));
         let proxy = Proxy::start(config, watch.clone()).await?;
@@ -40,7 +43,7 @@ impl Member {
         proxy.set_operations(Arc::new(TopologyOperations(client.clone())));
         if args.advertise.is_none() && proxy.local_addr() != args.listen {
             // The system chose the port: the topology is told the right one under a new incarnation, which costs nothing.
-            lease = again(lease, client, info(args, proxy.local_addr()), watch).await?;
+            lease = again(lease, client, info(args, proxy.local_addr()), watch, clock).await?;
             proxy.set_incarnation(lease.registration().incarnation);
         }
         let incarnation = lease.registration().incarnation;
@@ -72,9 +75,10 @@ async fn again(
     client: TopologyClient,
     info: ProxyInfo,
     watch: MapWatch,
+    clock: Arc<HybridClock>,
 ) -> Result<Lease<TopologyClient>, ServeError> {
     lease.leave().await;
-    Ok(Lease::take(client, info, watch).await?)
+    Ok(Lease::take(client, info, watch, clock).await?)
 }
 
 fn info(args: &ProxyArgs, address: SocketAddr) -> ProxyInfo {

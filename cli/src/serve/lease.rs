@@ -1,6 +1,7 @@
 //! A proxy's place in the topology: registered as an incarnation, kept by heartbeats, taken anew as another incarnation when it was lost. It
 //! never touches the map or a session.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use podway_model::{FreezeId, HybridClock, Revision, parse_span};
@@ -33,15 +34,19 @@ pub(crate) struct Lease<S> {
     watch: MapWatch,
     said: Said,
     is_heard: bool,
-    /// What a stamp will be made of: kept together with the topology's by each heartbeat.
-    clock: HybridClock,
+    /// What stamps are made of: kept together with the topology's by each heartbeat.
+    clock: Arc<HybridClock>,
 }
 
 impl<S: TopologyStore> Lease<S> {
     /// Registers; tries again for as long as the topology is away.
-    pub(crate) async fn take(store: S, info: ProxyInfo, watch: MapWatch) -> Result<Lease<S>, ProposeError> {
+    pub(crate) async fn take(
+        store: S,
+        info: ProxyInfo,
+        watch: MapWatch,
+        clock: Arc<HybridClock>,
+    ) -> Result<Lease<S>, ProposeError> {
         let registration = register(&store, &info).await?;
-        let clock = HybridClock::new();
         Ok(Lease { store, info, registration, watch, said: Said::default(), is_heard: true, clock })
     }
 

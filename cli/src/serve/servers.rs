@@ -1,11 +1,11 @@
 //! The servers as they answer: logged in to, asked what they are, and refused where they do not fit each other. Read next: `keyspaces`.
 
 use mysql_async::Conn;
-use podway_model::{NameRule, Server, ServerId};
+use podway_model::{ClusterSecret, NameRule, Server, ServerId};
 
 use super::error::ServeError;
 use super::plan::ServerPlan;
-use crate::provision::{ServerFacts, read_facts};
+use crate::provision::{ServerFacts, TransactionsReady, ensure_transactions, read_facts};
 
 /// A server that was logged in to.
 #[derive(Debug)]
@@ -68,6 +68,22 @@ pub(super) async fn reach_all(
         reached.push(ReachedServer { name: name.clone(), facts, server, conn });
     }
     Ok(reached)
+}
+
+/// Makes all servers ready for transactions over several of them, as far as they can be.
+pub(super) async fn prepare_transactions(
+    servers: &mut [ReachedServer],
+    secret: &ClusterSecret,
+    notes: &mut Vec<String>,
+) -> Result<(), ServeError> {
+    for ReachedServer { name, facts, conn, .. } in servers {
+        let ready = ensure_transactions(conn, secret, &facts.uuid).await.map_err(ServeError::at(name))?;
+        if let TransactionsReady::Unfit(why) = ready {
+            notes
+                .push(format!("server {name}: it takes no part in transactions over several servers: {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// How these servers compare names.

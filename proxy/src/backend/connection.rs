@@ -80,6 +80,8 @@ pub struct BackendConnection {
     last_insert_id: u64,
     pub(super) statements: Statements,
     status: StatusFlags,
+    /// The last answer was an error, which bears no status.
+    is_status_old: bool,
     busy: bool,
     pinned: bool,
     spoiled: bool,
@@ -108,6 +110,7 @@ impl BackendConnection {
             variables: Arc::default(),
             last_insert_id: 0,
             status: login.status,
+            is_status_old: false,
             busy: false,
             pinned: false,
             spoiled: false,
@@ -154,6 +157,7 @@ impl BackendConnection {
     /// Notes the status flags of an answer that the owner has read to its end.
     pub fn answered(&mut self, status: Option<StatusFlags>) {
         self.busy = false;
+        self.is_status_old = status.is_none();
         if let Some(status) = status {
             self.status = status;
         }
@@ -162,6 +166,14 @@ impl BackendConnection {
     /// Whether a transaction is open, as far as the last answer told.
     pub fn in_transaction(&self) -> bool {
         self.status.contains(StatusFlags::SERVER_STATUS_IN_TRANS)
+    }
+
+    /// Learns whether a transaction is open, where an error has left that unsaid.
+    pub async fn refresh_status(&mut self) -> Result<(), ProxyError> {
+        match self.is_status_old {
+            true => self.command(&[Command::COM_PING as u8]).await.map(|_| ()),
+            false => Ok(()),
+        }
     }
 
     /// Says that something is on this connection that cannot be carried to another: it stays its session's, and is closed with it.
@@ -314,6 +326,32 @@ impl BackendConnection {
         }
     }
 
+    /// Runs statements that return no rows, one behind the other without waiting between them: what comes later runs whether or not what came before
+    /// was refused. Gives each one's answer.
+    pub async fn execute_all(
+        &mut self,
+        statements: &[Vec<u8>],
+    ) -> Result<Vec<Result<(), ErrPacket>>, ProxyError> {
+        let mut packets = BytesMut::new();
+        for sql in statements {
+            write_packet(&mut packets, &mut 0, &login::query_payload(sql, self.capabilities));
+        }
+        self.send(&packets).await?;
+        let mut answers = Vec::with_capacity(statements.len());
+        for nth in 0..statements.len() {
+            let answer =
+                self.receive(ResponseTracker::new(ResponseKind::Simple, self.capabilities, 1)).await?;
+            let body = &answer[podway_wire::HEADER..];
+            answers.push(match body.first() {
+                Some(0xFF) => Err(self.error(body)?),
+                _ => Ok(()),
+            });
+            self.busy = nth + 1 < statements.len();
+        }
+        self.expect_silence()?;
+        Ok(answers)
+    }
+
     /// Sends one command and reads its whole answer, headers included.
     pub(super) async fn exchange(
         &mut self,
@@ -324,10 +362,19 @@ impl BackendConnection {
         let mut sequence = 0;
         write_packet(&mut packet, &mut sequence, payload);
         self.send(&packet).await?;
-        let mut tracker = ResponseTracker::new(kind, self.capabilities, sequence);
+        let answer = self.receive(ResponseTracker::new(kind, self.capabilities, sequence)).await?;
+        self.expect_silence()?;
+        Ok(answer)
+    }
+
+    /// Reads one answer.
+    async fn receive(&mut self, mut tracker: ResponseTracker) -> Result<BytesMut, ProxyError> {
         let mut answer = BytesMut::new();
         loop {
-            timeout(SMALL_COMMAND, self.read_some()).await.map_err(|_| self.lost("it does not answer"))??;
+            if self.input.is_empty() {
+                let read = timeout(SMALL_COMMAND, self.read_some()).await;
+                read.map_err(|_| self.lost("it does not answer"))??;
+            }
             let progress = tracker.feed(&self.input).map_err(|error| self.surprise(error))?;
             answer.extend_from_slice(&self.input[..progress.consumed]);
             self.input.advance(progress.consumed);
@@ -335,17 +382,27 @@ impl BackendConnection {
                 return Err(self.surprise("an answer over backend.max_metadata bytes"));
             }
             match progress.event {
+                Event::More if progress.consumed == 0 => {
+                    let read = timeout(SMALL_COMMAND, self.read_some()).await;
+                    read.map_err(|_| self.lost("it does not answer"))??;
+                }
                 Event::More => {}
                 Event::Done => break,
                 Event::LocalInfile => return Err(self.surprise("it asks for a file")),
             }
         }
-        if !self.input.is_empty() {
-            return Err(self.surprise("bytes behind the end of an answer"));
-        }
         let summary = tracker.summary();
         self.answered(summary.has_status.then_some(summary.status));
         Ok(answer)
+    }
+
+    /// Behind the last answer nothing may come that nobody asked for.
+    fn expect_silence(&mut self) -> Result<(), ProxyError> {
+        if self.input.is_empty() {
+            return Ok(());
+        }
+        self.busy = true;
+        Err(self.surprise("bytes behind the end of an answer"))
     }
 
     fn error(&self, body: &[u8]) -> Result<ErrPacket, ProxyError> {

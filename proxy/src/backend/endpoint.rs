@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
-use podway_model::{ClusterSecret, Server, ServerId};
+use podway_model::{ClusterSecret, Server, ServerId, transaction_token};
 use tokio::sync::Semaphore;
 
 use super::key::PoolKey;
@@ -75,6 +75,11 @@ impl Endpoint {
     /// The password under which the proxy logs in here as this account.
     pub(super) fn password(&self, key: &PoolKey) -> String {
         self.secret.backend_password(key.account(), &self.server.uuid)
+    }
+
+    /// What a procedure of `_podway` on this server takes as proof that it is called by a proxy.
+    pub fn transaction_token(&self, parts: &[&str]) -> String {
+        transaction_token(&self.secret.transaction_key(&self.server.uuid), parts)
     }
 
     /// An error before the server can have run anything.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use podway_model::{FreezeId, Revision};
+use podway_model::{FreezeId, HybridClock, Revision};
 use podway_topology_api::{Incarnation, MapWatch};
 use podway_wire::RsaKey;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
 use crate::operations::Operations;
 use crate::session::Shared;
 use crate::topology_watch::CurrentMap;
+use crate::txn::live;
 pub use observer::ProxyObserver;
 use tls::Tls;
 
@@ -71,8 +72,16 @@ impl Proxy {
             let shared = shared.clone();
             async move { shared.pools.trim_for_ever().await }
         };
-        let tasks =
-            vec![tokio::spawn(follow), tokio::spawn(trim), tokio::spawn(watchdog::watch(shared.clone()))];
+        let resolve = {
+            let current = shared.clone();
+            shared.transactions.clone().resolve_for_ever(Arc::new(move || live(&current.map)))
+        };
+        let tasks = vec![
+            tokio::spawn(follow),
+            tokio::spawn(trim),
+            tokio::spawn(resolve),
+            tokio::spawn(watchdog::watch(shared.clone())),
+        ];
         let listening = tokio::spawn(listener::accept_for_ever(listener, tls.clone(), shared.clone()));
         tracing::info!(%address, "listening");
         Ok(Proxy { address, shared, tls, tasks, listening })
@@ -109,6 +118,12 @@ impl Proxy {
     /// which they are found and ended should the proxy lose its lease.
     pub fn set_incarnation(&self, incarnation: Incarnation) {
         self.shared.pools.set_incarnation(incarnation.0);
+        self.shared.transactions.set_incarnation(incarnation.0);
+    }
+
+    /// The clock of transactions' ids and stamps: to be kept together with the topology's.
+    pub fn clock(&self) -> Arc<HybridClock> {
+        self.shared.transactions.clock.clone()
     }
 
     /// Where sessions begin work on several shards, such as DDL. Without this such statements are refused; it is said once.
@@ -146,6 +161,7 @@ impl Proxy {
         let give_up = Instant::now() + self.shared.config.shutdown_deadline;
         let cut_off = watchdog::end_sessions(&self.shared, give_up).await;
         self.shared.pools.retire();
+        self.shared.transactions.side.retire();
         cut_off
     }
 }
@@ -156,5 +172,6 @@ impl Drop for Proxy {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.shared.registry.all().iter().for_each(|handle| handle.end());
         self.shared.pools.retire();
+        self.shared.transactions.side.retire();
     }
 }

@@ -74,6 +74,17 @@ impl Session {
             Ok(flow) => flow,
             Err(error) => self.failed(error).await,
         };
+        let mut flow = flow;
+        if self.state.transaction.is_broken() {
+            Box::pin(self.mend()).await;
+            if !failed {
+                tracing::warn!(
+                    session = self.handle.id,
+                    "a statement that succeeded ended a part of its transaction"
+                );
+                flow = Flow::Close;
+            }
+        }
         self.leave();
         self.ended = Instant::now();
         self.shared.metrics.statement(self.ended.duration_since(self.started), failed);

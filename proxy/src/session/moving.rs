@@ -55,6 +55,9 @@ impl Session {
     /// The newest map, for one statement. The registry knows what the session runs under before it relies on it, so that whoever waits for
     /// the statements of an older map to end cannot miss this one.
     pub(super) fn enter(&mut self) -> Arc<Map> {
+        if self.state.transaction.is_open() {
+            self.handle.seeks();
+        }
         loop {
             let map = self.shared.map.load();
             if self.state.transaction.server().is_none() {
@@ -86,6 +89,7 @@ impl Session {
             };
             self.handle.keeps_only(is_kept);
         }
+        self.handle.seeks_nothing();
         if self.state.transaction.server().is_none() {
             self.under = None;
             self.handle.runs_under_nothing();
@@ -110,7 +114,7 @@ impl Session {
             return if self.follows_a_move(spot) { Err(self.restart().await?) } else { Ok(()) };
         };
         // What runs already is what the freeze waits for.
-        if self.state.transaction.server() == Some(spot.pool.id()) || self.is_kept_from_before(spot) {
+        if self.state.transaction.is_on(spot.pool.id()) || self.is_kept_from_before(spot) {
             return Ok(());
         }
         Err(ProxyError::ShardMoved(Box::new(moved)))
@@ -137,22 +141,19 @@ impl Session {
             let is_ended =
                 |held: &BackendConnection| ended.iter().any(|thread| Arc::ptr_eq(thread, held.thread()));
             self.held.retain(|held| !is_ended(held));
-            if self
-                .state
-                .transaction
-                .server()
-                .is_some_and(|open| !self.held.iter().any(|held| held.endpoint().id() == open))
-            {
-                self.state.transaction = Transaction::None;
-            }
+            // It is lost: what else is open ends with it.
+            self.state.transaction = Transaction::None;
             self.handle.was_told();
             return Err(too_long());
         }
-        let Some(server) = self.state.transaction.server() else { return Ok(()) };
-        // What a pinned connection held besides is gone with it.
-        self.lost |= self.held.iter().any(|held| held.endpoint().id() == server && held.is_pinned());
-        self.held.retain(|held| held.endpoint().id() != server);
-        self.state.transaction = Transaction::None;
+        if self.state.transaction.server().is_none() {
+            return Ok(());
+        }
+        // What a pinned connection held besides is gone with it; closing the others rolls their parts back.
+        let transaction = std::mem::take(&mut self.state.transaction);
+        let is_of_it = |held: &BackendConnection| transaction.is_on(held.endpoint().id());
+        self.lost |= self.held.iter().any(|held| is_of_it(held) && held.is_pinned());
+        self.held.retain(|held| !is_of_it(held));
         self.handle.was_told();
         if rolls_back { Ok(()) } else { Err(too_long()) }
     }
@@ -206,7 +207,7 @@ impl Session {
             Err(ProxyError::Server(refused)) if self.shows_move(&refused, spot) => refused,
             answer => return Ok((connection, answer)),
         };
-        if before.transaction.server() == Some(spot.pool.id()) {
+        if before.transaction.is_on(spot.pool.id()) {
             self.settle(connection);
             return Err(self.restart().await?);
         }

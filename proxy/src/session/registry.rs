@@ -39,6 +39,8 @@ pub struct SessionHandle {
     under: AtomicU64,
     /// Its transaction or statement was ended because it would not let a shard go.
     evicted: AtomicBool,
+    /// Where its statement goes is not known yet.
+    seeks: AtomicBool,
     /// Whether a thread is kept for more than a transaction, so that most statements need not look.
     has_kept: AtomicBool,
     abort: OnceLock<AbortHandle>,
@@ -55,8 +57,8 @@ struct Info {
     in_transaction: bool,
     /// The threads that work for its statement.
     running: Vec<Arc<ServerThread>>,
-    /// The thread that its open transaction is on.
-    holds: Option<Arc<ServerThread>>,
+    /// The threads that its open transaction is on.
+    holds: Vec<Arc<ServerThread>>,
     /// The threads that keep something of it besides, by what can be carried to no other: locks, temporary tables …
     kept: Vec<Kept>,
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
@@ -144,7 +146,7 @@ impl SessionHandle {
             text: Vec::new(),
             in_transaction: false,
             running: Vec::new(),
-            holds: None,
+            holds: Vec::new(),
             kept: Vec::new(),
             condemned: false,
         };
@@ -154,6 +156,7 @@ impl SessionHandle {
             phase: AtomicU8::new(BUSY),
             under: AtomicU64::new(NOTHING),
             evicted: AtomicBool::new(false),
+            seeks: AtomicBool::new(false),
             has_kept: AtomicBool::new(false),
             abort: OnceLock::new(),
             info: Mutex::new(info),
@@ -206,6 +209,7 @@ impl SessionHandle {
         let mut info = self.info.lock();
         info.running.clear();
         info.running.extend(threads);
+        self.seeks.store(false, Ordering::SeqCst);
     }
 
     /// The threads have ended their work. True: a KILL for one is on its way, and may hit whatever it does next.
@@ -231,7 +235,7 @@ impl SessionHandle {
     pub fn runs_under_nothing(&self) {
         if self.under.swap(NOTHING, Ordering::AcqRel) != NOTHING {
             let mut info = self.info.lock();
-            info.holds = None;
+            info.holds.clear();
             self.evicted.store(false, Ordering::Relaxed);
         }
     }
@@ -242,7 +246,7 @@ impl SessionHandle {
         let there = |thread: &&Arc<ServerThread>| thread.endpoint.id() == server;
         if self.under().is_some_and(|under| under < before) {
             let running = info.running.iter().find(there).cloned();
-            let holds = info.holds.as_ref().filter(there).cloned();
+            let holds = info.holds.iter().find(there).cloned();
             info.condemned |= running.is_some();
             let statement = running.map(|thread| (thread, Evicted::Statement));
             let found = statement.or_else(|| Some((holds?, Evicted::Transaction)));
@@ -262,8 +266,10 @@ impl SessionHandle {
             kept.is_ended = true;
         }
         if what == Evicted::Transaction {
-            info.holds = None;
-            self.under.store(NOTHING, Ordering::Release);
+            info.holds.retain(|held| !Arc::ptr_eq(held, thread));
+            if info.holds.is_empty() {
+                self.under.store(NOTHING, Ordering::Release);
+            }
         }
     }
 
@@ -320,14 +326,30 @@ impl SessionHandle {
 
     /// Its transaction is open on this thread.
     pub fn holds(&self, thread: &Arc<ServerThread>) {
-        self.info.lock().holds = Some(thread.clone());
+        let mut info = self.info.lock();
+        if !info.holds.iter().any(|held| Arc::ptr_eq(held, thread)) {
+            info.holds.push(thread.clone());
+        }
+    }
+
+    /// Where its statement goes is not known yet: an open transaction may come to a further server by it.
+    pub fn seeks(&self) {
+        self.seeks.store(true, Ordering::SeqCst);
     }
 
     /// Whether its statement or transaction is on this server, or may come to be: where it is, is known from when it is sent.
     pub fn may_touch(&self, server: ServerId) -> bool {
         let info = self.info.lock();
+        if self.seeks.load(Ordering::SeqCst) {
+            return true;
+        }
         let mut threads = info.running.iter().chain(&info.holds).peekable();
         threads.peek().is_none() || threads.any(|thread| thread.endpoint.id() == server)
+    }
+
+    /// Nothing is sought any more: its statement has ended.
+    pub fn seeks_nothing(&self) {
+        self.seeks.store(false, Ordering::SeqCst);
     }
 
     /// Its account.

@@ -39,6 +39,9 @@ impl Session {
         let mut attempts = FRESH_CONNECTIONS;
         let mut newer = None;
         loop {
+            if self.state.transaction.is_open() {
+                self.handle.seeks();
+            }
             let map = newer.as_ref().unwrap_or(&planned.map);
             let spot = self.spot(map, &planned.plan, route)?;
             self.check_moving(&spot).await?;
@@ -174,8 +177,7 @@ impl Session {
     }
 
     pub(super) fn is_free_of(&self, server: ServerId) -> bool {
-        self.state.transaction.server() != Some(server)
-            && !self.held.iter().any(|held| held.endpoint().id() == server)
+        !self.state.transaction.is_on(server) && !self.held.iter().any(|held| held.endpoint().id() == server)
     }
 
     /// Statements before which MySQL commits do so on the transaction's server, which may not be their own.
@@ -190,7 +192,7 @@ impl Session {
         }
         let server = self.spot(map, plan, route)?.pool.id();
         match self.state.transaction.server() {
-            Some(open) if open == server => Ok(()),
+            Some(open) if open == server && !self.state.transaction.is_distributed() => Ok(()),
             _ => self.commit_quietly().await,
         }
     }
@@ -201,10 +203,8 @@ impl Session {
         plan: &Plan,
         spot: &Spot,
     ) -> Result<Box<BackendConnection>, ProxyError> {
-        self.state
-            .transaction
-            .admits(spot.pool.id())
-            .map_err(|error| ClientError::not_supported(&error.to_string()))?;
+        let server = spot.pool.id();
+        self.check_joins(plan, server)?;
         let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
@@ -215,8 +215,14 @@ impl Session {
         };
         let result = self.bring_up(&mut connection, plan, spot).await;
         if let Err(error) = result {
-            self.settle(connection);
+            // What it has begun, and the transaction does not know of, ends with it.
+            if !connection.in_transaction() || self.state.transaction.is_on(server) {
+                self.settle(connection);
+            }
             return Err(self.in_logical_names(error, spot));
+        }
+        if !plan.only_reads() {
+            self.state.transaction.note_write(server);
         }
         Ok(connection)
     }
@@ -242,26 +248,58 @@ impl Session {
         Ok(())
     }
 
+    /// Refuses what would end a part of a transaction over several servers unseen.
+    fn check_joins(&self, plan: &Plan, server: ServerId) -> Result<(), ProxyError> {
+        let transaction = &self.state.transaction;
+        let is_several =
+            transaction.is_distributed() || transaction.server().is_some_and(|open| open != server);
+        if is_several && plan.effects().contains(Effects::MANY_RESULTS) && !self.runs_outside(plan) {
+            return Err(ClientError::not_supported("CALL in a transaction over several MySQL servers").into());
+        }
+        Ok(())
+    }
+
     /// A statement that every shard answers alike does not settle where the transaction goes.
     fn runs_outside(&self, plan: &Plan) -> bool {
         let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
         matches!(plan.target, Target::Any { .. } | Target::Nowhere) && !plan.effects().intersects(binds)
     }
 
-    /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT.
+    /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT; or joins a further server to the open transaction.
     pub(super) async fn open_transaction(
         &mut self,
         connection: &mut BackendConnection,
     ) -> Result<(), ProxyError> {
-        if let Some(characteristics) = self.state.characteristics.take() {
-            connection.execute(&characteristics).await?;
+        let server = connection.endpoint().id();
+        if let Transaction::Open(_) = self.state.transaction {
+            return match self.state.transaction.is_on(server) {
+                true => Ok(()),
+                false => self.join(connection).await,
+            };
         }
-        if let Transaction::Pending { .. } = self.state.transaction {
-            for statement in self.state.transaction.opening() {
-                connection.execute(statement.as_bytes()).await?;
+        if let Some(characteristics) = &self.state.characteristics {
+            connection.execute(characteristics).await?;
+        }
+        for statement in self.state.transaction.opening() {
+            connection.execute(statement.as_bytes()).await?;
+        }
+        let characteristics = self.state.characteristics.take();
+        if self.state.transaction.is_open() || !self.state.autocommit {
+            self.state.transaction.opened(server, characteristics);
+            if self.state.settings.get("transaction_read_only").is_some_and(|literal| literal != b"0") {
+                self.state.transaction.read_by_default();
             }
-            self.state.transaction = Transaction::Open(connection.endpoint().id());
         }
+        Ok(())
+    }
+
+    /// Joins a further server to the open transaction.
+    async fn join(&mut self, connection: &mut BackendConnection) -> Result<(), ProxyError> {
+        let (server, name) = (connection.endpoint().id(), self.shared.transactions.name());
+        for statement in self.state.transaction.joining(server, name)? {
+            connection.execute(&statement).await?;
+        }
+        self.state.transaction.joined(server, name);
         Ok(())
     }
 
@@ -398,9 +436,11 @@ impl Session {
     pub(super) fn settle(&mut self, connection: Box<BackendConnection>) {
         let server = connection.endpoint().id();
         if !connection.is_usable() {
-            self.lost |= connection.is_pinned() || self.state.transaction.server() == Some(server);
+            self.lost |= connection.is_pinned() || self.state.transaction.is_on(server);
             return;
         }
+        // A branch that its server rolled back is the connection's still, until it is ended there.
+        let is_part = self.state.transaction.is_distributed() && self.state.transaction.is_on(server);
         let transaction = std::mem::take(&mut self.state.transaction);
         self.state.transaction = transaction.after_answer(server, connection.in_transaction());
         if connection.in_transaction() {
@@ -410,7 +450,7 @@ impl Session {
             let under = self.under.as_ref().map_or(Revision(0), |under| under.revision);
             self.handle.keeps(connection.thread(), under);
         }
-        if connection.is_pinned() || connection.in_transaction() {
+        if connection.is_pinned() || connection.in_transaction() || is_part {
             self.held.push(connection);
         } else {
             connection.give_back(self.started);
@@ -447,7 +487,7 @@ impl From<TransactionError> for ProxyError {
             TransactionError::NoSavepoint(_) => {
                 ClientError::new(ErrorCode::NO_SAVEPOINT, error.to_string()).into()
             }
-            TransactionError::SecondServer | TransactionError::TooManySavepoints => {
+            TransactionError::Snapshot | TransactionError::TooManySavepoints => {
                 ClientError::not_supported(&error.to_string()).into()
             }
         }

@@ -18,6 +18,7 @@ use crate::config::ProxyConfig;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::topology_watch::CurrentMap;
+use crate::txn::Transactions;
 
 /// What all sessions of a proxy share.
 pub struct Shared {
@@ -27,6 +28,8 @@ pub struct Shared {
     pub map: CurrentMap,
     /// The connections to the servers.
     pub pools: Pools,
+    /// What transactions over several servers need.
+    pub transactions: Arc<Transactions>,
     /// The plans.
     pub plans: PlanCache,
     /// The counters.
@@ -55,6 +58,12 @@ impl Shared {
     pub fn new(config: ProxyConfig, map: CurrentMap, metrics: Arc<Metrics>, rsa: Arc<RsaKey>) -> Shared {
         let shared = Shared {
             pools: Pools::new(config.backend.clone(), config.secret.clone(), metrics.clone()),
+            transactions: Arc::new(Transactions::new(
+                config.backend.clone(),
+                config.secret.clone(),
+                metrics.clone(),
+                config.clock.clone(),
+            )),
             plans: PlanCache::new(config.plan_cache_bytes),
             config,
             map,
@@ -76,6 +85,7 @@ impl Shared {
     /// Brings what is kept besides the map in line with a newer one.
     pub fn reconcile(&self, map: &Map) {
         self.pools.reconcile(map);
+        self.transactions.reconcile(map);
         self.note_freezes(map);
         self.defaults.retain(|id, _| map.server(*id).is_some());
         self.verifiers.retain(|name, _| map.accounts.iter().any(|account| account.name == *name));

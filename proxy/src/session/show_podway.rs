@@ -11,6 +11,7 @@ use super::core::Session;
 use super::reply::Column;
 use super::shared::Shared;
 use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::txn::InDoubt;
 
 /// One topic.
 struct Topic {
@@ -28,7 +29,7 @@ const fn count(name: &'static str) -> Column {
 }
 
 /// Every topic, by name.
-const TOPICS: [Topic; 7] = [
+const TOPICS: [Topic; 8] = [
     Topic {
         name: "DRIFT",
         columns: &[
@@ -77,6 +78,11 @@ const TOPICS: [Topic; 7] = [
         name: "TABLES",
         columns: &[text("keyspace"), text("table"), text("kind"), text("sharding key"), text("vindex")],
         rows: tables,
+    },
+    Topic {
+        name: "TRANSACTIONS",
+        columns: &[text("transaction"), text("server"), text("primary"), count("seen_ms"), text("state")],
+        rows: transactions,
     },
 ];
 
@@ -156,6 +162,25 @@ fn operation(operation: &Operation) -> Vec<Cell<'static>> {
         string(about),
         operation.trouble.as_ref().map_or(Cell::Null, string),
     ]
+}
+
+/// The branches that servers have prepared, as they were last looked at.
+fn transactions(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let address = |id| map.server(id).map_or_else(|| format!("server {id}"), |server| server.address());
+    let row = |branch: &InDoubt| {
+        let (transaction, primary) = match branch.xid {
+            Some(xid) => (string(xid.gtrid), string(address(xid.branch.primary))),
+            None => (Cell::Null, Cell::Null),
+        };
+        let state = match branch.xid {
+            None => "FOREIGN",
+            Some(_) if branch.in_hand => "ENDING",
+            Some(_) => "IN DOUBT",
+        };
+        let seen = number(branch.seen.as_millis());
+        vec![transaction, string(address(branch.server)), primary, seen, string(state)]
+    };
+    shared.transactions.in_doubt().iter().map(row).collect()
 }
 
 fn string(text: impl ToString) -> Cell<'static> {

@@ -39,9 +39,10 @@ impl Session {
                 .into());
             }
             self.state.transaction = Transaction::None;
-            return self
-                .run_statement(planned, Route::Any, Work { kind: ResponseKind::Query, as_received: false })
-                .await;
+            let work = Work { kind: ResponseKind::Query, as_received: false };
+            self.run_statement(planned, Route::Any, work).await?;
+            self.state.transaction.keep_to_snapshot();
+            return Ok(());
         }
         self.reply_ok().await
     }
@@ -67,10 +68,18 @@ impl Session {
             .chain
             .unwrap_or(by_default == CompletionType::Chain && completion.release != Some(true));
         let release = completion.release.unwrap_or(by_default == CompletionType::Release && !chain);
-        let begin = match &self.state.transaction {
-            Transaction::Pending { begin, .. } => *begin,
-            _ => Begin::default(),
-        };
+        let (next, characteristics) = self.state.transaction.chained();
+        if self.state.transaction.is_distributed() {
+            self.place.ends_transaction = true;
+            self.end_distributed(matches!(planned.plan.statement(), Statement::Commit(_))).await?;
+            if chain {
+                (self.state.transaction, self.state.characteristics) = (next, characteristics);
+            }
+            self.reply_ok().await?;
+            self.state.row_count = 0;
+            self.state.warnings.clear();
+            return Ok(if release { Flow::Close } else { Flow::Next });
+        }
         match self.take_transaction() {
             Some(mut connection) => {
                 self.place.ends_transaction = true;
@@ -82,7 +91,7 @@ impl Session {
                 self.settle(connection);
             }
             None => {
-                self.state.transaction = if chain { Transaction::begin(begin) } else { Transaction::None };
+                self.state.transaction = if chain { next } else { Transaction::None };
                 self.reply_ok().await?;
             }
         }
@@ -91,7 +100,7 @@ impl Session {
         Ok(if release { Flow::Close } else { Flow::Next })
     }
 
-    /// The connection that the open transaction is on; a pinned one stands for whatever it may have open.
+    /// The connection that the open transaction is on, where it is on one; a pinned one stands for whatever it may have open.
     fn take_transaction(&mut self) -> Option<Box<BackendConnection>> {
         let server = self.state.transaction.server()?;
         let position = self.held.iter().position(|held| held.endpoint().id() == server)?;
@@ -111,6 +120,9 @@ impl Session {
 
     /// Commits what is open, as statements do that MySQL commits before.
     pub(super) async fn commit_quietly(&mut self) -> Result<(), ProxyError> {
+        if self.state.transaction.is_distributed() {
+            return self.end_distributed(true).await;
+        }
         let open = self.take_transaction();
         self.state.transaction = Transaction::None;
         if let Some(mut connection) = open {
@@ -122,6 +134,9 @@ impl Session {
 
     /// Rolls back what is open, for the client to begin again.
     pub(super) async fn roll_back_quietly(&mut self) -> Result<(), ProxyError> {
+        if self.state.transaction.is_distributed() {
+            return self.end_distributed(false).await;
+        }
         let open = self.take_transaction();
         self.state.transaction = Transaction::None;
         if let Some(mut connection) = open {
@@ -133,9 +148,18 @@ impl Session {
 
     /// SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT.
     pub(super) async fn savepoint(&mut self, planned: &Planned<'_>, name: &Name) -> Result<(), ProxyError> {
+        if self.state.transaction.is_distributed() {
+            self.savepoint_on_all(planned.plan.statement(), name).await?;
+            return self.reply_ok().await;
+        }
         if let Some(mut connection) = self.take_transaction() {
             let answer = self.pass(&mut connection, planned.sql).await;
-            return self.finish(connection, &planned.plan, answer).await.map(|_| ());
+            let is_done = answer.is_ok();
+            self.finish(connection, &planned.plan, answer).await?;
+            if is_done {
+                self.note_savepoint(planned.plan.statement(), name);
+            }
+            return Ok(());
         }
         match (planned.plan.statement(), self.state.transaction.is_open()) {
             (Statement::Savepoint(_), true) => self.state.transaction.set_savepoint(name)?,

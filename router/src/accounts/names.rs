@@ -21,7 +21,12 @@ pub(super) fn account(r: &Reading<'_>, at: usize) -> Result<(AccountName, usize)
     } else {
         ("%".into(), at + 1)
     };
-    Ok((AccountName { user: (*user).into(), host: HostPattern::new(&host) }, end))
+    let name = AccountName { user: (*user).into(), host: HostPattern::new(&host) };
+    if name.is_reserved() {
+        let message = format!("Access denied; the user '{user}' is Podway's own");
+        return Err(RouterError::new(1227, b"42000", message));
+    }
+    Ok((name, end))
 }
 
 /// Reads `account, account …` from `at` on; the accounts, and the place behind them.

@@ -60,6 +60,13 @@ impl Plan {
         self.recognised.effects
     }
 
+    /// Whether it certainly changes no rows. In a keyspace of one shard nothing is known of views and stored functions.
+    pub fn only_reads(&self) -> bool {
+        let is_known =
+            matches!(self.target, Target::Any { .. } | Target::Keys { .. } | Target::Gathered { .. });
+        is_known && !self.effects().intersects(Effects::WRITES | Effects::MANY_RESULTS)
+    }
+
     /// What kind of statement it is.
     pub fn verb(&self) -> Verb {
         self.recognised.verb

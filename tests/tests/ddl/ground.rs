@@ -10,7 +10,9 @@ use podway::provision::{create_user, ensure_account, key_rules, read_account};
 use podway::serve::TopologyOperations;
 use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, ServerId, ShardIndex};
 use podway_proxy::{Proxy, ProxyConfig};
-use podway_tests::{Pod, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace, tell_servers};
+use podway_tests::{
+    Pod, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers, tell_keyspace, tell_servers,
+};
 use podway_topology::{NodeConfig, StatementMoment, StatementProbe, Statements, TopologyNode};
 use podway_topology_api::{
     AccountCommand, ClientConfig, Command, Done, Following, Operation, OperationCommand, OperationId,
@@ -80,6 +82,7 @@ impl Ground {
             proxies: Vec::new(),
         };
         tell_servers(pod, &ground.proposer).await.unwrap();
+        prepare_servers(pod, &ground.secret).await.unwrap();
         ground.add_user(&user, "ALL PRIVILEGES ON *.*").await;
         tell_keyspace(&ground.keyspace, &ground.proposer).await.unwrap();
         for _ in 0..proxies {

@@ -112,7 +112,8 @@ async fn every_type_and_every_kind_of_object_arrives_equal() {
         target.query_first("SELECT LAST_INSERT_ID()").await.unwrap()
     };
     assert_eq!(next, Some(1000), "the next number is the one that the source would have given");
-    let grants: Vec<String> = target.query("SHOW GRANTS FOR arriving").await.unwrap();
+    let mut grants: Vec<String> = target.query("SHOW GRANTS FOR arriving").await.unwrap();
+    grants.retain(|line| !line.contains("`_podway`"));
     assert_eq!(
         grants,
         [
@@ -124,7 +125,8 @@ async fn every_type_and_every_kind_of_object_arrives_equal() {
             format!("GRANT INSERT, UPDATE (`id`) ON `{MOVED}`.`parents` TO `arriving`@`%`"),
         ]
     );
-    let left: Vec<String> = source.query("SHOW GRANTS FOR arriving").await.unwrap();
+    let mut left: Vec<String> = source.query("SHOW GRANTS FOR arriving").await.unwrap();
+    left.retain(|line| !line.contains("`_podway`"));
     assert_eq!(left, ["GRANT USAGE ON *.* TO `arriving`@`%`"], "nobody reads the old copy any more");
     source.query_drop(format!("INSERT INTO `{schema}`.journal VALUES (1)")).await.unwrap_err();
     let arrivals: Option<u64> = target

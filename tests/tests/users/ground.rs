@@ -9,8 +9,8 @@ use podway::provision::{Declaration, create_user, ensure_account, read_account};
 use podway::serve::TopologyOperations;
 use podway_model::{AccountName, HostPattern, Map, NameRule, ServerId, Vindex};
 use podway_tests::{
-    Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace,
-    tell_servers,
+    Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers,
+    tell_keyspace, tell_servers,
 };
 use podway_topology::{NodeConfig, StatementProbe, TopologyNode};
 use podway_topology_api::{
@@ -52,7 +52,7 @@ async fn forget_users(pod: &Pod) {
     for server in 0..SERVERS as u32 {
         let mut conn = pod.admin(ServerId(server)).await.unwrap();
         let sql = "SELECT CONCAT(QUOTE(user), '@', QUOTE(host)) FROM mysql.user \
-                   WHERE user NOT LIKE 'mysql.%' AND user NOT IN ('root', 'app')";
+                   WHERE user NOT LIKE 'mysql.%' AND user NOT IN ('root', 'app', '_podway')";
         let left: Vec<String> = conn.query(sql).await.unwrap();
         for user in left {
             conn.query_drop(format!("DROP USER {user}")).await.unwrap();
@@ -122,6 +122,8 @@ impl Ground {
             _alone: alone,
         };
         tell_servers(pod, &ground.proposer).await.unwrap();
+        let secret = ground.client.credentials().await.unwrap().secret;
+        prepare_servers(pod, &secret).await.unwrap();
         tell_keyspace(&ground.keyspace, &ground.proposer).await.unwrap();
         ground.bring_boss().await;
         ground.start_proxies().await;

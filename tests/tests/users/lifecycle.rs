@@ -17,6 +17,17 @@ async fn strings(ground: &Ground, user: &str) -> Vec<(String, bool)> {
     all
 }
 
+/// How many of Podway's procedures a user may call on each server.
+async fn calls(ground: &Ground, user: &str) -> Vec<u64> {
+    let mut all = Vec::new();
+    for server in ground.servers() {
+        let mut conn = ground.server(server).await;
+        let sql = "SELECT COUNT(*) FROM mysql.procs_priv WHERE Db = '_podway' AND User = ? AND Proc_priv = 'Execute'";
+        all.extend(conn.exec_first::<u64, _, _>(sql, (user,)).await.unwrap());
+    }
+    all
+}
+
 /// Whether the user gets in through the first proxy, through the second, and on each server beside them.
 async fn gets_in(ground: &Ground, user: &str, password: &str) -> Vec<bool> {
     let mut all = Vec::new();
@@ -121,5 +132,20 @@ async fn a_password_policy_counts_for_users_and_not_for_podways_own_password() {
     let mut conn = ground.server(0).await;
     let sql = "SELECT Password_reuse_history FROM mysql.user WHERE user = 'old'";
     assert_eq!(conn.query_first::<u32, _>(sql).await.unwrap(), Some(3));
+    ground.close().await;
+}
+
+#[tokio::test]
+async fn every_user_may_call_the_procedures_that_decide_transactions() {
+    let ground = Ground::shop("calls", 2).await;
+    let mut boss = ground.boss().await;
+    boss.query_drop("CREATE USER ann IDENTIFIED BY 'one'").await.unwrap();
+    assert_eq!(calls(&ground, "ann").await, [3, 3]);
+    boss.query_drop("REVOKE ALL, GRANT OPTION FROM ann").await.unwrap();
+    assert_eq!(calls(&ground, "ann").await, [3, 3], "that is not taken away with the rest");
+    boss.query_drop("RENAME USER ann TO eve").await.unwrap();
+    assert_eq!((calls(&ground, "ann").await, calls(&ground, "eve").await), (vec![0, 0], vec![3, 3]));
+    boss.query_drop("CREATE ROLE reader").await.unwrap();
+    assert_eq!(calls(&ground, "reader").await, [0, 0], "nobody logs in as a role");
     ground.close().await;
 }

@@ -1,7 +1,8 @@
 //! What is refused: by MySQL on the first server, so that nothing has happened anywhere, and by Podway itself.
 
 use mysql_async::prelude::Queryable;
-use podway_topology_api::{OperationKind, OperationState};
+use podway_model::{Account, transaction_account};
+use podway_topology_api::{AccountCommand, Command, OperationKind, OperationState};
 
 use crate::ground::{Ground, errno, message};
 
@@ -70,6 +71,11 @@ async fn what_would_reach_around_podway_is_refused_to_everybody() {
         ("ALTER USER root IDENTIFIED BY 'y'", 1227, "root"),
         ("DROP USER 'root'@'localhost'", 1227, "root"),
         ("RENAME USER ann TO 'root'@'10.0.0.1'", 1227, "root"),
+        ("CREATE USER '_podway'@'10.%' IDENTIFIED BY 'y'", 1227, "Podway's own"),
+        ("ALTER USER _podway IDENTIFIED BY 'y'", 1227, "Podway's own"),
+        ("DROP USER _podway", 1227, "Podway's own"),
+        ("RENAME USER ann TO _podway", 1227, "Podway's own"),
+        ("GRANT _podway TO ann", 1227, "Podway's own"),
         ("CREATE USER eve", 1235, "without a password"),
         ("CREATE USER eve IDENTIFIED BY RANDOM PASSWORD", 1235, "RANDOM PASSWORD"),
         ("ALTER USER ann REQUIRE X509", 1235, "certificate"),
@@ -80,6 +86,12 @@ async fn what_would_reach_around_podway_is_refused_to_everybody() {
         assert_eq!(errno(error), expected, "{sql}: {text}");
         assert!(text.contains(what), "{sql}: {text}");
     }
+    // Nor is it anybody's to log in as, whatever the topology is told.
+    let account = ground.keyspace.pod.map().accounts[0].as_ref().clone();
+    let own = Command::Account(AccountCommand::Adopt(Account { name: transaction_account(), ..account }));
+    assert!(ground.proposer.propose(own).await.unwrap_err().to_string().contains("Podway's own"));
+    let denied = ground.connect_as("_podway", "x", 0).await;
+    assert_eq!(errno(denied), 1045);
     // Podway's password is as it was.
     ground.connect_as("ann", "x", 0).await.unwrap().query_drop("SELECT 1").await.unwrap();
     ground.close().await;

@@ -16,6 +16,16 @@ pub struct AccountName {
     pub host: HostPattern,
 }
 
+/// The user name that is Podway's own on every server, whatever the host.
+const RESERVED_USER: &str = "_podway";
+
+impl AccountName {
+    /// Whether the name is Podway's own: no client's, to be neither served nor changed through Podway.
+    pub fn is_reserved(&self) -> bool {
+        &*self.user == RESERVED_USER
+    }
+}
+
 /// The host part of an account: an address, a name, or a pattern with `%` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostPattern(Box<str>);
@@ -124,16 +134,43 @@ impl ClusterSecret {
     /// The password of `account` on the server with this uuid, for Podway alone: HMAC-SHA-256 of both names, in hexadecimal, behind a
     /// prefix that satisfies MySQL's `validate_password` component at its strictest.
     pub fn backend_password(&self, account: &AccountName, server_uuid: &str) -> String {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
-            unreachable!("HMAC takes keys of any length");
-        };
-        for part in ["podway-backend-1", &account.user, account.host.as_str(), server_uuid] {
-            mac.update(&(part.len() as u64).to_le_bytes());
-            mac.update(part.as_bytes());
-        }
-        let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("Pw.{digits}")
+        format!(
+            "Pw.{}",
+            self.derived(&["podway-backend-1", &account.user, account.host.as_str(), server_uuid])
+        )
     }
+
+    /// The key of [`transaction_token`] on the server with this uuid: 64 hexadecimal digits, whose ASCII bytes are the key.
+    pub fn transaction_key(&self, server_uuid: &str) -> String {
+        self.derived(&["podway-transactions-1", server_uuid])
+    }
+
+    fn derived(&self, parts: &[&str]) -> String {
+        let mut message = Vec::new();
+        for part in parts {
+            message.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            message.extend_from_slice(part.as_bytes());
+        }
+        hmac_hex(&self.0, &message)
+    }
+}
+
+/// The account under which proxies see to transactions over several servers: side connections and the procedures' definer. No client's.
+pub fn transaction_account() -> AccountName {
+    AccountName { user: RESERVED_USER.into(), host: HostPattern::new("%") }
+}
+
+/// What a procedure of `_podway` takes as proof that a proxy calls it: HMAC-SHA-256 of the parts, joined by `/`, in lowercase hexadecimal.
+pub fn transaction_token(key: &str, parts: &[&str]) -> String {
+    hmac_hex(key.as_bytes(), parts.join("/").as_bytes())
+}
+
+fn hmac_hex(key: &[u8], message: &[u8]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        unreachable!("HMAC takes keys of any length");
+    };
+    mac.update(message);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for ClusterSecret {
@@ -178,5 +215,24 @@ mod tests {
         let distinct: std::collections::HashSet<_> = passwords.iter().collect();
         assert_eq!(distinct.len(), passwords.len());
         assert_eq!(passwords[0], secret.backend_password(&name("ann", "%"), "u1"));
+    }
+
+    #[test]
+    fn tokens_are_hmac_sha_256() {
+        // RFC 4231, case 2.
+        let token = transaction_token("Jefe", &["what do ya want for nothing?"]);
+        assert_eq!(token, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(transaction_token("k", &["a", "b"]), transaction_token("k", &["a/b"]));
+        let secret = ClusterSecret::new(b"secret");
+        let key = secret.transaction_key("u1");
+        assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(key, secret.transaction_key("u2"));
+    }
+
+    #[test]
+    fn podways_own_name_is_reserved_at_every_host() {
+        assert!(transaction_account().is_reserved());
+        assert!(AccountName { user: "_podway".into(), host: HostPattern::new("localhost") }.is_reserved());
+        assert!(!AccountName { user: "podway".into(), host: HostPattern::new("%") }.is_reserved());
     }
 }

@@ -70,6 +70,12 @@ impl HybridClock {
         Ok(())
     }
 
+    /// A moment later than one that cannot be doubted, because something that has happened bears it, however far it is ahead of the wall clock here.
+    pub fn after(&self, other: HybridTime, wall: Duration) -> HybridTime {
+        self.take_over(other);
+        self.now(wall)
+    }
+
     fn take_over(&self, time: HybridTime) {
         // uhlc itself believes everything up to 2106: how much is believed was decided above.
         let _believed = self.hlc.update_with_timestamp(&Timestamp::new(NTP64(time.0), *self.hlc.get_id()));

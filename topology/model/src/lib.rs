@@ -5,6 +5,7 @@
 //! differs between two maps; and [`hybrid_clock`](HybridClock), time that rises with every message.
 
 mod account;
+mod branch;
 mod change;
 mod column;
 mod drift;
@@ -18,7 +19,10 @@ mod server;
 mod span;
 mod table;
 
-pub use account::{Account, AccountName, AuthPlugin, ClusterSecret, HostPattern};
+pub use account::{
+    Account, AccountName, AuthPlugin, ClusterSecret, HostPattern, transaction_account, transaction_token,
+};
+pub use branch::BRANCH_FORMAT;
 pub use change::Change;
 pub use column::{Column, ColumnDefault, ColumnType};
 pub use drift::{Drift, DriftSubject};

@@ -8,8 +8,9 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway_model::{Account, AccountName, AuthPlugin, HostPattern};
 
+use super::calls::grant_calls;
 use super::error::ProvisionError;
-use super::schema::quote_name;
+use super::literal::{account_literal, text_literal};
 
 /// What became of the user's own password on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,11 @@ impl RequiredTransport {
 
 /// Makes a user with a password, if there is no such account; for servers of one's own.
 pub async fn create_user(conn: &mut Conn, name: &AccountName, password: &str) -> Result<(), ProvisionError> {
-    let sql = format!("CREATE USER IF NOT EXISTS {} IDENTIFIED BY {}", quoted(name), text_literal(password));
+    let sql = format!(
+        "CREATE USER IF NOT EXISTS {} IDENTIFIED BY {}",
+        account_literal(name),
+        text_literal(password)
+    );
     conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("creating user {name}")))
 }
 
@@ -54,13 +59,13 @@ pub async fn change_password(
     name: &AccountName,
     password: &str,
 ) -> Result<(), ProvisionError> {
-    let sql = format!("ALTER USER {} IDENTIFIED BY {}", quoted(name), text_literal(password));
+    let sql = format!("ALTER USER {} IDENTIFIED BY {}", account_literal(name), text_literal(password));
     conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("changing the password of {name}")))
 }
 
 /// Drops an account, if it is there.
 pub async fn drop_user(conn: &mut Conn, name: &AccountName) -> Result<(), ProvisionError> {
-    let sql = format!("DROP USER IF EXISTS {}", quoted(name));
+    let sql = format!("DROP USER IF EXISTS {}", account_literal(name));
     conn.query_drop(sql).await.map_err(ProvisionError::doing(format!("dropping user {name}")))
 }
 
@@ -74,7 +79,7 @@ pub async fn ensure_account(
     grants: &[String],
     backend_password: &str,
 ) -> Result<OwnPassword, ProvisionError> {
-    let name = quoted(&account.name);
+    let name = account_literal(&account.name);
     let doing = || ProvisionError::doing(format!("preparing user {}", account.name));
     let plugin = plugin_name(account.plugin);
     let has_plugin = is_plugin_active(conn, plugin).await?;
@@ -104,10 +109,11 @@ pub async fn ensure_account(
     for grant in grants {
         conn.query_drop(format!("GRANT {grant} TO {name}")).await.map_err(doing())?;
     }
+    grant_calls(conn, &account.name).await?;
     Ok(own)
 }
 
-/// The server's accounts that Podway can verify, by password and without a client certificate, MySQL's own internal ones left out.
+/// The server's accounts that Podway can verify, by password and without a client certificate, MySQL's own internal ones and Podway's left out.
 pub async fn read_accounts(conn: &mut Conn) -> Result<Vec<Account>, ProvisionError> {
     Ok(read(conn, None).await?.into_iter().filter_map(Stored::into_account).collect())
 }
@@ -147,11 +153,11 @@ async fn find(conn: &mut Conn, name: &AccountName) -> Result<Option<Stored>, Pro
     Ok(read(conn, Some(name)).await?.pop())
 }
 
-/// Reads this account, or all but MySQL's own.
+/// Reads this account, or all but MySQL's own and Podway's.
 async fn read(conn: &mut Conn, name: Option<&AccountName>) -> Result<Vec<Stored>, ProvisionError> {
     // The string is bytes, which no connection character set may touch: hence HEX.
     let sql = "SELECT user, host, plugin, HEX(authentication_string), ssl_type, account_locked = 'Y' FROM mysql.user \
-               WHERE user NOT IN ('mysql.infoschema', 'mysql.session', 'mysql.sys') AND (? OR (user = ? AND host = ?)) \
+               WHERE user NOT IN ('mysql.infoschema', 'mysql.session', 'mysql.sys', '_podway') AND (? OR (user = ? AND host = ?)) \
                ORDER BY user, host";
     let (user, host) = name.map_or(("", ""), |name| (&*name.user, name.host.as_str()));
     let stored = |row: (String, String, String, Option<String>, String, bool)| {
@@ -192,20 +198,6 @@ pub fn plugin_of(name: &str) -> Option<AuthPlugin> {
     known.into_iter().find(|plugin| plugin_name(*plugin) == name)
 }
 
-/// An account's name as statements take it.
-pub fn account_literal(name: &AccountName) -> String {
-    quoted(name)
-}
-
-fn quoted(name: &AccountName) -> String {
-    format!("{}@{}", quote_name(&name.user), quote_name(name.host.as_str()))
-}
-
-/// A string literal. The connection's sql_mode is the server's default, in which a backslash escapes.
-pub fn text_literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
@@ -225,11 +217,5 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(&*unhex(&hex(&bytes)), &bytes[..]);
         assert!(unhex("").is_empty());
-    }
-
-    #[test]
-    fn account_names_are_quoted_on_both_sides() {
-        let name = AccountName { user: "o`neill".into(), host: HostPattern::new("10.%") };
-        assert_eq!(quoted(&name), "`o``neill`@`10.%`");
     }
 }

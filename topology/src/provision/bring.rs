@@ -5,8 +5,8 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway_model::{AccountName, HostPattern};
 
-use super::account::account_literal;
 use super::error::ProvisionError;
+use super::literal::account_literal;
 
 /// Schemas that every server has.
 const EVERYWHERE: [&str; 3] = ["mysql", "sys", "performance_schema"];
@@ -22,7 +22,7 @@ struct Made {
     grants: Vec<String>,
 }
 
-/// Brings all accounts but MySQL's own and `spared`, the administrators. Who is there already keeps his password. Returns what the other server did not take.
+/// Brings all accounts but MySQL's own, Podway's and `spared`, the administrators. Who is there already keeps his password. Returns what the other server did not take.
 pub async fn bring_accounts(
     from: &mut Conn,
     to: &mut Conn,
@@ -49,7 +49,7 @@ pub async fn bring_accounts(
 async fn read(from: &mut Conn, spared: &[&str]) -> Result<Vec<Made>, ProvisionError> {
     let doing = || ProvisionError::doing("reading users and roles");
     from.query_drop("SET SESSION print_identified_with_as_hex = 1").await.map_err(doing())?;
-    let sql = "SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%' ORDER BY user, host";
+    let sql = "SELECT user, host FROM mysql.user WHERE user NOT LIKE 'mysql.%' AND user <> '_podway' ORDER BY user, host";
     let names: Vec<(String, String)> = from.query(sql).await.map_err(doing())?;
     let mut all = Vec::new();
     for (user, host) in names.into_iter().filter(|(user, _)| !spared.contains(&user.as_str())) {
@@ -78,6 +78,7 @@ fn made(name: AccountName, create: &str, grants: &[String]) -> Option<Made> {
     let is_for_all = |line: &&String| {
         let on_schema = line.split_once(" ON `").map(|(_, rest)| rest);
         line.starts_with("GRANT ")
+            && !line.contains(" ON PROCEDURE `_podway`.`")
             && on_schema.is_none_or(|rest| {
                 EVERYWHERE.iter().any(|own| rest.strip_prefix(own).is_some_and(|rest| rest.starts_with('`')))
             })
@@ -104,6 +105,7 @@ mod tests {
             "GRANT SELECT ON `shop`.* TO `app`@`%`",
             "GRANT SELECT ON `sys`.* TO `app`@`%`",
             "GRANT SELECT ON `system`.* TO `app`@`%`",
+            "GRANT EXECUTE ON PROCEDURE `_podway`.`mark` TO `app`@`%`",
             "GRANT `reader`@`%`,`b`@`%` TO `app`@`%` WITH ADMIN OPTION",
             "REVOKE SELECT ON `mysql`.* FROM `app`@`%`",
         ]
@@ -114,7 +116,7 @@ mod tests {
                      EXPIRE DEFAULT ACCOUNT UNLOCK"
                 .to_owned(),
             defaults: Some("ALTER USER `app`@`%` DEFAULT ROLE `reader`@`%`,`b`@`%`".to_owned()),
-            grants: vec![grants[0].clone(), grants[2].clone(), grants[4].clone()],
+            grants: vec![grants[0].clone(), grants[2].clone(), grants[5].clone()],
         };
         assert_eq!(made(name, create, &grants), Some(expected));
     }

@@ -22,7 +22,8 @@ const MUST_AGREE: [&str; 9] = [
 const TIME_ZONE: &str = "time_zone";
 const SYSTEM_TIME_ZONE: &str = "system_time_zone";
 /// What writes over several shards and moves of shards need; until then a note is enough.
-const WANTED: [(&str, &str); 3] = [("log_bin", "ON"), ("gtid_mode", "ON"), ("binlog_format", "ROW")];
+const WANTED: [(&str, &str); 4] =
+    [("log_bin", "ON"), ("gtid_mode", "ON"), ("binlog_format", "ROW"), ("xa_detach_on_prepare", "ON")];
 
 /// What a server is and is set to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,16 @@ impl ServerTraits {
             }
         }
         notes
+    }
+
+    /// Why no transaction over several servers can be one of this server's too.
+    pub fn unfit_for_transactions(&self) -> Option<String> {
+        let differs = |(setting, wanted): (&str, &str)| {
+            let value = self.setting(setting)?;
+            (!value.eq_ignore_ascii_case(wanted))
+                .then(|| format!("its {setting} is {value}; transactions over several servers need {wanted}"))
+        };
+        WANTED.into_iter().find_map(differs)
     }
 
     fn setting(&self, name: &str) -> Option<&str> {
@@ -162,7 +173,9 @@ mod tests {
         assert!(traits("8.0.29", &[]).unfit().unwrap().contains("8.0.30"));
         let good = traits("8.4.3", &[("gtid_mode", "ON"), ("binlog_format", "ROW"), ("log_bin", "ON")]);
         assert_eq!((good.unfit(), good.notes(None)), (None, Vec::new()));
+        assert_eq!(good.unfit_for_transactions(), None);
         let odd = traits("8.0.40", &[("gtid_mode", "OFF")]);
+        assert!(odd.unfit_for_transactions().is_some_and(|why| why.contains("gtid_mode is OFF")));
         let notes = odd.notes(Some(&good));
         assert!(
             notes.len() == 2 && notes[0].contains("8.4.3") && notes[1].contains("gtid_mode"),

@@ -2,29 +2,36 @@
 //! what it reads is decided elsewhere.
 //!
 //! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) →
-//! [`columns`](TableDefinition) → [`shape`](TableShape).
+//! [`transactions`](ensure_transactions) → [`columns`](TableDefinition) → [`shape`](TableShape).
 
 mod account;
 mod bring;
+mod calls;
 mod columns;
 mod compare;
 mod error;
 mod grant;
+mod literal;
 mod login;
+mod procedures;
 mod rights;
 mod schema;
 mod shape;
+mod transactions;
 
 pub use account::{
-    OwnPassword, RequiredTransport, account_literal, change_password, create_user, drop_user, ensure_account,
-    plugin_name, plugin_of, read_account, read_accounts, text_literal, unhex,
+    OwnPassword, RequiredTransport, change_password, create_user, drop_user, ensure_account, plugin_name,
+    plugin_of, read_account, read_accounts, unhex,
 };
 pub use bring::bring_accounts;
+pub use calls::{grant_calls, lacking_calls};
 pub use columns::{TableDefinition, read_table, table_names};
 pub use compare::{Difference, ServerTraits, read_traits};
 pub use error::ProvisionError;
 pub use grant::schema_grant;
+pub use literal::{account_literal, text_literal};
 pub use login::{AdminLogin, ServerFacts, read_facts};
 pub use rights::missing_rights;
 pub use schema::{create_schema, quote_name};
 pub use shape::{TableDigest, TableShape, read_digests, read_shape};
+pub use transactions::{TransactionsReady, ensure_transactions};

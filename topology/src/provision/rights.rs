@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use super::error::ProvisionError;
 
 /// Privileges on everything; of those in one line any will do: MySQL gave some another name.
-const NEEDED: [&[&str]; 26] = [
+const NEEDED: [&[&str]; 28] = [
     &["SELECT"],
     &["INSERT"],
     &["UPDATE"],
@@ -20,6 +20,8 @@ const NEEDED: [&[&str]; 26] = [
     &["REFERENCES"],
     &["TRIGGER"],
     &["CREATE VIEW"],
+    &["CREATE ROUTINE"],
+    &["ALTER ROUTINE"],
     &["SHOW VIEW"],
     &["EXECUTE"],
     &["LOCK TABLES"],
@@ -29,13 +31,16 @@ const NEEDED: [&[&str]; 26] = [
     &["CREATE USER"],
     &["GRANT OPTION"],
     &["APPLICATION_PASSWORD_ADMIN"],
-    &["CONNECTION_ADMIN", "SUPER"],
+    &["CONNECTION_ADMIN"],
     &["ROLE_ADMIN", "SUPER"],
     &["SET_ANY_DEFINER", "SET_USER_ID", "SUPER"],
     &["SYSTEM_USER"],
     &["SYSTEM_VARIABLES_ADMIN", "SUPER"],
     &["XA_RECOVER_ADMIN"],
 ];
+
+/// Those that are passed on to Podway's own account; MySQL lets each be passed on by itself.
+const PASSED_ON: [&str; 3] = ["CONNECTION_ADMIN", "SYSTEM_USER", "XA_RECOVER_ADMIN"];
 
 /// What the account of this session lacks; granted to it, or to a role that it has now.
 pub async fn missing_rights(conn: &mut Conn) -> Result<Vec<&'static str>, ProvisionError> {
@@ -51,7 +56,10 @@ pub async fn missing_rights(conn: &mut Conn) -> Result<Vec<&'static str>, Provis
 /// What is not among these; with each whether it may be passed on.
 fn missing(has: &BTreeMap<String, bool>) -> Vec<&'static str> {
     let may_grant = has.values().any(|grantable| *grantable);
-    let is_there = |name: &str| if name == "GRANT OPTION" { may_grant } else { has.contains_key(name) };
+    let is_there = |name: &str| match name {
+        "GRANT OPTION" => may_grant,
+        name => has.get(name).is_some_and(|grantable| *grantable || !PASSED_ON.contains(&name)),
+    };
     NEEDED.iter().filter(|any| !any.iter().any(|name| is_there(name))).map(|any| any[0]).collect()
 }
 
@@ -70,6 +78,7 @@ mod tests {
         without.remove("SELECT");
         assert_eq!(missing(&without), ["SELECT", "SYSTEM_USER"]);
         let passed_on: BTreeMap<String, bool> = all().into_keys().map(|name| (name, false)).collect();
-        assert_eq!(missing(&passed_on), ["GRANT OPTION"]);
+        let expected = ["GRANT OPTION", "CONNECTION_ADMIN", "SYSTEM_USER", "XA_RECOVER_ADMIN"];
+        assert_eq!(missing(&passed_on), expected);
     }
 }

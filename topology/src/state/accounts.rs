@@ -18,6 +18,9 @@ const MAX_HOST: usize = 255;
 const STRING_LENGTHS: [(AuthPlugin, usize); 2] =
     [(AuthPlugin::CachingSha2Password, 70), (AuthPlugin::MysqlNativePassword, 41)];
 
+/// Why a name that is Podway's own is taken for nobody.
+pub(super) const RESERVED: &str = "this user is Podway's own on every server";
+
 /// Does a command of accounts.
 pub(super) fn execute(command: &AccountCommand, map: &Map) -> Outcome {
     match command {
@@ -77,6 +80,9 @@ fn check(account: &Account) -> Result<(), Refusal> {
         let name = clipped(&name.to_string());
         Err(Refusal::BadName { what: Thing::Account, name, reason: reason.into() })
     };
+    if name.is_reserved() {
+        return refused(RESERVED);
+    }
     if name.user.chars().count() > MAX_USER {
         return refused("MySQL takes 32 characters for a user");
     }

@@ -52,8 +52,12 @@ pub(super) fn targets(
     Ok(all.filter(has_it).map(Target::Server).collect())
 }
 
-/// Podway's administrators are nobody's to change or to be.
+/// Podway's own account and its administrators are nobody's to change or to be.
 fn check_not_own(name: &AccountName, map: &Map, servers: &Servers) -> Result<(), Refusal> {
+    if name.is_reserved() {
+        let (what, name) = (Thing::Account, name.to_string().into());
+        return Err(Refusal::BadName { what, name, reason: accounts::RESERVED.into() });
+    }
     let is_admin = |server: &&std::sync::Arc<podway_model::Server>| {
         servers.admin(server.id).is_some_and(|admin| admin.user == name.user)
     };

@@ -24,7 +24,7 @@ use super::find;
 use super::print::{self, counted};
 use super::secret_input::SecretInput;
 use super::server_facts::{self, admin_account, any_traits, facts, join_address};
-use crate::provision::AdminLogin;
+use crate::provision::{AdminLogin, ProvisionError};
 use crate::serve::server_address;
 
 /// How long proxies have to take over the new map before they are named.
@@ -314,19 +314,23 @@ impl Promotion {
         }
     }
 
-    /// Podway's passwords for the server that it is now, beside the users' own.
+    /// Podway's passwords and key for the server that it is now, beside the users' own.
     async fn bring_accounts(&self, new: &mut New, address: &str) -> Result<(), AdminError> {
         let uuid = new.traits.facts.uuid.clone();
+        let ready = new.prepare_transactions(&self.servers.credentials.secret).await;
+        ready.map_err(|error| self.half_done(address, &error))?;
         for name in self.accounts() {
             let password = self.servers.credentials.secret.backend_password(&name, &uuid);
             let brought = new.bring(&name, &password).await;
-            brought.map_err(|error| {
-                AdminError::refused(format!(
-                    "{address} is writable, and the record still names the old primary, which is fenced: {error}; put that right and run the same command again"
-                ))
-            })?;
+            brought.map_err(|error| self.half_done(address, &error))?;
         }
         Ok(())
+    }
+
+    fn half_done(&self, address: &str, error: &ProvisionError) -> AdminError {
+        AdminError::refused(format!(
+            "{address} is writable, and the record still names the old primary, which is fenced: {error}; put that right and run the same command again"
+        ))
     }
 
     async fn record_it(&self, new: &New) -> Result<(), AdminError> {

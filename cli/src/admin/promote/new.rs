@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
-use podway_model::AccountName;
+use podway_model::{AccountName, ClusterSecret};
 
+use super::super::print;
 use super::old::doing;
-use crate::provision::{AdminLogin, ProvisionError, ServerTraits, ensure_account, read_account, read_traits};
+use crate::provision::{
+    AdminLogin, ProvisionError, ServerTraits, TransactionsReady, ensure_account, ensure_transactions,
+    read_account, read_traits,
+};
 
 /// The promoted server, reached.
 pub(super) struct New {
@@ -133,6 +137,18 @@ impl New {
         for (name, _) in closed.into_iter().filter(|(_, is_set)| *is_set) {
             let sql = format!("SET PERSIST {name} = OFF");
             self.conn.query_drop(sql).await.map_err(doing("making it writable"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes it ready for transactions over several servers, if it can be.
+    pub(super) async fn prepare_transactions(
+        &mut self,
+        secret: &ClusterSecret,
+    ) -> Result<(), ProvisionError> {
+        let ready = ensure_transactions(&mut self.conn, secret, &self.traits.facts.uuid).await?;
+        if let TransactionsReady::Unfit(why) = ready {
+            print::note(&format!("it takes no part in transactions over several servers: {why}"));
         }
         Ok(())
     }

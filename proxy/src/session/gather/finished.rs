@@ -36,7 +36,7 @@ impl Session {
         };
         let mut spots = self.spots(planned, &[at]).await?;
         let Some(spot) = spots.pop() else { return Ok(()) };
-        let settings = self.state.settings.clone();
+        let settings = self.settings_outside();
         let mut connection = self.reader(&spot, &settings).await?;
         let fold = self.foldable(gather, bound);
         let prepared =
@@ -99,7 +99,7 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let effects = planned.plan.effects();
         if effects.contains(Effects::READS_USER_VARIABLES) {
-            let (settings, variables) = (self.state.settings.clone(), self.state.variables.clone());
+            let (settings, variables) = (self.settings_outside(), self.state.variables.clone());
             connection.synchronise(&spot.current, &settings, Some(&variables)).await?;
         }
         if effects.contains(Effects::READS_LAST_INSERT_ID) {
@@ -114,13 +114,13 @@ impl Session {
         let mode = self.state.lexical.sql_mode;
         let is_strict_about_groups = mode.contains(SqlMode::ONLY_FULL_GROUP_BY);
         if !gather.groups || !is_strict_about_groups || mode.contains(SqlMode::UNKNOWN) {
-            return self.state.settings.clone();
+            return self.settings_outside();
         }
         let names: Vec<&str> = (mode - SqlMode::ONLY_FULL_GROUP_BY)
             .iter_names()
             .map(|(name, _)| if name == "STRICT" { "STRICT_TRANS_TABLES" } else { name })
             .collect();
-        let mut settings = (*self.state.settings).clone();
+        let mut settings = (*self.settings_outside()).clone();
         settings.put("sql_mode", &string_literal(names.join(",").as_bytes()));
         Arc::new(settings)
     }

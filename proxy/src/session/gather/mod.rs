@@ -70,8 +70,9 @@ impl Session {
         let keyspace = planned.map.keyspace(&gather.keyspace).cloned().ok_or_else(gone)?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
-            let merge =
-                gather.merge.as_ref().filter(|_| self.state.settings.get("sql_select_limit").is_none());
+            // In a transaction each server has one connection, on which one answer follows the other.
+            let may_merge = !self.reads_inside() && self.state.settings.get("sql_select_limit").is_none();
+            let merge = gather.merge.as_ref().filter(|_| may_merge);
             let result = match merge {
                 Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
                 None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
@@ -79,19 +80,29 @@ impl Session {
             // What failed has closed its connections: a KILL on its way hits nobody else.
             self.handle.ended_running();
             match result {
-                Err(ProxyError::BackendUnusable { .. }) if attempts > 0 => attempts -= 1,
+                Err(ProxyError::BackendUnusable { .. }) if attempts > 0 && !self.lost => attempts -= 1,
                 result => return result,
             }
         }
     }
 
-    /// Refuses what several connections cannot give: a transaction's own view, and what only the session's own connection knows.
-    fn check_free(&self) -> Result<(), ProxyError> {
-        if self.state.transaction.is_open() || !self.state.autocommit {
-            return Err(
-                ClientError::not_supported("a statement over several shards inside a transaction").into()
-            );
+    /// Whether shards are read inside a transaction: on its own connections, so that it sees what it wrote.
+    fn reads_inside(&self) -> bool {
+        self.state.transaction.is_open() || !self.state.autocommit
+    }
+
+    /// The session's settings for a connection that is outside its transaction.
+    fn settings_outside(&self) -> Arc<Settings> {
+        if self.state.autocommit {
+            return self.state.settings.clone();
         }
+        let mut settings = (*self.state.settings).clone();
+        settings.put("autocommit", b"1");
+        Arc::new(settings)
+    }
+
+    /// Refuses what several connections cannot give: what only the session's own connection knows.
+    fn check_free(&self) -> Result<(), ProxyError> {
         if self.held.iter().any(|held| held.is_pinned()) {
             // Another connection would wait for its own session's LOCK TABLES, and knows none of its temporary tables.
             return Err(ClientError::not_supported(

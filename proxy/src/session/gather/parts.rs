@@ -55,7 +55,7 @@ impl Session {
         spot: &Spot,
         connection: &mut BackendConnection,
     ) -> Result<Vec<Arc<Carriage>>, ProxyError> {
-        let reading = reading(&self.state.settings);
+        let reading = reading(&self.settings_outside());
         connection.synchronise(&spot.current, &reading, None).await?;
         let mut known: BTreeMap<&str, Arc<Carriage>> = BTreeMap::new();
         let mut carriages = Vec::with_capacity(gather.parts.len());
@@ -80,7 +80,7 @@ impl Session {
     ) -> Result<Vec<PartRows>, ProxyError> {
         let (spots, jobs) = self.jobs(planned, (keyspace, gather), &carriages, bound).await?;
         let tables: Vec<&str> = gather.parts.iter().map(|part| &*part.table).collect();
-        self.run_jobs(spots, jobs, carriages, &tables).await
+        self.run_jobs(planned, spots, jobs, carriages, &tables).await
     }
 
     /// How the shards' aggregates travel: by the types of the columns that they are made of.
@@ -90,7 +90,7 @@ impl Session {
         spot: &Spot,
         connection: &mut BackendConnection,
     ) -> Result<Arc<Carriage>, ProxyError> {
-        let reading = reading(&self.state.settings);
+        let reading = reading(&self.settings_outside());
         connection.synchronise(&spot.current, &reading, None).await?;
         let mut known: BTreeMap<&str, Vec<TableColumn>> = BTreeMap::new();
         let mut columns = Vec::with_capacity(fold.columns.len());
@@ -134,22 +134,34 @@ impl Session {
             jobs.entry(spot.pool.id()).or_default().push(job);
         }
         let tables: Vec<&str> = gather.parts.iter().map(|part| &*part.table).take(1).collect();
-        self.run_jobs(spots, jobs, vec![carriage], &tables).await
+        self.run_jobs(planned, spots, jobs, vec![carriage], &tables).await
     }
 
     /// Runs what each server is asked, all servers at the same time.
     async fn run_jobs(
         &mut self,
+        planned: &Planned<'_>,
         spots: Vec<Spot>,
         jobs: BTreeMap<ServerId, Vec<Job>>,
         carriages: Vec<Arc<Carriage>>,
         tables: &[&str],
     ) -> Result<Vec<PartRows>, ProxyError> {
         let settings = reading(&self.state.settings);
+        let is_inside = self.reads_inside();
         let mut work = Vec::with_capacity(jobs.len());
         for jobs in jobs.into_values() {
             let Some(spot) = jobs.first().and_then(|job| spots.get(job.spot)) else { continue };
-            work.push((self.reader(spot, &settings).await?, jobs));
+            let ready = match is_inside {
+                true => self.acquire(&planned.plan, spot).await,
+                false => self.reader(spot, &settings).await,
+            };
+            match ready {
+                Ok(connection) => work.push((connection, jobs)),
+                Err(error) => {
+                    work.into_iter().for_each(|(connection, _)| self.settle(connection));
+                    return Err(self.refused_early(error, spot));
+                }
+            }
         }
         let threads: Vec<_> = work.iter().map(|(connection, _)| connection.thread().clone()).collect();
         self.handle.set_running(threads);
@@ -160,9 +172,10 @@ impl Session {
         });
         let mut servers = JoinSet::new();
         for (connection, jobs) in work {
-            servers.spawn(read_all(connection, jobs, settings.clone(), budget.clone()));
+            let reading = Reading { settings: settings.clone(), budget: budget.clone(), is_inside };
+            servers.spawn(read_all(connection, jobs, reading));
         }
-        let documents = self.collect(servers, &spots, tables).await?;
+        let documents = self.collect(servers, &spots, tables, is_inside).await?;
         let of_part = |(part, carriage): (usize, Arc<Carriage>)| {
             let mine =
                 documents.iter().filter(|(of, _)| *of == part).map(|(_, document)| document.as_slice());
@@ -178,6 +191,7 @@ impl Session {
         mut servers: JoinSet<FromServer>,
         spots: &[Spot],
         tables: &[&str],
+        is_inside: bool,
     ) -> Result<Vec<(usize, Vec<u8>)>, ProxyError> {
         let mut documents = Vec::new();
         let mut connections = Vec::new();
@@ -190,21 +204,31 @@ impl Session {
             };
             let Some(ended) = ended else { break };
             let Ok(server) = ended else {
+                self.lost |= is_inside;
                 return Err(ClientError::new(
                     ErrorCode::UNKNOWN,
                     "Reading a shard's rows ended unexpectedly",
                 )
                 .into());
             };
+            self.lost |= is_inside && server.connection.is_none();
             connections.extend(server.connection);
             documents.extend(server.documents);
             if let Some(failed) = server.failure {
-                failure = Some(failed);
-                break;
+                failure.get_or_insert(failed);
+                // A transaction needs its connections, and they their answers' ends.
+                if !is_inside {
+                    break;
+                }
             }
         }
         let is_condemned = self.handle.ended_running();
-        connections.into_iter().for_each(|connection| self.put_away(connection, is_condemned));
+        for connection in connections {
+            match is_inside {
+                true => self.put_back(connection, is_condemned).await,
+                false => self.put_away(connection, is_condemned),
+            }
+        }
         match failure {
             None => Ok(documents),
             Some((place, ProxyError::Client(error))) if error.code == ErrorCode::NOT_SUPPORTED => {
@@ -220,6 +244,18 @@ impl Session {
                 None => Err(error),
             },
         }
+    }
+
+    /// Keeps a connection for the transaction that it read in.
+    async fn put_back(&mut self, mut connection: Box<BackendConnection>, is_condemned: bool) {
+        if is_condemned {
+            connection.never_reuse();
+        }
+        // An error says nothing of what is open: the transaction may have been rolled back.
+        if connection.is_usable() {
+            let _known = connection.refresh_status().await;
+        }
+        self.settle(connection);
     }
 
     /// A parameter's value as a literal, where that means the same.
@@ -280,16 +316,20 @@ const ONE_SNAPSHOT: [&[u8]; 2] = [
 ];
 const END_SNAPSHOT: &[u8] = b"COMMIT AND NO CHAIN NO RELEASE";
 
-/// Runs one server's statements.
-async fn read_all(
-    mut connection: Box<BackendConnection>,
-    jobs: Vec<Job>,
+/// How servers are read.
+struct Reading {
     settings: Arc<Settings>,
     budget: Arc<Budget>,
-) -> FromServer {
+    /// Inside the session's transaction.
+    is_inside: bool,
+}
+
+/// Runs one server's statements.
+async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, reading: Reading) -> FromServer {
     let mut from = FromServer { connection: None, documents: Vec::with_capacity(jobs.len()), failure: None };
     let first = jobs.first().map_or(0, |job| job.spot);
-    let is_several = jobs.len() > 1;
+    // A transaction has a snapshot of its own, or wants none.
+    let is_several = jobs.len() > 1 && !reading.is_inside;
     if is_several && let Err(error) = execute_all(&mut connection, &ONE_SNAPSHOT).await {
         from.failure = Some((first, error));
     }
@@ -297,7 +337,7 @@ async fn read_all(
         if from.failure.is_some() {
             break;
         }
-        if let Err(error) = connection.synchronise(&job.current, &settings, None).await {
+        if let Err(error) = connection.synchronise(&job.current, &reading.settings, None).await {
             from.failure = Some((job.spot, error));
             break;
         }
@@ -309,7 +349,11 @@ async fn read_all(
             }
         };
         let mut document = Vec::new();
-        let read = read_rows(&mut stream, &job.carriage, &budget, &mut document).await;
+        let read = read_rows(&mut stream, &job.carriage, &reading.budget, &mut document).await;
+        if reading.is_inside && matches!(read, Err(ProxyError::Client(_))) {
+            // What is not wanted any more has to be read all the same: the connection is the transaction's.
+            while let Ok(Some(_)) = stream.next().await {}
+        }
         connection = stream.into_parts().0;
         match read {
             Ok(()) => from.documents.push((job.part, document)),

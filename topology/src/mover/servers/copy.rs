@@ -41,7 +41,26 @@ pub async fn catch_up(
     make_triggers(target, &triggers).await?;
     make_views(source, target, arrival.from_schema).await?;
     compare(source, target, arrival).await?;
+    raise_floor(source, target, arrival).await?;
     bring_grants(source, target, arrival).await
+}
+
+/// Sees to it that stamps on the target are above all that the shard's rows have got on the source.
+async fn raise_floor(
+    source: &mut Control,
+    target: &mut Control,
+    arrival: &Arrival<'_>,
+) -> Result<(), MoveError> {
+    let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = '_podway' AND table_name = 'mark'";
+    if source.row::<u64>(tables).await? == 0 {
+        return Ok(());
+    }
+    let highest: u64 = source.row("SELECT COALESCE(MAX(ts), 0) FROM _podway.mark").await?;
+    if highest == 0 {
+        return Ok(());
+    }
+    let sql = "INSERT INTO _podway.mark (g, ts, parts) VALUES (?, ?, '') ON DUPLICATE KEY UPDATE ts = GREATEST(ts, VALUES(ts))";
+    target.change_with(sql, (format!("move-{}", arrival.operation.0), highest)).await
 }
 
 async fn copy_tables(

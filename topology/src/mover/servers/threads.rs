@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use podway_model::BRANCH_FORMAT;
 use podway_topology_api::Incarnation;
 use tokio::time::{Instant, sleep};
 
@@ -85,9 +86,10 @@ pub(super) async fn holders(control: &mut Control, schema: &str) -> Result<Vec<H
     read_holders(control, sql, (schema,)).await
 }
 
-/// Refuses as long as a server has prepared branches.
+/// Refuses as long as a server has prepared branches of other programs. Podway's own come and go, and those that are of the shard hold up the fence.
 pub async fn check_branches(control: &mut Control) -> Result<(), MoveError> {
-    let branches: Vec<(i64, i64, i64, String)> = control.rows("XA RECOVER CONVERT XID").await?;
+    let mut branches: Vec<(i64, i64, i64, String)> = control.rows("XA RECOVER CONVERT XID").await?;
+    branches.retain(|(format, ..)| *format != BRANCH_FORMAT);
     if branches.is_empty() {
         return Ok(());
     }

@@ -68,7 +68,9 @@ pub(super) async fn stand(control: &mut Control, statement: &UserStatement) -> R
     for name in statement.names() {
         all.extend_from_slice(name.to_string().as_bytes());
         for what in ["CREATE USER", "GRANTS FOR"] {
-            for line in shown(control, what, name).await? {
+            // Who may call Podway's procedures is no statement's doing.
+            let lines = shown(control, what, name).await?;
+            for line in lines.iter().filter(|line| !line.contains(" ON PROCEDURE `_podway`.`")) {
                 all.push(0);
                 all.extend_from_slice(line.as_bytes());
             }

@@ -15,6 +15,7 @@ use super::accounts::{now, proofs, stand};
 use super::passwords;
 use super::text::{Filling, Proof, is_own_password, text};
 use crate::mover::Control;
+use crate::provision::lacking_calls;
 use crate::statement_seam::StatementMoment;
 
 /// Warnings of a statement that are told to its client.
@@ -58,6 +59,7 @@ pub async fn run(attempt: &Attempt, target: Target, reporter: &impl Reporter) ->
         TryOf { attempt, target, place: &place, known: &known, mark: &mark, is_again: begun.is_some() };
     let warnings = if has_run { Vec::new() } else { try_of.run_each(&mut control).await? };
     see_to_passwords(attempt, &mut control, &place, &known).await?;
+    see_to_calls(&mut control, statement).await?;
     attempt.see(target, StatementMoment::Done).await;
     // Who gets another name has both on some servers for a while, and is known by the old one until all have it.
     let is_renamed = matches!(statement.verb, UserVerb::Rename(_));
@@ -179,6 +181,17 @@ async fn see_to_passwords(
             .look(|state| state.secret().map(|secret| secret.backend_password(name, &place.login.uuid)));
         let backend = backend.ok_or_else(|| TryError::Later("the cluster has no secret yet".to_owned()))?;
         passwords::put(control, name, &backend, is_new).await?;
+    }
+    Ok(())
+}
+
+/// Whoever is new, or lost privileges, may call Podway's procedures.
+async fn see_to_calls(control: &mut Control, statement: &UserStatement) -> Result<(), TryError> {
+    for name in statement.names() {
+        let lacking = lacking_calls(control.stream(), Some(name)).await;
+        for sql in lacking.map_err(|error| TryError::Later(error.to_string()))? {
+            control.change(sql).await?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,217 @@
+//! Connections of Podway's own to each server, few and reserved: what is asked there never waits for clients' connections. They read marks, write
+//! tombstones and floors, and finish branches that are on no session any more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use podway_model::{ClusterSecret, HybridTime, Map, Revision, Server, ServerId, transaction_account};
+use podway_wire::CapabilityFlags;
+use tokio::time::timeout;
+
+use super::coordinator::{Gtrid, Ruling, Xid, parts_text};
+use crate::backend::{BackendConnection, Fit, PoolKey, Pools, ServerPool, Settings};
+use crate::config::BackendLimits;
+use crate::error::ProxyError;
+use crate::metrics::Metrics;
+
+/// Side connections to one server.
+const MAX_CONNECTIONS: usize = 8;
+/// How long one errand may take, connecting included.
+const ERRAND: Duration = Duration::from_secs(10);
+/// How long decisions and marks are kept at least.
+const RETENTION: Duration = Duration::from_secs(24 * 3_600);
+/// How many of them are deleted at once.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+/// ER_DUP_ENTRY.
+const DUPLICATE: u16 = 1062;
+/// ER_XAER_NOTA.
+const UNKNOWN_XID: u16 = 1397;
+/// A tombstone waits no longer for a decision that is being written, and is tried again.
+const SETTINGS: &[u8] = b"SET SESSION autocommit = 1, innodb_lock_wait_timeout = 2, sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'";
+
+/// The side connections of all servers.
+pub struct Side {
+    pools: Pools,
+    key: PoolKey,
+}
+
+/// The side connections of one server.
+#[derive(Clone)]
+pub struct SideServer {
+    pool: Arc<ServerPool>,
+    key: PoolKey,
+}
+
+/// A prepared branch, as a server lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// One of ours.
+    Ours(Xid),
+    /// Another program's.
+    Foreign,
+}
+
+impl Side {
+    /// No connections yet. They log in as Podway's own account, for which these limits count but for the number of connections.
+    pub fn new(limits: BackendLimits, secret: ClusterSecret, metrics: Arc<Metrics>) -> Side {
+        let limits = BackendLimits { max_connections: MAX_CONNECTIONS, ..limits };
+        let key = PoolKey::new(transaction_account(), CapabilityFlags::CLIENT_DEPRECATE_EOF, Revision(0));
+        Side { pools: Pools::new(limits, secret, metrics), key }
+    }
+
+    /// Those of this server.
+    pub fn of(&self, server: &Arc<Server>) -> SideServer {
+        SideServer { pool: self.pools.get(server), key: self.key.clone() }
+    }
+
+    /// Forgets servers that the map has no longer, or has elsewhere.
+    pub fn reconcile(&self, map: &Map) {
+        self.pools.reconcile(map);
+    }
+
+    /// From now on connections say that they are this registration's.
+    pub fn set_incarnation(&self, incarnation: u32) {
+        self.pools.set_incarnation(incarnation);
+    }
+
+    /// Closes what rests; nothing is opened any more.
+    pub fn retire(&self) {
+        self.pools.retire();
+    }
+}
+
+impl SideServer {
+    /// The server's number.
+    pub fn id(&self) -> ServerId {
+        self.pool.id()
+    }
+
+    /// The server's `host:port`.
+    pub fn address(&self) -> &str {
+        &self.pool.endpoint().address
+    }
+
+    /// The highest stamp that is committed there.
+    pub async fn highest(&self) -> Result<HybridTime, ProxyError> {
+        let sql = b"SELECT COALESCE(MAX(ts), 0) FROM _podway.mark".to_vec();
+        let rows = self.rows(sql).await?;
+        let highest = rows.first().and_then(|row| number(row, 0));
+        highest.map(HybridTime).ok_or_else(|| self.odd("the highest stamp is no number"))
+    }
+
+    /// What becomes of a transaction whose primary this is: where no decision is found, a tombstone is put in its place, after which there can be none. What
+    /// parts it has is written there for people.
+    pub async fn rule(&self, gtrid: Gtrid, parts: &str) -> Result<Ruling, ProxyError> {
+        let tombstone = format!(
+            "INSERT INTO _podway.decision (g, st, cts, parts) VALUES ('{gtrid}', 'A', NULL, '{parts}')"
+        );
+        match self.execute(tombstone.into_bytes()).await {
+            Ok(()) => return Ok(Ruling::Aborted),
+            Err(ProxyError::Server(refused)) if refused.code == DUPLICATE => {}
+            Err(error) => return Err(error),
+        }
+        let sql = format!("SELECT st, cts FROM _podway.decision WHERE g = '{gtrid}'");
+        let rows = self.rows(sql.into_bytes()).await?;
+        let row = rows.first().ok_or_else(|| self.odd("a decision that was there is not there"))?;
+        match row.first().and_then(Option::as_deref) {
+            Some(b"A") => Ok(Ruling::Aborted),
+            Some(b"C") => number(row, 1)
+                .map(|stamp| Ruling::Committed(HybridTime(stamp)))
+                .ok_or_else(|| self.odd("a decision without a stamp")),
+            _ => Err(self.odd("a decision that is neither")),
+        }
+    }
+
+    /// Sees to it that later stamps here are above this one.
+    pub async fn floor(&self, gtrid: Gtrid, stamp: HybridTime) -> Result<(), ProxyError> {
+        let sql = format!(
+            "INSERT INTO _podway.mark (g, ts, parts) VALUES ('{}', {}, '{}')",
+            gtrid.floor(),
+            stamp.0,
+            parts_text(self.id(), [])
+        );
+        match self.execute(sql.into_bytes()).await {
+            Err(ProxyError::Server(refused)) if refused.code == DUPLICATE => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Commits or rolls back a prepared branch. That the server does not know it is not told from success: only what it lists is proof.
+    pub async fn finish(&self, xid: Xid, commits: bool) -> Result<(), ProxyError> {
+        let verb = if commits { "COMMIT" } else { "ROLLBACK" };
+        match self.execute(format!("XA {verb} {}", xid.sql()).into_bytes()).await {
+            Err(ProxyError::Server(refused)) if refused.code == UNKNOWN_XID => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The branches that are prepared there.
+    pub async fn prepared(&self) -> Result<Vec<Listed>, ProxyError> {
+        let rows = self.rows(b"XA RECOVER CONVERT XID".to_vec()).await?;
+        let listed = |row: &Vec<Option<Vec<u8>>>| {
+            let data = row.get(3)?.as_deref().and_then(|data| std::str::from_utf8(data).ok())?;
+            Xid::recovered(number(row, 0)?, size(row, 1)?, size(row, 2)?, data)
+        };
+        Ok(rows.iter().map(|row| listed(row).map_or(Listed::Foreign, Listed::Ours)).collect())
+    }
+
+    /// Deletes decisions that are older than [`RETENTION`] and not of these transactions, and marks that are as old; the highest mark stays, for later stamps
+    /// are to be above it. A part of them at a time.
+    pub async fn forget(&self, needed: &BTreeSet<Gtrid>) -> Result<(), ProxyError> {
+        let old = format!("t < NOW(6) - INTERVAL {} SECOND", RETENTION.as_secs());
+        let sql = format!("SELECT g FROM _podway.decision WHERE {old} ORDER BY t LIMIT {FORGOTTEN_AT_ONCE}");
+        let rows = self.rows(sql.into_bytes()).await?;
+        let text = |row: &Vec<Option<Vec<u8>>>| String::from_utf8(row.first()?.clone()?).ok();
+        let is_over = |name: &String| Gtrid::parse(name).is_some_and(|gtrid| !needed.contains(&gtrid));
+        let over: Vec<String> =
+            rows.iter().filter_map(text).filter(is_over).map(|name| format!("'{name}'")).collect();
+        if !over.is_empty() {
+            let sql = format!("DELETE FROM _podway.decision WHERE g IN ({}) AND {old}", over.join(","));
+            self.execute(sql.into_bytes()).await?;
+        }
+        let highest = self.highest().await?;
+        let sql =
+            format!("DELETE FROM _podway.mark WHERE ts < {} AND {old} LIMIT {FORGOTTEN_AT_ONCE}", highest.0);
+        self.execute(sql.into_bytes()).await
+    }
+
+    async fn execute(&self, sql: Vec<u8>) -> Result<(), ProxyError> {
+        let errand = async {
+            let mut connection = self.ready().await?;
+            let done = connection.execute(&sql).await;
+            connection.give_back(Instant::now());
+            done.map(|_| ())
+        };
+        timeout(ERRAND, errand).await.map_err(|_| self.odd("an errand was not done in time"))?
+    }
+
+    async fn rows(&self, sql: Vec<u8>) -> Result<Vec<Vec<Option<Vec<u8>>>>, ProxyError> {
+        let errand = async {
+            let mut connection = self.ready().await?;
+            let rows = connection.rows(&sql).await;
+            connection.give_back(Instant::now());
+            rows.map(|rows| rows.iter().map(<[_]>::to_vec).collect())
+        };
+        timeout(ERRAND, errand).await.map_err(|_| self.odd("an errand was not done in time"))?
+    }
+
+    async fn ready(&self) -> Result<Box<BackendConnection>, ProxyError> {
+        let fit = Fit { settings: Settings::default().fingerprint(), schema: None };
+        let mut connection = self.pool.checkout(&self.key, fit).await?;
+        connection.execute(SETTINGS).await?;
+        Ok(connection)
+    }
+
+    fn odd(&self, what: &str) -> ProxyError {
+        self.pool.endpoint().lost(what)
+    }
+}
+
+fn number(row: &[Option<Vec<u8>>], at: usize) -> Option<u64> {
+    std::str::from_utf8(row.get(at)?.as_deref()?).ok()?.parse().ok()
+}
+
+fn size(row: &[Option<Vec<u8>>], at: usize) -> Option<usize> {
+    number(row, at).and_then(|number| usize::try_from(number).ok())
+}

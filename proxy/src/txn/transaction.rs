@@ -1,0 +1,459 @@
+//! A session's transaction: where it is open, what each server has to be told as it joins, and what an answer says of it.
+
+use std::sync::Arc;
+
+use podway_model::{Name, ServerId};
+
+use super::coordinator::{Gtrid, Participant, Participants, Xid};
+
+/// Savepoints that are remembered: servers that join later are told of them. MySQL bounds them by memory alone.
+const MAX_SAVEPOINTS: usize = 1_000;
+
+/// How a transaction was asked to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// START TRANSACTION READ ONLY.
+    pub read_only: bool,
+    /// START TRANSACTION READ WRITE.
+    pub read_write: bool,
+}
+
+/// SET TRANSACTION without a scope: it counts for the next transaction only.
+pub type Characteristics = Vec<u8>;
+
+/// A session's transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Transaction {
+    /// None is open: each statement is its own.
+    #[default]
+    None,
+    /// BEGIN was answered; no server knows of it.
+    Pending {
+        /// How it was asked to begin.
+        begin: Begin,
+        /// The savepoints set so far.
+        savepoints: Vec<Name>,
+    },
+    /// A server knows of it, or several do.
+    Open(Arc<Open>),
+}
+
+/// A transaction that servers know of. The first of them, its primary, has a plain transaction; each further one a branch by XA START.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    primary: Participant,
+    branches: Vec<Participant>,
+    /// Its name, once a second server has joined.
+    gtrid: Option<Gtrid>,
+    begin: Begin,
+    characteristics: Option<Characteristics>,
+    /// Whether the session's transactions only read where nothing else is said.
+    reads_by_default: bool,
+    savepoints: Vec<Name>,
+    /// Why no further server may join, if so.
+    alone: Option<TransactionError>,
+    /// Whether one of its servers has ended its part by itself, as after a deadlock: the others' parts have to be rolled back.
+    is_broken: bool,
+}
+
+/// Why a statement cannot be part of the transaction.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionError {
+    /// There is no such savepoint.
+    #[error("SAVEPOINT {0} does not exist")]
+    NoSavepoint(Name),
+    /// More savepoints than are remembered.
+    #[error(
+        "more than {MAX_SAVEPOINTS} savepoints in a transaction, before its first statement or over several servers"
+    )]
+    TooManySavepoints,
+    /// A snapshot of another server would be of another time.
+    #[error("a further server in a transaction that began WITH CONSISTENT SNAPSHOT")]
+    Snapshot,
+}
+
+impl Transaction {
+    /// Begins one; whatever was open has been committed.
+    pub fn begin(begin: Begin) -> Transaction {
+        Transaction::Pending { begin, savepoints: Vec::new() }
+    }
+
+    /// Whether the client is told that a transaction is open.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Transaction::None)
+    }
+
+    fn as_open(&self) -> Option<&Open> {
+        match self {
+            Transaction::Open(open) => Some(open),
+            Transaction::None | Transaction::Pending { .. } => None,
+        }
+    }
+
+    fn as_open_mut(&mut self) -> Option<&mut Open> {
+        match self {
+            Transaction::Open(open) => Some(Arc::make_mut(open)),
+            Transaction::None | Transaction::Pending { .. } => None,
+        }
+    }
+
+    /// The server that it was opened on first.
+    pub fn server(&self) -> Option<ServerId> {
+        self.as_open().map(|open| open.primary.server)
+    }
+
+    /// Whether it is open on this server.
+    pub fn is_on(&self, server: ServerId) -> bool {
+        self.as_open().is_some_and(|open| open.servers().any(|known| known == server))
+    }
+
+    /// Whether it is open on more than one server.
+    pub fn is_distributed(&self) -> bool {
+        self.as_open().is_some_and(|open| !open.branches.is_empty())
+    }
+
+    /// Whether a server has ended its part by itself while others have theirs.
+    pub fn is_broken(&self) -> bool {
+        self.as_open().is_some_and(|open| open.is_broken)
+    }
+
+    /// Those that take part, where there are several.
+    pub fn participants(&self) -> Option<Participants> {
+        let open = self.as_open()?;
+        let gtrid = open.gtrid.filter(|_| !open.branches.is_empty())?;
+        let of = |participant: &Participant| Participant {
+            wrote: participant.wrote && !open.is_read_only(),
+            ..*participant
+        };
+        Some(Participants {
+            gtrid,
+            primary: of(&open.primary),
+            branches: open.branches.iter().map(of).collect(),
+        })
+    }
+
+    /// How it was asked to begin, for the next one of a chain.
+    pub fn chained(&self) -> (Transaction, Option<Characteristics>) {
+        match self {
+            Transaction::Pending { begin, .. } => (Transaction::begin(*begin), None),
+            Transaction::Open(open) => (Transaction::begin(open.begin), open.characteristics.clone()),
+            Transaction::None => (Transaction::begin(Begin::default()), None),
+        }
+    }
+
+    /// The statements that open a pending transaction on its first server, in their order.
+    pub fn opening(&self) -> Vec<String> {
+        let Transaction::Pending { begin, savepoints } = self else { return Vec::new() };
+        let mode = match (begin.read_only, begin.read_write) {
+            (true, _) => " READ ONLY",
+            (_, true) => " READ WRITE",
+            _ => "",
+        };
+        std::iter::once(format!("START TRANSACTION{mode}")).chain(savepoints.iter().map(savepoint)).collect()
+    }
+
+    /// It has been opened on its first server, under SET TRANSACTION's characteristics if there were some.
+    pub fn opened(&mut self, server: ServerId, characteristics: Option<Characteristics>) {
+        let open = Open::on(server);
+        *self = Transaction::Open(Arc::new(match std::mem::take(self) {
+            Transaction::Pending { begin, savepoints } => Open { begin, savepoints, characteristics, ..open },
+            Transaction::None | Transaction::Open(_) => Open { characteristics, ..open },
+        }));
+    }
+
+    /// The statements by which a further server joins, in their order. `fresh`: its name, if it has none yet.
+    ///
+    /// # Errors
+    /// Where no further server may join.
+    pub fn joining(&self, server: ServerId, fresh: Gtrid) -> Result<Vec<Vec<u8>>, TransactionError> {
+        let Some(open) = self.as_open() else { return Ok(Vec::new()) };
+        if let Some(reason) = &open.alone {
+            return Err(reason.clone());
+        }
+        let xid = Xid::new(open.gtrid.unwrap_or(fresh), open.primary.server, server);
+        let mut statements: Vec<Vec<u8>> = open.characteristics.iter().cloned().collect();
+        match (open.begin.read_only, open.begin.read_write) {
+            (true, _) => statements.push(b"SET TRANSACTION READ ONLY".to_vec()),
+            (_, true) => statements.push(b"SET TRANSACTION READ WRITE".to_vec()),
+            _ => {}
+        }
+        statements.push(format!("XA START {}", xid.sql()).into_bytes());
+        statements.extend(open.savepoints.iter().map(|name| savepoint(name).into_bytes()));
+        Ok(statements)
+    }
+
+    /// A further server has joined, under this name if it had none yet.
+    pub fn joined(&mut self, server: ServerId, fresh: Gtrid) {
+        if let Some(open) = self.as_open_mut() {
+            open.gtrid.get_or_insert(fresh);
+            open.branches.push(Participant { server, wrote: false });
+        }
+    }
+
+    /// It began in a session whose transactions only read where nothing else is said.
+    pub fn read_by_default(&mut self) {
+        if let Some(open) = self.as_open_mut() {
+            open.reads_by_default = true;
+        }
+    }
+
+    /// It has a snapshot of its server: no further one may join.
+    pub fn keep_to_snapshot(&mut self) {
+        if let Some(open) = self.as_open_mut() {
+            open.alone = Some(TransactionError::Snapshot);
+        }
+    }
+
+    /// A statement that may write is about to run on this server.
+    pub fn note_write(&mut self, server: ServerId) {
+        let is_new = |of: &Participant| of.server == server && !of.wrote;
+        let is_noted = |open: &Open| !open.all().any(|of| is_new(of));
+        if self.as_open().is_none_or(is_noted) {
+            return;
+        }
+        if let Some(open) = self.as_open_mut() {
+            let all = std::iter::once(&mut open.primary).chain(&mut open.branches);
+            all.filter(|of| of.server == server).for_each(|of| of.wrote = true);
+        }
+    }
+
+    /// SAVEPOINT: where servers know of the transaction, it has been set there.
+    pub fn set_savepoint(&mut self, name: &Name) -> Result<(), TransactionError> {
+        let is_full = |savepoints: &mut Vec<Name>| {
+            savepoints.retain(|existing| existing != name);
+            savepoints.len() >= MAX_SAVEPOINTS
+        };
+        match self {
+            Transaction::None => {}
+            Transaction::Pending { savepoints, .. } => {
+                if is_full(savepoints) {
+                    return Err(TransactionError::TooManySavepoints);
+                }
+                savepoints.push(name.clone());
+            }
+            Transaction::Open(open) => {
+                let open = Arc::make_mut(open);
+                match is_full(&mut open.savepoints) {
+                    true => open.alone = Some(TransactionError::TooManySavepoints),
+                    false => open.savepoints.push(name.clone()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// ROLLBACK TO: later savepoints are gone.
+    pub fn roll_back_to(&mut self, name: &Name) -> Result<(), TransactionError> {
+        self.forget_behind(name, 1)
+    }
+
+    /// RELEASE SAVEPOINT: it and later ones are gone.
+    pub fn release(&mut self, name: &Name) -> Result<(), TransactionError> {
+        self.forget_behind(name, 0)
+    }
+
+    fn forget_behind(&mut self, name: &Name, kept: usize) -> Result<(), TransactionError> {
+        let savepoints = match self {
+            Transaction::Pending { savepoints, .. } => Some(savepoints),
+            Transaction::Open(open) => Some(&mut Arc::make_mut(open).savepoints),
+            Transaction::None => None,
+        };
+        let position = savepoints.and_then(|savepoints| {
+            let position = savepoints.iter().position(|existing| existing == name)?;
+            savepoints.truncate(position + kept);
+            Some(position)
+        });
+        position.map(|_| ()).ok_or_else(|| TransactionError::NoSavepoint(name.clone()))
+    }
+
+    /// What it is after an answer of `server` that said whether a transaction is open there.
+    pub fn after_answer(mut self, server: ServerId, open_there: bool) -> Transaction {
+        match &mut self {
+            Transaction::Open(open) if !open.servers().any(|known| known == server) => self,
+            Transaction::Open(_) if open_there => self,
+            // The others' parts are there still.
+            Transaction::Open(open) if !open.branches.is_empty() => {
+                Arc::make_mut(open).is_broken = true;
+                self
+            }
+            Transaction::Open(_) => Transaction::None,
+            Transaction::None | Transaction::Pending { .. } if open_there => {
+                self.opened(server, None);
+                self
+            }
+            // A statement that ran outside it says nothing of it.
+            Transaction::None | Transaction::Pending { .. } => self,
+        }
+    }
+}
+
+impl Open {
+    fn on(server: ServerId) -> Open {
+        Open {
+            primary: Participant { server, wrote: false },
+            branches: Vec::new(),
+            gtrid: None,
+            begin: Begin::default(),
+            characteristics: None,
+            reads_by_default: false,
+            savepoints: Vec::new(),
+            alone: None,
+            is_broken: false,
+        }
+    }
+
+    /// Whether MySQL refuses whatever would write.
+    fn is_read_only(&self) -> bool {
+        let says = |mode: &[u8]| {
+            let text = self.characteristics.as_deref().unwrap_or_default();
+            text.windows(mode.len()).any(|words| words.eq_ignore_ascii_case(mode))
+        };
+        let by_default = self.reads_by_default && !says(b"READ WRITE");
+        self.begin.read_only || !self.begin.read_write && (says(b"READ ONLY") || by_default)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Participant> {
+        std::iter::once(&self.primary).chain(&self.branches)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = ServerId> {
+        self.all().map(|of| of.server)
+    }
+}
+
+fn savepoint(name: &Name) -> String {
+    format!("SAVEPOINT `{}`", name.as_str().replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use podway_model::HybridTime;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::caseless(text)
+    }
+
+    fn open_on_one() -> Transaction {
+        Transaction::None.after_answer(ServerId(1), true)
+    }
+
+    fn gtrid(sequence: u32) -> Gtrid {
+        Gtrid { begun: HybridTime(7), node: 1, incarnation: 2, sequence }
+    }
+
+    fn texts(statements: Vec<Vec<u8>>) -> Vec<String> {
+        statements.into_iter().map(|statement| String::from_utf8(statement).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_server_that_joins_is_told_what_the_first_was_told() {
+        let mut transaction = Transaction::begin(Begin { read_only: true, ..Begin::default() });
+        transaction.set_savepoint(&name("a")).unwrap();
+        let characteristics = b"SET TRANSACTION ISOLATION LEVEL READ COMMITTED".to_vec();
+        transaction.opened(ServerId(1), Some(characteristics));
+        for text in ["b", "c"] {
+            transaction.set_savepoint(&name(text)).unwrap();
+        }
+        transaction.roll_back_to(&name("b")).unwrap();
+        let expected = [
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            "SET TRANSACTION READ ONLY",
+            "XA START '0000000000000007-0001-0002-00000001','1.2',1347",
+            "SAVEPOINT `a`",
+            "SAVEPOINT `b`",
+        ];
+        assert_eq!(texts(transaction.joining(ServerId(2), gtrid(1)).unwrap()), expected);
+    }
+
+    #[test]
+    fn all_branches_have_one_name() {
+        let mut transaction = open_on_one();
+        transaction.joined(ServerId(2), gtrid(1));
+        let third = texts(transaction.joining(ServerId(3), gtrid(2)).unwrap());
+        assert_eq!(third, ["XA START '0000000000000007-0001-0002-00000001','1.3',1347"]);
+        transaction.joined(ServerId(3), gtrid(2));
+        transaction.note_write(ServerId(3));
+        let of = |server, wrote| Participant { server: ServerId(server), wrote };
+        let expected = Participants {
+            gtrid: gtrid(1),
+            primary: of(1, false),
+            branches: vec![of(2, false), of(3, true)],
+        };
+        assert_eq!(transaction.participants(), Some(expected));
+    }
+
+    #[test]
+    fn a_part_that_ends_by_itself_breaks_the_transaction() {
+        for server in [1, 2] {
+            let mut transaction = open_on_one();
+            transaction.joined(ServerId(2), gtrid(1));
+            let transaction = transaction.after_answer(ServerId(server), true);
+            assert!(!transaction.is_broken());
+            let transaction = transaction.after_answer(ServerId(server), false);
+            assert!(transaction.is_broken() && transaction.is_open());
+        }
+    }
+
+    #[test]
+    fn more_savepoints_than_are_remembered_keep_a_transaction_on_its_server() {
+        let mut transaction = open_on_one();
+        for n in 0..=MAX_SAVEPOINTS {
+            transaction.set_savepoint(&name(&format!("s{n}"))).unwrap();
+        }
+        let refused = transaction.joining(ServerId(2), gtrid(1));
+        assert_eq!(refused, Err(TransactionError::TooManySavepoints));
+    }
+
+    #[test]
+    fn a_transaction_opens_where_its_first_statement_goes() {
+        let mut transaction = Transaction::begin(Begin { read_only: true, ..Begin::default() });
+        assert!(transaction.is_open());
+        assert_eq!(transaction.server(), None);
+        transaction.set_savepoint(&name("a`b")).unwrap();
+        assert_eq!(transaction.opening(), ["START TRANSACTION READ ONLY", "SAVEPOINT `a``b`"]);
+        transaction.opened(ServerId(2), None);
+        assert_eq!(transaction.server(), Some(ServerId(2)));
+        assert_eq!(transaction.participants(), None);
+        let transaction = transaction.after_answer(ServerId(2), true);
+        assert!(transaction.is_on(ServerId(2)) && !transaction.is_on(ServerId(3)));
+        assert_eq!(transaction.after_answer(ServerId(2), false), Transaction::None);
+    }
+
+    #[test]
+    fn a_statement_that_ran_outside_leaves_a_transaction_to_begin_later() {
+        let pending = Transaction::begin(Begin::default());
+        assert_eq!(pending.clone().after_answer(ServerId(1), false), pending);
+        assert_eq!(pending.after_answer(ServerId(1), true).server(), Some(ServerId(1)));
+    }
+
+    #[test]
+    fn another_servers_answer_says_nothing_of_the_transaction() {
+        let open = open_on_one();
+        assert_eq!(open.clone().after_answer(ServerId(2), false), open);
+    }
+
+    #[test]
+    fn savepoints_before_the_first_statement_behave_as_in_mysql() {
+        let mut transaction = Transaction::begin(Begin::default());
+        for text in ["a", "b", "c", "A"] {
+            transaction.set_savepoint(&name(text)).unwrap();
+        }
+        assert_eq!(transaction.opening()[1..], ["SAVEPOINT `b`", "SAVEPOINT `c`", "SAVEPOINT `A`"]);
+        transaction.roll_back_to(&name("c")).unwrap();
+        assert_eq!(transaction.roll_back_to(&name("a")), Err(TransactionError::NoSavepoint(name("a"))));
+        transaction.release(&name("b")).unwrap();
+        assert_eq!(transaction.opening(), ["START TRANSACTION"]);
+        assert_eq!(transaction.release(&name("c")), Err(TransactionError::NoSavepoint(name("c"))));
+    }
+
+    #[test]
+    fn pending_savepoints_are_bounded() {
+        let mut transaction = Transaction::begin(Begin::default());
+        for n in 0..MAX_SAVEPOINTS {
+            transaction.set_savepoint(&name(&format!("s{n}"))).unwrap();
+        }
+        assert_eq!(transaction.set_savepoint(&name("one more")), Err(TransactionError::TooManySavepoints));
+    }
+}
