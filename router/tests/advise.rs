@@ -214,18 +214,35 @@ const WAYS: &[(&str, &str, bool)] = &[
     (
         "INSERT INTO customers (id, name, country) VALUES (1, 2, 3), (4, 5, 6)",
         "writes: rows of several keys",
+        false,
+    ),
+    (
+        "INSERT INTO customers (id, name, country) VALUES (1, RAND(), 3), (4, 5, 6)",
+        "writes: rows of several keys",
         true,
+    ),
+    (
+        "INSERT INTO customers (id, name, country) VALUES (?, ?, ?), (?, ?, ?)",
+        "writes: rows of several keys",
+        false,
     ),
     (
         "INSERT INTO customers (id, name, country) SELECT id, 1, 1 FROM orders",
         "writes: rows out of a query",
         true,
     ),
-    ("INSERT INTO countries VALUES (1, 2)", "writes: every copy of a reference table", true),
-    ("UPDATE countries SET name = 1", "writes: every copy of a reference table", true),
+    ("INSERT INTO countries VALUES (1, 2)", "writes: every copy of a reference table", false),
+    ("UPDATE countries SET name = 1", "writes: every copy of a reference table", false),
+    ("UPDATE countries SET name = 1 LIMIT 1", "writes: every copy of a reference table", true),
     ("UPDATE customers SET name = 1 WHERE id = 4", "one", false),
     ("UPDATE customers SET id = 1 WHERE id = 4", "writes: the sharding key changes: the row moves", true),
-    ("DELETE FROM orders WHERE total < 5", "writes: nothing says which shard has the rows", true),
+    ("DELETE FROM orders WHERE total < 5", "writes: nothing says which shard has the rows", false),
+    (
+        "DELETE FROM orders WHERE customer_id IN (?, ?)",
+        "writes: nothing says which shard has the rows",
+        false,
+    ),
+    ("DELETE FROM orders WHERE total < 5 LIMIT 9", "writes: nothing says which shard has the rows", true),
     ("CALL p()", "refused", true),
 ];
 

@@ -88,7 +88,7 @@ fn a_key_leads_to_one_shard_however_it_is_written() {
 }
 
 #[test]
-fn keys_on_two_shards_are_gathered_where_they_are_read_only() {
+fn keys_on_two_shards_are_gathered_where_they_are_read_and_scattered_where_they_are_written() {
     let (home, away) = home_and_away();
     let gathered = [
         format!("SELECT * FROM customers WHERE id IN ({home}, {away})"),
@@ -99,12 +99,18 @@ fn keys_on_two_shards_are_gathered_where_they_are_read_only() {
         assert_eq!(routed(sql, &[]).unwrap(), Route::Gather, "{sql}");
     }
     let refused = [
-        format!("INSERT INTO customers (id) VALUES ({home}), ({away})"),
         format!("INSERT INTO settings SELECT * FROM customers WHERE id = {away}"),
         format!("SELECT * FROM customers WHERE id = {home} AND GET_LOCK('a', 1) AND id = {away}"),
     ];
     for sql in &refused {
         assert_eq!(routed(sql, &[]).unwrap_err().errno, 1235, "{sql}");
+    }
+    let scattered = [
+        format!("INSERT INTO customers (id) VALUES ({home}), ({away})"),
+        format!("UPDATE customers SET name = 'a' WHERE id IN ({home}, {away})"),
+    ];
+    for sql in &scattered {
+        assert_eq!(routed(sql, &[]).unwrap(), Route::Scatter, "{sql}");
     }
     for sql in [
         format!("SELECT * FROM customers c, settings s WHERE c.id = {home}"),

@@ -32,8 +32,9 @@ pub const STATEMENTS: [StatementToTry; 6] = [
         sql: "INSERT INTO orders (customer_id, id, item, quantity, price) VALUES (42, 900001, 'chess board', 1, 48.00);",
     },
     StatementToTry {
-        shows: "a transaction on one shard",
-        sql: "BEGIN; UPDATE customers SET email = 'ada@example.com' WHERE id = 42; COMMIT;",
+        shows: "a transaction on several servers: committed on all of them, or on none",
+        sql: "BEGIN; UPDATE customers SET email = 'ada@example.com' WHERE id = 42;\n\
+              UPDATE customers SET email = 'bob@example.com' WHERE id = 7; COMMIT;",
     },
     StatementToTry {
         shows: "all shards at once: each counts its own rows, and the counts are put together",
@@ -41,7 +42,7 @@ pub const STATEMENTS: [StatementToTry; 6] = [
               GROUP BY country_code ORDER BY customers DESC, country_code LIMIT 3;",
     },
     StatementToTry {
-        shows: "a write on many shards: not built yet, and refused with error 1235 before any effect",
+        shows: "a write on all shards, which is one transaction",
         sql: "UPDATE orders SET price = price * 0.9;",
     },
 ];

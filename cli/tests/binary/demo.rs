@@ -28,8 +28,7 @@ async fn a_demo_is_what_it_says_and_leaves_nothing() {
         conn.query_first("SELECT value FROM settings WHERE name = 'currency'").await.unwrap();
     assert_eq!(setting.as_deref(), Some("EUR"));
 
-    let (several, routed) = STATEMENTS.split_last().unwrap();
-    for statement in routed {
+    for statement in STATEMENTS {
         let mut result =
             conn.query_iter(statement.sql).await.unwrap_or_else(|error| panic!("{}: {error}", statement.sql));
         let rows: Vec<mysql_async::Row> = result.collect().await.unwrap();
@@ -38,8 +37,6 @@ async fn a_demo_is_what_it_says_and_leaves_nothing() {
     }
     let orders: Option<u64> = conn.exec_first(ORDERS, (42,)).await.unwrap();
     assert_eq!(orders, Some(4), "the inserted one is there");
-    let refused = conn.query_drop(several.sql).await.unwrap_err();
-    assert_eq!(errno(&refused), Some(1235), "{refused}");
     let elsewhere = conn.query_drop("CREATE DATABASE elsewhere").await.unwrap_err();
     assert!(errno(&elsewhere).is_some(), "{elsewhere}");
 

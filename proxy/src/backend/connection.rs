@@ -247,6 +247,11 @@ impl BackendConnection {
         self.last_insert_id = id;
     }
 
+    /// The system variables that were set here.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// Notes system variables that a session's own statement has set here.
     pub fn note_settings(&mut self, settings: &Arc<Settings>) {
         self.settings = settings.clone();
@@ -339,8 +344,8 @@ impl BackendConnection {
         self.send(&packets).await?;
         let mut answers = Vec::with_capacity(statements.len());
         for nth in 0..statements.len() {
-            let answer =
-                self.receive(ResponseTracker::new(ResponseKind::Simple, self.capabilities, 1)).await?;
+            let tracker = ResponseTracker::new(ResponseKind::Simple, self.capabilities, 1);
+            let answer = self.receive(tracker, Some(SMALL_COMMAND)).await?;
             let body = &answer[podway_wire::HEADER..];
             answers.push(match body.first() {
                 Some(0xFF) => Err(self.error(body)?),
@@ -350,6 +355,20 @@ impl BackendConnection {
         }
         self.expect_silence()?;
         Ok(answers)
+    }
+
+    /// Runs a command of a client's that gives no rows, packets with headers included, whose answer begins with the sequence number `first`; it may take as long
+    /// as the client waits.
+    pub async fn run(&mut self, packets: &[u8], first: u8) -> Result<OkPacket, ProxyError> {
+        self.send(packets).await?;
+        let tracker = ResponseTracker::new(ResponseKind::Simple, self.capabilities, first);
+        let answer = self.receive(tracker, None).await?;
+        self.expect_silence()?;
+        let body = &answer[podway_wire::HEADER..];
+        if body.first() == Some(&0xFF) {
+            return Err(ProxyError::Server(self.error(body)?));
+        }
+        OkPacket::decode(body, self.capabilities).map_err(|error| self.surprise(error))
     }
 
     /// Sends one command and reads its whole answer, headers included.
@@ -362,18 +381,29 @@ impl BackendConnection {
         let mut sequence = 0;
         write_packet(&mut packet, &mut sequence, payload);
         self.send(&packet).await?;
-        let answer = self.receive(ResponseTracker::new(kind, self.capabilities, sequence)).await?;
+        let tracker = ResponseTracker::new(kind, self.capabilities, sequence);
+        let answer = self.receive(tracker, Some(SMALL_COMMAND)).await?;
         self.expect_silence()?;
         Ok(answer)
     }
 
-    /// Reads one answer.
-    async fn receive(&mut self, mut tracker: ResponseTracker) -> Result<BytesMut, ProxyError> {
+    /// Reads one answer; `within`: how long it may be silent.
+    async fn receive(
+        &mut self,
+        mut tracker: ResponseTracker,
+        within: Option<Duration>,
+    ) -> Result<BytesMut, ProxyError> {
         let mut answer = BytesMut::new();
+        let mut wants_more = self.input.is_empty();
         loop {
-            if self.input.is_empty() {
-                let read = timeout(SMALL_COMMAND, self.read_some()).await;
-                read.map_err(|_| self.lost("it does not answer"))??;
+            if wants_more {
+                match within {
+                    None => self.read_some().await?,
+                    Some(within) => {
+                        let read = timeout(within, self.read_some()).await;
+                        read.map_err(|_| self.lost("it does not answer"))??;
+                    }
+                }
             }
             let progress = tracker.feed(&self.input).map_err(|error| self.surprise(error))?;
             answer.extend_from_slice(&self.input[..progress.consumed]);
@@ -382,11 +412,7 @@ impl BackendConnection {
                 return Err(self.surprise("an answer over backend.max_metadata bytes"));
             }
             match progress.event {
-                Event::More if progress.consumed == 0 => {
-                    let read = timeout(SMALL_COMMAND, self.read_some()).await;
-                    read.map_err(|_| self.lost("it does not answer"))??;
-                }
-                Event::More => {}
+                Event::More => wants_more = true,
                 Event::Done => break,
                 Event::LocalInfile => return Err(self.surprise("it asks for a file")),
             }

@@ -236,7 +236,7 @@ impl Forward<'_> {
 }
 
 /// The sequence number of the answer's first packet: a command of over 16 MiB goes in several packets, and the answer counts on.
-pub(super) fn sequence_of_answer(mut packets: &[u8]) -> u8 {
+pub fn sequence_of_answer(mut packets: &[u8]) -> u8 {
     let mut sequence = 0;
     while let Some(header) = Header::read(packets) {
         sequence = header.seq;

@@ -10,7 +10,7 @@ mod rewriting;
 mod rows;
 
 pub use carriage::{Carriage, TableColumn, Uncarried};
-pub use forward::{Forward, PASSED_ON, Request};
+pub use forward::{Forward, PASSED_ON, Request, sequence_of_answer};
 pub use order::Ordered;
 pub use packet::execute_packet;
 pub use rewriting::{NameChange, Rewriting};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podway_model::{Map, Name};
-use podway_router::{Child, Definition, Effects, Piece, Statement, TableChange, TableDirective, Target};
+use podway_router::{Child, Definition, Effects, Statement, TableChange, TableDirective, Target, TextPiece};
 use podway_topology_api::{
     ClientStatement, NewOperation, Operation, OperationId, OperationKind, OperationState, ServerMessage,
     SqlBytes, StatementPiece, TableDeclaration, TableEffect, Target as OperationTarget, TargetState,
@@ -157,7 +157,7 @@ impl Session {
     /// The statement as any server has to read it to read what this session would.
     pub(super) fn client_statement(&self, planned: &Planned<'_>, keyspace: &Name) -> ClientStatement {
         let facts = self.facts(planned.database, &|_| None);
-        let pieces = planned.plan.pieces(planned.sql, planned.normal, &facts);
+        let pieces = planned.plan.text_pieces(planned.sql, planned.normal, &facts);
         let setup = self.state.settings.statement_from(&Settings::default()).unwrap_or_default();
         let in_keyspace = planned.database == Some(keyspace);
         ClientStatement {
@@ -337,10 +337,10 @@ fn effect(change: &TableChange) -> TableEffect {
     }
 }
 
-fn piece(piece: Piece) -> StatementPiece {
+fn piece(piece: TextPiece) -> StatementPiece {
     match piece {
-        Piece::Text(bytes) => StatementPiece::Text(SqlBytes(bytes.into())),
-        Piece::Schema(keyspace) => StatementPiece::Schema(keyspace.as_str().into()),
+        TextPiece::Text(bytes) => StatementPiece::Text(SqlBytes(bytes.into())),
+        TextPiece::Schema(keyspace) => StatementPiece::Schema(keyspace.as_str().into()),
     }
 }
 

@@ -180,7 +180,7 @@ impl Session {
     }
 
     /// Rolls the transaction back; the error tells its client to begin again.
-    async fn restart(&mut self) -> Result<ProxyError, ProxyError> {
+    pub(super) async fn restart(&mut self) -> Result<ProxyError, ProxyError> {
         self.roll_back_quietly().await?;
         let message = "A shard of this transaction has changed its owner; try restarting transaction";
         Ok(ClientError::new(ErrorCode::TRY_AGAIN, message).into())

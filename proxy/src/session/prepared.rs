@@ -214,22 +214,34 @@ impl Session {
             true => sql.into(),
             false => statement.text.clone(),
         };
+        let hasher = self.preparation(planned, spot, &text, &statement.settings);
+        let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
+        OnShard { text, key: hasher.digest(), reads_variables }
+    }
+
+    /// All that decides what PREPARE makes of a text, but for parameters' types.
+    pub(super) fn preparation(
+        &self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+        text: &[u8],
+        settings: &Settings,
+    ) -> Xxh3 {
         let mut hasher = Xxh3::new();
-        for part in [&text[..], spot.current.as_bytes()] {
+        for part in [text, spot.current.as_bytes()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
         hasher.update(&planned.map.schema_version.to_le_bytes());
         for name in READING {
-            hasher.update(statement.settings.get(name).unwrap_or_default());
+            hasher.update(settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
         }
-        let reads_variables = planned.plan.effects().contains(Effects::READS_USER_VARIABLES);
-        if reads_variables {
+        if planned.plan.effects().contains(Effects::READS_USER_VARIABLES) {
             // The types of its variables are settled at PREPARE, so it is good for these values only.
             hasher.update(&self.state.variables.fingerprint().to_le_bytes());
         }
-        OnShard { text, key: hasher.digest(), reads_variables }
+        hasher
     }
 
     async fn reply_prepared(&mut self, id: u32, description: &Description) -> Result<(), ProxyError> {
@@ -319,7 +331,7 @@ impl Session {
             let text = with_literals(statement, &execute, self.literals_read(statement)?);
             return self.query_prepared_text(&text).await;
         }
-        let may_gather = statement.plan.gather.is_some();
+        let may_gather = statement.plan.gather.is_some() || statement.plan.scatter.is_some();
         let values: Vec<KeyValue<'_>> = match statement.plan.pins_params() || may_gather {
             true => execute
                 .values
@@ -334,8 +346,8 @@ impl Session {
             .plan
             .route(&map, &statement.text, &statement.normal, &values)
             .map_err(ClientError::from)?;
-        if route == Route::Gather {
-            self.execute_gathered(statement, &map, &execute, &values).await?;
+        if matches!(route, Route::Gather | Route::Scatter) {
+            self.execute_on_several(statement, &map, (route, &execute), &values).await?;
             if execute.new_params_bound {
                 statement.types = execute.types[..params].into();
             }
@@ -361,17 +373,20 @@ impl Session {
     }
 
     /// Runs an execution over several shards.
-    async fn execute_gathered(
+    async fn execute_on_several(
         &mut self,
         statement: &ClientStatement,
         map: &Arc<Map>,
-        execute: &Execute<'_>,
+        (route, execute): (Route, &Execute<'_>),
         keys: &[KeyValue<'_>],
     ) -> Result<(), ProxyError> {
         self.literals_read(statement)?;
         let plain = Execute { flags: 0, statement_id: 0, ..execute.clone() };
         let bound = Bound { execute: &plain, keys };
-        Box::pin(self.run_gathered(&statement.planned(map), Some(&bound))).await
+        match route {
+            Route::Scatter => Box::pin(self.run_scattered(&statement.planned(map), Some(&bound))).await,
+            _ => Box::pin(self.run_gathered(&statement.planned(map), Some(&bound))).await,
+        }
     }
 
     /// Sends an execution to its shard and passes the answer on. Returns the cursor that it has opened.

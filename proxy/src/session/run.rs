@@ -143,7 +143,7 @@ impl Session {
             Route::Shard(index) => index,
             Route::Any | Route::Nowhere => self.any_shard(keyspace, plan),
             // Every table that the statement may name is there.
-            Route::Gather => keyspace.home,
+            Route::Gather | Route::Scatter => keyspace.home,
         };
         let gone =
             || ClientError::new(ErrorCode::UNKNOWN, "The statement's shard has left the map: try again");
@@ -427,7 +427,9 @@ impl Session {
             let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
             let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.last_insert_id);
             connection.note_last_insert_id(id);
-            self.state.last_insert_id = id;
+            if id == summary.last_insert_id {
+                self.state.last_insert_id = id;
+            }
         }
         Ok(())
     }

@@ -134,8 +134,10 @@ impl Session {
             }
             route => route?,
         };
-        if route == Route::Gather {
-            return Box::pin(self.run_gathered(planned, None)).await;
+        match route {
+            Route::Gather => return Box::pin(self.run_gathered(planned, None)).await,
+            Route::Scatter => return Box::pin(self.run_scattered(planned, None)).await,
+            _ => {}
         }
         let work = Work { kind: ResponseKind::Query, as_received: is_command };
         self.run_statement(planned, route, work).await

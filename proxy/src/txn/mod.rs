@@ -13,7 +13,7 @@ mod transaction;
 mod transactions;
 
 pub use coordinator::{Outcome, Participants, Why};
-pub use ending::{Ended, Ending};
+pub use ending::{Ended, Ending, wall_clock};
 pub use resolver::live;
 pub use side::SideServer;
 pub use transaction::{Begin, Characteristics, Transaction, TransactionError};

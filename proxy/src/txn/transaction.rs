@@ -385,6 +385,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_reads_has_not_written_whatever_it_tried() {
+        let reads = b"SET TRANSACTION READ ONLY".to_vec();
+        let writes = b"SET TRANSACTION READ WRITE".to_vec();
+        for (begin, characteristics, by_default, wrote) in [
+            (Begin::default(), None, false, true),
+            (Begin::default(), None, true, false),
+            (Begin::default(), Some(reads.clone()), false, false),
+            (Begin::default(), Some(writes), true, true),
+            (Begin { read_only: true, ..Begin::default() }, None, false, false),
+            (Begin { read_write: true, ..Begin::default() }, Some(reads), true, true),
+        ] {
+            let mut transaction = Transaction::begin(begin);
+            transaction.opened(ServerId(1), characteristics);
+            if by_default {
+                transaction.read_by_default();
+            }
+            transaction.joined(ServerId(2), gtrid(1));
+            transaction.note_write(ServerId(2));
+            assert_eq!(transaction.participants().unwrap().branches[0].wrote, wrote, "{transaction:?}");
+        }
+    }
+
+    #[test]
     fn a_part_that_ends_by_itself_breaks_the_transaction() {
         for server in [1, 2] {
             let mut transaction = open_on_one();

@@ -59,6 +59,8 @@ pub(super) enum Tried {
         /// As the shards themselves give them, or their aggregates; else MySQL computes over rows.
         merged: bool,
     },
+    /// To several shards, whose rows change.
+    Scattered,
     /// This version refuses it.
     Refused(RouterError),
 }
@@ -186,6 +188,7 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
         return match (alike, needs_home) {
             (true, false) => Tried::ByKey(ShardIndex(0)),
             (_, _) if plan.gather.is_some() => Tried::Gathered { merged: is_merged(plan) },
+            (false, _) if plan.scatter.is_some() => Tried::Scattered,
             (true, true) => Tried::Refused(RouterError::unsupported(
                 "a statement that needs several shards: tables of the home shard with rows of another",
             )),
@@ -194,11 +197,15 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
             )),
         };
     }
+    if matches!(plan.target, Target::Scattered { .. }) {
+        return Tried::Scattered;
+    }
     let sql = case.ran.texts[text].as_bytes();
     match (plan.route(map, sql, &case.normalised[text], &[]), &plan.target) {
         (Err(error), _) => Tried::Refused(error),
         (Ok(Route::Nowhere), _) => Tried::Nowhere,
         (Ok(Route::Gather), _) => Tried::Gathered { merged: is_merged(plan) },
+        (Ok(Route::Scatter), _) => Tried::Scattered,
         (Ok(Route::Any), _) => Tried::Anywhere,
         (Ok(Route::Shard(shard)), Target::Keys { .. }) => Tried::ByKey(shard),
         (Ok(Route::Shard(_)), _) => Tried::Home,

@@ -56,6 +56,13 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         Tried::ByKey(_) => return Served { way: Way::OneShard, refused_today: None },
         Tried::Anywhere => return Served { way: Way::AnyShard, refused_today: None },
         Tried::Home => return Served { way: Way::Home, refused_today: None },
+        Tried::Scattered => {
+            let way = match &case.usage {
+                Some(usage) => write(case, usage, lies),
+                None => Way::SeveralWrites(SOMEWHERE.to_owned()),
+            };
+            return Served { way, refused_today: None };
+        }
         Tried::Gathered { merged } => {
             let computed = || Way::Finished("what is computed over rows of several shards".to_owned());
             let way = match (merged, &case.usage) {
@@ -73,8 +80,7 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         (verb, _) if !is_of_rows(verb) && !RUNS_STATEMENTS.contains(&verb) => Way::Aside,
         (Verb::Load, Some(_)) => Way::SeveralWrites(ROWS_OF_SEVERAL_KEYS.to_owned()),
         (verb, Some(usage)) if is_of_rows(verb) && refused.errno == 1235 => match verb {
-            Verb::Insert | Verb::Replace => insert(case, usage, lies),
-            Verb::Update | Verb::Delete => Way::SeveralWrites(changes(case, usage, lies)),
+            Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete => write(case, usage, lies),
             _ => read(case, usage, lies, &refused.message),
         },
         _ => Way::Refused(refused.message.clone()),
@@ -84,6 +90,9 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
 
 /// Why an INSERT is written on several shards if its rows are listed: each goes where its own key leads.
 pub(super) const ROWS_OF_SEVERAL_KEYS: &str = "rows of several keys";
+
+/// Why an UPDATE or DELETE of sharded tables is written on several shards.
+const SOMEWHERE: &str = "nothing says which shard has the rows";
 
 /// Statements that hide others.
 const RUNS_STATEMENTS: [Verb; 4] = [Verb::Call, Verb::Prepare, Verb::Execute, Verb::Xa];
@@ -102,6 +111,13 @@ pub(super) fn is_of_rows(verb: Verb) -> bool {
             | Verb::Load
             | Verb::Do
     )
+}
+
+fn write(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Way {
+    match case.verb {
+        Verb::Insert | Verb::Replace => insert(case, usage, lies),
+        _ => Way::SeveralWrites(changes(case, usage, lies)),
+    }
 }
 
 fn insert(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Way {
@@ -142,7 +158,7 @@ fn changes(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Stri
     } else if writes_copies {
         "every copy of a reference table".to_owned()
     } else {
-        "nothing says which shard has the rows".to_owned()
+        SOMEWHERE.to_owned()
     }
 }
 

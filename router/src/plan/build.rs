@@ -5,12 +5,13 @@ use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
-use super::decide::{check, decide, one_target};
+use super::decide::{check, decide, one_target, refused_copy, written_copy};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
 use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
+use super::scatter;
 use super::show::{self, Subject};
 use super::sketch::parts::{Run, Sketch};
 use super::sketch::walker::{Rules, Walker};
@@ -33,6 +34,8 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
     if matches!(plan.target, Target::Refused(_)) {
         plan.definition = None;
         plan.gather = None;
+        plan.scatter = None;
+        plan.unscattered = None;
         plan.splices.clear();
         plan.names = Names::default();
     }
@@ -47,7 +50,8 @@ pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> P
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
     let (target, splices, definition, gather) = (Target::Nowhere, Vec::new(), None, None);
-    Plan { recognised, target, splices, definition, gather, names: Names::default(), values }
+    let (scatter, unscattered, names) = (None, None, Names::default());
+    Plan { recognised, target, splices, definition, gather, scatter, unscattered, names, values }
 }
 
 /// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
@@ -263,22 +267,53 @@ impl Planning<'_> {
         Ok(target)
     }
 
-    /// One shard, where the statement says which; else, for a SELECT, several.
+    /// One shard, where the statement says which; else several: their rows are gathered, or changed in one transaction.
     fn decided(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
         let keyspace = check(binding)?;
+        let verb = self.plan.verb();
+        if let Some(id) = written_copy(binding) {
+            if !matches!(verb, Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete) {
+                return Err(refused_copy(binding, id));
+            }
+            return Ok(self.scattered(scatter::copies(binding, &self.plan.recognised, id)?));
+        }
         match one_target(binding, keyspace) {
             Ok(target @ Target::Keys { .. }) => {
                 // Its values decide: they may lead to several shards yet.
                 self.plan.gather = gather::gather(binding, &self.plan.recognised).ok().map(Box::new);
+                self.may_scatter(binding, verb);
                 Ok(target)
             }
-            Err(_) if matches!(self.plan.verb(), Verb::Select | Verb::Table) => {
+            Err(_) if matches!(verb, Verb::Update | Verb::Delete) => {
+                Ok(self.scattered(scatter::changes(binding, &self.plan.recognised)?))
+            }
+            Err(_) if matches!(verb, Verb::Select | Verb::Table) => {
                 let gather = gather::gather(binding, &self.plan.recognised)?;
                 let keyspace = gather.keyspace.clone();
                 self.plan.gather = Some(Box::new(gather));
                 Ok(Target::Gathered { keyspace })
             }
             decided => decided,
+        }
+    }
+
+    fn scattered(&mut self, scatter: scatter::Scatter) -> Target {
+        let keyspace = scatter.keyspace.clone();
+        self.plan.scatter = Some(Box::new(scatter));
+        Target::Scattered { keyspace }
+    }
+
+    /// Notes how a write goes where its values lead to several shards, or why it cannot.
+    fn may_scatter(&mut self, binding: &Binding<'_>, verb: Verb) {
+        let recognised = &self.plan.recognised;
+        let scatter = match verb {
+            Verb::Insert | Verb::Replace => scatter::inserts(binding, recognised),
+            Verb::Update | Verb::Delete => scatter::changes(binding, recognised).map(Some),
+            _ => return,
+        };
+        match scatter {
+            Ok(scatter) => self.plan.scatter = scatter.map(Box::new),
+            Err(error) => self.plan.unscattered = Some(Box::new(error)),
         }
     }
 
@@ -413,7 +448,8 @@ fn keyspace_of(target: &Target) -> Option<&Name> {
         Target::Keys { keyspace, .. }
         | Target::Whole { keyspace }
         | Target::Everywhere { keyspace }
-        | Target::Gathered { keyspace } => Some(keyspace),
+        | Target::Gathered { keyspace }
+        | Target::Scattered { keyspace } => Some(keyspace),
         Target::Nowhere | Target::Refused(_) => None,
     }
 }

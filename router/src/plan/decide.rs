@@ -15,7 +15,26 @@ use crate::RouterError;
 /// The target of a statement.
 pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
     let keyspace = check(binding)?;
-    one_target(binding, keyspace)
+    match written_copy(binding) {
+        Some(id) => Err(refused_copy(binding, id)),
+        None => one_target(binding, keyspace),
+    }
+}
+
+/// The reference table whose rows the statement changes.
+pub(super) fn written_copy(binding: &Binding<'_>) -> Option<SourceId> {
+    let is_copy = |id: &SourceId| matches!(binding.sources[*id].place, Place::Reference(_));
+    let is_written = |id: &SourceId| match binding.sketch.sources[*id].role {
+        Role::Read | Role::Whole => false,
+        Role::Insert => true,
+        Role::Change => is_changed(binding, *id),
+    };
+    (0..binding.sources.len()).filter(is_copy).find(is_written)
+}
+
+/// What is said of a change of a reference table where that is not served.
+pub(super) fn refused_copy(binding: &Binding<'_>, id: SourceId) -> RouterError {
+    refused("a write to", "reference table", &binding.sources[id])
 }
 
 /// The one target of a statement with tables of this keyspace that was checked; an error where its keys do not tell.
@@ -122,7 +141,9 @@ fn check_roles(binding: &Binding<'_>) -> Result<(), RouterError> {
         let what =
             if binding.sketch.sources[id].role == Role::Whole { "this statement on" } else { "a write to" };
         match &bound.place {
-            Place::Reference(_) => return Err(refused(what, "reference table", bound)),
+            Place::Reference(_) if binding.sketch.sources[id].role == Role::Whole => {
+                return Err(refused(what, "reference table", bound));
+            }
             Place::System => return Err(refused(what, "system table", bound)),
             Place::Sharded(_) if binding.sketch.sources[id].role == Role::Whole => {
                 return Err(refused(what, "sharded table", bound));
@@ -149,8 +170,10 @@ pub(super) fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
     if assigned.peek().is_none() && deleted.peek().is_none() {
         return true;
     }
-    assigned.any(|(_, run)| binding.candidates(*run, block).contains(&id))
-        || deleted.any(|(_, run)| binding.named(run.end - 1, &sketch.blocks[block].sources).contains(&id))
+    // A name that nothing here is known to have may be any table's: the map may not have heard of the column yet.
+    let may_be = |found: Vec<SourceId>| found.is_empty() || found.contains(&id);
+    assigned.any(|(_, run)| may_be(binding.candidates(*run, block)))
+        || deleted.any(|(_, run)| may_be(binding.named(run.end - 1, &sketch.blocks[block].sources)))
 }
 
 /// Refuses a change of the sharding key: the row would have to move.

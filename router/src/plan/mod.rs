@@ -9,6 +9,7 @@
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
+//! * [`scatter`] and [`scattered`]: writes on several shards, and what each gets
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
@@ -35,6 +36,8 @@ mod print;
 mod rewrite;
 mod route;
 mod rows;
+mod scatter;
+mod scattered;
 mod show;
 mod sketch;
 mod splices;
@@ -52,6 +55,7 @@ pub use gather::{
     Wanted,
 };
 pub use plan::Plan;
-pub use rewrite::{Facts, Piece};
+pub use rewrite::{Facts, TextPiece};
+pub use scatter::{Piece, Scatter};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};
 pub use usage::{Site, Usage, UsedAs, UsedTable, usage};

@@ -6,8 +6,9 @@ use podway_model::Name;
 
 use super::definition::Definition;
 use super::gather::Gather;
-use super::target::{KeyPin, KeySource, KeyUse, Splice, Target};
-use crate::{ClientCharset, Effects, Recognised, SqlMode, Statement, Verb};
+use super::scatter::Scatter;
+use super::target::{KeyPin, KeySource, Splice, Target};
+use crate::{ClientCharset, Effects, Recognised, RouterError, SqlMode, Statement, Verb};
 
 /// Where the statements of a template go, and what the proxy changes in them.
 #[derive(Clone, Debug)]
@@ -22,6 +23,10 @@ pub struct Plan {
     pub definition: Option<Box<Definition>>,
     /// How its rows are gathered where its values do not lead to one shard.
     pub gather: Option<Box<Gather>>,
+    /// How it writes on several shards where its values do not lead to one.
+    pub scatter: Option<Box<Scatter>>,
+    /// Why it cannot, where one shard's values are served.
+    pub(super) unscattered: Option<Box<RouterError>>,
     pub(super) names: Names,
     pub(super) values: Values,
 }
@@ -80,7 +85,8 @@ impl Plan {
             Target::Keys { keyspace, .. }
             | Target::Whole { keyspace }
             | Target::Everywhere { keyspace }
-            | Target::Gathered { keyspace } => Some(keyspace),
+            | Target::Gathered { keyspace }
+            | Target::Scattered { keyspace } => Some(keyspace),
         }
     }
 
@@ -94,6 +100,10 @@ impl Plan {
         let is_param = |source: &KeySource| matches!(source, KeySource::Param(_));
         match &self.target {
             Target::Keys { pins, .. } => pins.iter().flat_map(|pin| &pin.columns).any(is_param),
+            Target::Scattered { .. } => self.scatter.as_ref().is_some_and(|scatter| {
+                let counters = scatter.counters.iter().flat_map(|counters| &counters.values);
+                scatter.keys.iter().flat_map(|pin| &pin.columns).chain(counters).any(is_param)
+            }),
             _ => false,
         }
     }
@@ -101,7 +111,7 @@ impl Plan {
     /// About how many bytes it holds.
     pub fn memory(&self) -> usize {
         let pins = match &self.target {
-            Target::Keys { pins, .. } => pins.iter().map(pin_bytes).sum(),
+            Target::Keys { pins, .. } => pins.iter().map(KeyPin::memory).sum(),
             Target::Refused(error) => error.message.len(),
             _ => 0,
         };
@@ -111,6 +121,8 @@ impl Plan {
         size_of::<Plan>()
             + pins
             + self.gather.as_ref().map_or(0, |gather| gather.memory())
+            + self.scatter.as_ref().map_or(0, |scatter| scatter.memory())
+            + self.unscattered.as_ref().map_or(0, |error| size_of::<RouterError>() + error.message.len())
             + self.splices.capacity() * size_of::<Splice>()
             + (lists + names) * SMALL_ITEM
             + self.values.collation.len()
@@ -119,11 +131,3 @@ impl Plan {
 
 /// What a variable's or a call's entry holds, its text included.
 const SMALL_ITEM: usize = 96;
-
-fn pin_bytes(pin: &KeyPin) -> usize {
-    let flags = match &pin.usage {
-        KeyUse::Predicate { null_safe, .. } => null_safe.capacity(),
-        KeyUse::Insert { .. } => 0,
-    };
-    size_of::<KeyPin>() + pin.columns.capacity() * size_of::<KeySource>() + flags
-}

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::definition::{Definition, TableChange};
 use super::gather::{Gather, Part, Rows};
 use super::plan::Plan;
+use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
 use crate::{Effects, Statement};
 
@@ -30,6 +31,12 @@ impl Plan {
                     print_gather(gather, out)?;
                 }
             }
+            Target::Scattered { keyspace } => {
+                write!(out, "scattered over {keyspace}")?;
+                if let Some(scatter) = &self.scatter {
+                    print_scatter(scatter, "", out)?;
+                }
+            }
             Target::Refused(error) => write!(out, "refused {}: {}", error.errno, error.message)?,
             Target::Keys { keyspace, pins, needs_home } => {
                 write!(out, "keys of {keyspace}")?;
@@ -38,6 +45,12 @@ impl Plan {
                 }
                 if *needs_home {
                     write!(out, " | home")?;
+                }
+                if let Some(scatter) = &self.scatter {
+                    print_scatter(scatter, "or ", out)?;
+                }
+                if let Some(reason) = &self.unscattered {
+                    write!(out, "\nnot on several shards: {}", reason.message)?;
                 }
             }
         }
@@ -190,4 +203,20 @@ fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {
         0 => Ok(()),
         filters => write!(out, " where {filters} conditions hold"),
     }
+}
+
+fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Result {
+    match (scatter.is_copies, scatter.rows.len()) {
+        (true, _) => write!(out, "\n{or}every copy")?,
+        (false, 0) if scatter.keys.is_empty() => write!(out, "\n{or}every shard's rows")?,
+        (false, 0) => write!(out, "\n{or}rows of several shards")?,
+        (false, rows) => write!(out, "\n{or}{rows} rows to several shards")?,
+    }
+    for key in scatter.keys.iter().filter(|_| or.is_empty()) {
+        write!(out, " | {}", printed_pin(key))?;
+    }
+    for source in scatter.counters.iter().flat_map(|counters| &counters.values) {
+        write!(out, " | counter {}", printed_source(*source))?;
+    }
+    if scatter.reads_clock { write!(out, " | clock") } else { Ok(()) }
 }

@@ -35,7 +35,7 @@ pub struct Facts<'a> {
 
 /// A part of a statement for several shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum TextPiece {
     /// Bytes as they are.
     Text(Vec<u8>),
     /// The physical schema of this keyspace.
@@ -56,8 +56,20 @@ impl Plan {
 
     /// Appends the statement as it is to be sent.
     pub fn rewrite(&self, sql: &[u8], n: &Normalised, facts: &Facts<'_>, out: &mut Vec<u8>) {
-        let whole = TemplateSpan { start: 0, end: n.template().len() as u32 };
-        self.rewrite_span(whole, sql, n, facts, out);
+        self.rewrite_end(0, sql, n, facts, out);
+    }
+
+    /// Appends the statement from `start` in the template to its end.
+    pub(super) fn rewrite_end(
+        &self,
+        start: u32,
+        sql: &[u8],
+        n: &Normalised,
+        facts: &Facts<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let rest = TemplateSpan { start, end: n.template().len() as u32 };
+        self.rewrite_span(rest, sql, n, facts, out);
         // The end of the last literal is behind the template's last byte as mapped: whatever follows is copied.
         let copied = n.original_offset(n.template().len());
         out.extend_from_slice(sql.get(copied..).unwrap_or_default());
@@ -65,7 +77,7 @@ impl Plan {
 
     /// The statement in pieces, a keyspace's name standing wherever its physical schema goes: for whoever sends it to several shards. `facts` are as for one shard of
     /// that keyspace's own name.
-    pub fn pieces(&self, sql: &[u8], n: &Normalised, facts: &Facts<'_>) -> Vec<Piece> {
+    pub fn text_pieces(&self, sql: &[u8], n: &Normalised, facts: &Facts<'_>) -> Vec<TextPiece> {
         let mut pieces = Vec::new();
         let mut text = Vec::new();
         let mut copied = 0;
@@ -78,8 +90,8 @@ impl Plan {
             copied = at.start;
             match &splice.kind {
                 SpliceKind::Schema(keyspace) => {
-                    pieces.push(Piece::Text(std::mem::take(&mut text)));
-                    pieces.push(Piece::Schema(keyspace.clone()));
+                    pieces.push(TextPiece::Text(std::mem::take(&mut text)));
+                    pieces.push(TextPiece::Schema(keyspace.clone()));
                     copied = at.end;
                 }
                 _ => {
@@ -92,7 +104,7 @@ impl Plan {
             }
         }
         text.extend_from_slice(sql.get(copied..).unwrap_or_default());
-        pieces.push(Piece::Text(text));
+        pieces.push(TextPiece::Text(text));
         pieces
     }
 
@@ -106,8 +118,11 @@ impl Plan {
         out: &mut Vec<u8>,
     ) {
         let Range { start: mut copied, end } = n.original_range(span.range());
-        for (nth, splice) in self.splices.iter().enumerate() {
-            if splice.span.start < span.start || splice.span.end > span.end {
+        // Splices are sorted by their ends.
+        let first = self.splices.partition_point(|splice| splice.span.end < span.start);
+        let inside = self.splices.iter().enumerate().skip(first);
+        for (nth, splice) in inside.take_while(|(_, splice)| splice.span.end <= span.end) {
+            if splice.span.start < span.start {
                 continue;
             }
             let at = n.original_range(splice.span.range());

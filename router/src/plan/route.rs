@@ -1,9 +1,10 @@
 //! From a plan and this statement's values to a shard. The hot path: no parsing, and no allocation but for a string with escapes.
 
-use podway_model::{Column, ColumnType, Keyspace, KeyspaceId, Map, Name, ShardIndex};
+use podway_model::{Column, ColumnType, Keyspace, KeyspaceId, Map, Name, ShardIndex, Table, TableKind};
 
 use super::pins::unpinned;
 use super::plan::Plan;
+use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, KeyUse, Route, Target};
 use crate::vindex::{
     InsertId, KeyValue, Pinned, PredicateId, ValueContext, default_value, keyspace_id_for_insert,
@@ -33,6 +34,12 @@ impl Plan {
             }
             // What the first shard says of it all say; who runs it asks for no route.
             Target::Gathered { .. } => Ok(Route::Gather),
+            Target::Scattered { .. } => {
+                if let Some(scatter) = &self.scatter {
+                    self.check_counters(scatter, (sql, n), params)?;
+                }
+                Ok(Route::Scatter)
+            }
             Target::Everywhere { keyspace } => Ok(Route::Shard(existing(map, keyspace)?.home)),
             Target::Whole { keyspace } => {
                 let keyspace = existing(map, keyspace)?;
@@ -44,7 +51,8 @@ impl Plan {
                 let values = Given { plan: self, sql, n, params };
                 let shard = match values.shard(keyspace, pins) {
                     Err(_) if self.gather.is_some() => return Ok(Route::Gather),
-                    shard => shard?,
+                    Err(error) => return self.on_several(values, pins, error),
+                    Ok(shard) => shard,
                 };
                 match shard {
                     Some(shard) if *needs_home && shard != keyspace.home && self.gather.is_some() => {
@@ -85,6 +93,48 @@ impl Plan {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// A write whose keys do not lead to one shard, as `error` says.
+    fn on_several<'a>(
+        &self,
+        values: Given<'a>,
+        pins: &'a [KeyPin],
+        error: RouterError,
+    ) -> Result<Route, RouterError> {
+        // Each row must have its place, whatever the others have.
+        let mut rows = pins.iter().filter(|pin| matches!(pin.usage, KeyUse::Insert { .. }));
+        rows.try_for_each(|pin| values.id(pin).map(|_| ()))?;
+        match (&self.scatter, &self.unscattered) {
+            (Some(_), _) => Ok(Route::Scatter),
+            (None, Some(reason)) => Err((**reason).clone()),
+            (None, None) => Err(error),
+        }
+    }
+
+    /// The shards of the rows that an INSERT lists; none for a row that MySQL refuses.
+    pub(super) fn row_shards(
+        &self,
+        keyspace: &Keyspace,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+    ) -> Result<Vec<Option<ShardIndex>>, RouterError> {
+        let Target::Keys { pins, .. } = &self.target else { return Ok(Vec::new()) };
+        let values = Given { plan: self, sql, n, params };
+        pins.iter().map(|pin| Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))).collect()
+    }
+
+    /// Whether every copy of a reference table gets the same numbers for its AUTO_INCREMENT column.
+    pub(super) fn check_counters(
+        &self,
+        scatter: &Scatter,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+    ) -> Result<(), RouterError> {
+        let Some(counters) = &scatter.counters else { return Ok(()) };
+        let values = Given { plan: self, sql, n, params };
+        let mode = self.values.sql_mode;
+        counters.values.iter().try_for_each(|&source| values.check_counter(source, &counters.table, mode))
     }
 
     /// Whether the other databases that it names are where it goes.
@@ -175,12 +225,12 @@ impl<'a> Given<'a> {
                 let mode = self.plan.values.sql_mode;
                 let mode = if *ignore { mode - SqlMode::STRICT } else { mode };
                 if let Some(source) = counter {
-                    self.check_counter(*source, pin, mode)?;
+                    self.check_counter(*source, &pin.table, mode)?;
                 }
                 match keyspace_id_for_insert(&pin.table, values(), mode) {
                     InsertId::Id(id) => Ok(Some(id)),
                     InsertId::Refused => Ok(None),
-                    InsertId::Generated => Err(generated(pin.table.name.as_str())),
+                    InsertId::Generated => Err(generated(&pin.table)),
                     InsertId::Uncertain => Err(RouterError::unsupported(format_args!(
                         "a sharding key of {} whose stored form only MySQL can tell",
                         pin.table.name
@@ -206,8 +256,8 @@ impl<'a> Given<'a> {
     }
 
     /// An AUTO_INCREMENT column must get a number of its own: the shards' counters know nothing of each other.
-    fn check_counter(&self, source: KeySource, pin: &'a KeyPin, mode: SqlMode) -> Result<(), RouterError> {
-        let Some(column) = pin.table.columns.iter().find(|column| column.auto_increment) else {
+    fn check_counter(&self, source: KeySource, table: &'a Table, mode: SqlMode) -> Result<(), RouterError> {
+        let Some(column) = table.columns.iter().find(|column| column.auto_increment) else {
             return Ok(());
         };
         let zero_is_a_value = mode.contains(SqlMode::NO_AUTO_VALUE_ON_ZERO);
@@ -216,15 +266,16 @@ impl<'a> Given<'a> {
             KeyValue::UInt(value) if value != 0 || zero_is_a_value => Ok(()),
             KeyValue::Text { bytes, .. } if bytes.iter().any(|byte| matches!(byte, b'1'..=b'9')) => {
                 let number = bytes.iter().all(u8::is_ascii_digit);
-                if number { Ok(()) } else { Err(generated(pin.table.name.as_str())) }
+                if number { Ok(()) } else { Err(generated(table)) }
             }
-            _ => Err(generated(pin.table.name.as_str())),
+            _ => Err(generated(table)),
         }
     }
 }
 
-fn generated(table: &str) -> RouterError {
-    RouterError::unsupported(format_args!("AUTO_INCREMENT numbers for the sharded table {table}"))
+fn generated(table: &Table) -> RouterError {
+    let kind = if matches!(table.kind, TableKind::Reference) { "reference" } else { "sharded" };
+    RouterError::unsupported(format_args!("AUTO_INCREMENT numbers for the {kind} table {}", table.name))
 }
 
 /// Whether the value is of the column's own kind: in a list of several kinds MySQL may compare otherwise than one by one.

@@ -45,6 +45,11 @@ pub enum Target {
         /// The keyspace.
         keyspace: Name,
     },
+    /// Several shards, each of which changes its own rows: see [`Scatter`](super::Scatter).
+    Scattered {
+        /// The keyspace.
+        keyspace: Name,
+    },
     /// Nowhere: the client gets this error.
     Refused(RouterError),
 }
@@ -77,6 +82,17 @@ pub enum KeyUse {
         /// What the row gives for an AUTO_INCREMENT column that is no key: it must be a value of its own.
         counter: Option<KeySource>,
     },
+}
+
+impl KeyPin {
+    /// About how many bytes it holds.
+    pub(super) fn memory(&self) -> usize {
+        let flags = match &self.usage {
+            KeyUse::Predicate { null_safe, .. } => null_safe.capacity(),
+            KeyUse::Insert { .. } => 0,
+        };
+        size_of::<KeyPin>() + self.columns.capacity() * size_of::<KeySource>() + flags
+    }
 }
 
 /// Where a key column's value comes from.
@@ -129,4 +145,6 @@ pub enum Route {
     Shard(ShardIndex),
     /// Several shards, whose rows are put together: see [`Gather`](super::Gather).
     Gather,
+    /// Several shards, each of which changes its own rows: see [`Scatter`](super::Scatter).
+    Scatter,
 }

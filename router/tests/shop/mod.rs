@@ -2,7 +2,8 @@
 //!
 //! * `shop`, four shards, the second with another physical schema: sharded `customers` (id), `orders` and `items` (customer_id), `parts`
 //!   (tenant, name), `codes` (code, text), `tickets` (id, AUTO_INCREMENT), `visits` (nullable customer_id, AUTO_INCREMENT id that is no
-//!   key), `drafts` (owner with a default); reference `countries` (columns known) and `rates` (unknown); home `notes` (columns known) and
+//!   key), `drafts` (owner with a default); reference `countries` (columns known), `rates` (unknown) and
+//!   `units` (AUTO_INCREMENT id, a time and a token that have expressions as defaults); home `notes` (columns known) and
 //!   whatever is not declared; the view `active`.
 //! * `other`, two shards: sharded `events` (id).
 //! * `solo`, one shard whose schema is `solo__3`, and `lone`, one shard, on another server.
@@ -141,6 +142,13 @@ fn shop(rule: NameRule) -> Keyspace {
     add("drafts", sharded(&[2]), vec![column("id", BIGINT), hidden, owner, nullable("body", text())]);
     add("countries", TableKind::Reference, vec![column("code", text()), nullable("name", text())]);
     add("rates", TableKind::Reference, vec![]);
+    let computed = |name: &str, kind| Column { default: ColumnDefault::Expression, ..column(name, kind) };
+    let at = computed("at", ColumnType::Timestamp(0));
+    add(
+        "units",
+        TableKind::Reference,
+        vec![counter("id"), nullable("name", text()), at, computed("token", text())],
+    );
     add(
         "notes",
         TableKind::Home,

@@ -4,9 +4,8 @@
 //! * `PODWAY_DIFFERENTIAL_SEED=7` runs that seed alone and prints its statements.
 //! * `PODWAY_DIFFERENTIAL_SECONDS=3600` runs random seeds for that long.
 //!
-//! Reading order: `tables` → `world` (both sides) → `answer` → `run` (one statement on both) → `generator` → `attacks`.
+//! Reading order: `tables` → `world` (both sides) → `run` (one statement on both) → `generator` → `attacks`.
 
-mod answer;
 mod attacks;
 mod generator;
 mod run;

@@ -3,8 +3,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Statement, Value};
 
-use crate::answer::{Answer, execute, prepare, query};
 use crate::world::World;
+use podway_tests::answer::{Answer, execute, prepare, query};
 
 /// What Podway refuses with where it does not serve a statement.
 const REFUSALS: [u16; 6] = [1235, 1049, 1044, 1227, 1142, 1295];

@@ -10,8 +10,8 @@ use podway_model::{ServerId, ShardIndex};
 use podway_tests::{Pod, PodOptions, TestKeyspace};
 use tokio::sync::Mutex;
 
-use crate::answer::{Answer, execute, prepare, query, sorted};
 use crate::tables::{REFERENCE_ROWS, TABLES, Table, rows_of};
+use podway_tests::answer::{Answer, execute, prepare, query, sorted};
 
 /// The name of both the keyspace and the database.
 pub const DATABASE: &str = "shopdiff";

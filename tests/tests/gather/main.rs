@@ -6,8 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
-#[path = "../differential/answer.rs"]
-mod answer;
 mod bounds;
 mod corners;
 mod faults;

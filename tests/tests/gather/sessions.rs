@@ -194,8 +194,8 @@ async fn text_is_in_the_clients_character_set() {
     for conn in [&mut both.ours, &mut both.theirs] {
         conn.query_drop("SET NAMES latin1").await.unwrap();
     }
-    let ours = crate::answer::query(&mut both.ours, sql).await;
-    let theirs = crate::answer::query(&mut both.theirs, sql).await;
+    let ours = podway_tests::answer::query(&mut both.ours, sql).await;
+    let theirs = podway_tests::answer::query(&mut both.theirs, sql).await;
     both.note("latin1 text", &ours, &theirs);
     both.end();
 }
@@ -224,8 +224,8 @@ async fn several_statements_in_one_text() {
     }
     // An error in the middle ends the text, and the session goes on.
     let sql = "SELECT 1; SELECT COUNT(missing) FROM kinds; SELECT 2";
-    let ours = crate::answer::query(&mut both.ours, sql.as_bytes()).await;
-    let theirs = crate::answer::query(&mut both.theirs, sql.as_bytes()).await;
+    let ours = podway_tests::answer::query(&mut both.ours, sql.as_bytes()).await;
+    let theirs = podway_tests::answer::query(&mut both.theirs, sql.as_bytes()).await;
     assert_eq!(ours.difference(&theirs, true), None, "{}", ours.shown());
     for conn in [&mut both.ours, &mut both.theirs] {
         // The driver keeps an error of a later statement for the next call.

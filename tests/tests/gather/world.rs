@@ -10,8 +10,8 @@ use podway_tests::{Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-use crate::answer::{Answer, execute, prepare, query};
 use crate::tables::{COUNTRIES, Lies, TABLES, rows};
+use podway_tests::answer::{Answer, execute, prepare, query};
 
 /// The name of both the keyspace and the database.
 pub const DATABASE: &str = "gathered";

@@ -285,10 +285,10 @@ fn text(answer: &Answer, shards: u16, wanted: &Wanted<'_>) -> String {
 }
 
 /// What the column TODAY means.
-const REFUSED_TODAY: &str = "This version of Podway answers what is marked \"refused\" with error 1235, before any effect. \"two-phase commit\" is the\nway that such statements are to go once it is built. A commit on several servers then costs each of them\na prepare and a commit of their own, about one more wait for its disk: keep together what is written together.";
+const REFUSED_TODAY: &str = "This version of Podway answers what is marked \"refused\" with error 1235, before any effect. What is marked\n\"two-phase commit\" and not \"refused\" is done on several shards in one transaction.";
 
 /// What the adviser cannot see.
-const TRANSACTIONS: &str = "Statements are judged one by one: a transaction whose statements name keys of several servers is refused today, and nobody counted which do.";
+const TRANSACTIONS: &str = "A commit on several servers costs each of them a prepare and a commit of their own, about one more wait for its disk: keep together what is\nwritten together. Statements are judged one by one: nobody counted which transactions name keys of several servers.";
 
 fn left_out(answer: &Answer) -> String {
     match (answer.aside, answer.unreadable) {

@@ -164,8 +164,8 @@ impl Session {
         bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
         self.handle.set_running([connection.thread().clone()]);
-        let key = bound.map(|bound| bound.key(&text));
-        let stream = self.send_stream(connection, text, bound).await;
+        let key = bound.map(|bound| bound.key(self.preparation(planned, spot, &text, connection.settings())));
+        let stream = self.send_stream(connection, (planned, spot), text, bound).await;
         let mut stream = stream.map_err(|error| self.in_logical_names(error, spot))?;
         let passed = self.pass_final(&mut stream, columns, (bound.is_some(), is_folded)).await;
         let is_condemned = self.handle.ended_running();

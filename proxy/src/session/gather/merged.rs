@@ -91,7 +91,7 @@ impl Session {
             self.with_facts(planned, spot, |facts| {
                 planned.plan.shard_text(merge, wanted, (planned.sql, planned.normal), facts, &mut sql);
             });
-            let stream = self.send_stream(connection, sql, bound).await;
+            let stream = self.send_stream(connection, (planned, spot), sql, bound).await;
             let stream =
                 stream.map_err(|error| self.refused_early(self.in_logical_names(error, spot), spot))?;
             shards.push(Shard { stream, next: None, columns: bound.map(|_| Vec::new()) });

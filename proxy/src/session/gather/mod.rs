@@ -37,15 +37,13 @@ pub(super) struct Bound<'a> {
 }
 
 /// The values that keys' parameters have; none without an execution.
-fn keys_of<'b>(bound: Option<&'b Bound<'_>>) -> &'b [KeyValue<'b>] {
+pub(super) fn keys_of<'b>(bound: Option<&'b Bound<'_>>) -> &'b [KeyValue<'b>] {
     bound.map_or(&[], |bound| bound.keys)
 }
 
 impl Bound<'_> {
-    /// What a statement with this text is known by on its connection.
-    fn key(&self, sql: &[u8]) -> u64 {
-        let mut hasher = Xxh3::new();
-        hasher.update(sql);
+    /// What a statement is known by on its connection, with what else its preparation depends on.
+    pub(super) fn key(&self, mut hasher: Xxh3) -> u64 {
         self.execute.types.iter().for_each(|of| hasher.update(&[of.column_type, u8::from(of.unsigned)]));
         hasher.digest()
     }
@@ -157,13 +155,14 @@ impl Session {
     async fn send_stream(
         &self,
         mut connection: Box<BackendConnection>,
+        (planned, spot): (&Planned<'_>, &Spot),
         sql: Vec<u8>,
         bound: Option<&Bound<'_>>,
     ) -> Result<RowStream, ProxyError> {
         let Some(bound) = bound else {
             return RowStream::send(connection, &self.query_packet(&sql), ResponseKind::Query).await;
         };
-        let key = bound.key(&sql);
+        let key = bound.key(self.preparation(planned, spot, &sql, connection.settings()));
         let text = bytes::Bytes::from(sql);
         if connection.prepared(key, &text).is_none() {
             connection.prepare(key, text.clone()).await?;
@@ -188,7 +187,12 @@ impl Session {
     }
 
     /// What the session knows, for the text that a spot's server gets.
-    fn with_facts<T>(&self, planned: &Planned<'_>, spot: &Spot, work: impl FnOnce(&Facts<'_>) -> T) -> T {
+    pub(super) fn with_facts<T>(
+        &self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+        work: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
         let physical = |name: &Name| {
             let is_own = spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name);
             is_own.then_some(&*spot.schema)

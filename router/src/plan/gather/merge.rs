@@ -12,7 +12,7 @@ use crate::plan::bind::{Binding, Place};
 use crate::plan::conjuncts::list;
 use crate::plan::pins::{self, Known};
 use crate::plan::sketch::is_column;
-use crate::plan::sketch::parts::{BlockId, Run, SourceId, SourceKind};
+use crate::plan::sketch::parts::{BlockId, Run, Source, SourceId, SourceKind};
 use crate::plan::target::KeyPin;
 use crate::plan::tokens::{Class, Tokens};
 use crate::statement::SELECT_OPTIONS;
@@ -147,23 +147,28 @@ pub(super) fn is_one_select(t: &Tokens<'_>, recognised: &Recognised, without: &[
 }
 
 /// A sharded table with whose rows all others lie: each row of the FROM clause has exactly one of its rows.
-pub(super) struct Root {
+pub(in crate::plan) struct Root {
     /// Where the clause stands.
     pub(super) block: BlockId,
     /// Keys that lead to its rows; none where they may be anywhere.
-    pub(super) keys: Vec<KeyPin>,
+    pub(in crate::plan) keys: Vec<KeyPin>,
 }
 
 impl Root {
+    /// Of a statement without subqueries.
     pub(super) fn of(binding: &Binding<'_>, known: &Known) -> Option<Root> {
+        let is_table = |source: &Source| matches!(source.kind, SourceKind::Table { .. });
+        let all: Vec<SourceId> = (0..binding.sources.len()).collect();
+        if binding.sketch.sources.iter().all(is_table) { Root::among(binding, known, &all) } else { None }
+    }
+
+    /// Of the FROM clause with these sources, of which derived ones have to be the same on every shard.
+    pub(in crate::plan) fn among(binding: &Binding<'_>, known: &Known, sources: &[SourceId]) -> Option<Root> {
         let mut sharded = Vec::new();
-        for (id, bound) in binding.sources.iter().enumerate() {
-            if !matches!(binding.sketch.sources[id].kind, SourceKind::Table { .. }) {
-                return None;
-            }
-            match &bound.place {
+        for &id in sources {
+            match &binding.sources[id].place {
                 Place::Sharded(table) => sharded.push((id, &**table)),
-                Place::Reference(_) => {}
+                Place::Reference(_) | Place::Derived => {}
                 _ => return None,
             }
         }
@@ -227,7 +232,7 @@ impl Clauses {
 }
 
 /// The first of these words outside parentheses.
-pub(super) fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
+pub(in crate::plan) fn find(t: &Tokens<'_>, at: usize, words: &[&str]) -> Option<usize> {
     let mut at = at;
     while at < t.len() {
         if words.contains(&t.text(at)) {

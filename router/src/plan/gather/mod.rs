@@ -21,6 +21,10 @@ use super::sketch::parts::{Role, SourceKind};
 use super::target::KeyPin;
 use crate::{ClientCharset, Effects, Recognised, RouterError, TemplateSpan, Verb};
 
+pub(super) use merge::{Root, find};
+pub(super) use parts::span;
+pub(super) use words::{is_deterministic, is_operator_word, names};
+
 pub use fold::{Fold, FoldColumn, Made};
 pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
@@ -126,7 +130,7 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
     };
     let known = Known::of(binding);
     let (parts, edits) = parts::parts(binding, &known)?;
-    let root = merge::Root::of(binding, &known);
+    let root = Root::of(binding, &known);
     Ok(Gather {
         keyspace,
         parts,

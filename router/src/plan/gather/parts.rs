@@ -55,7 +55,7 @@ pub(super) fn parts(binding: &Binding<'_>, known: &Known) -> Result<(Vec<Part>, 
     Ok((parts, edits))
 }
 
-pub(super) fn span(t: &Tokens<'_>, run: Run) -> TemplateSpan {
+pub(in crate::plan) fn span(t: &Tokens<'_>, run: Run) -> TemplateSpan {
     TemplateSpan { start: t.start(run.first) as u32, end: t.end(run.end.max(run.first + 1) - 1) as u32 }
 }
 

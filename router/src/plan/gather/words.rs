@@ -74,11 +74,21 @@ pub(super) fn is_plain(t: &Tokens<'_>, run: Run, words: &[&str]) -> bool {
 }
 
 fn is_plain_call(word: &str) -> bool {
-    DETERMINISTIC.contains(&word) || OPERATORS.contains(&word)
+    is_deterministic(word) || is_operator_word(word)
+}
+
+/// Whether the function gives the same for the same arguments under the same settings.
+pub(in crate::plan) fn is_deterministic(word: &str) -> bool {
+    DETERMINISTIC.contains(&word)
+}
+
+/// Whether it is a reserved word of plain conditions.
+pub(in crate::plan) fn is_operator_word(word: &str) -> bool {
+    OPERATORS.contains(&word)
 }
 
 /// The names in `run` that may be columns: of each chain `a.b.c` the tokens that it spans.
-pub(super) fn names(t: &Tokens<'_>, run: Run) -> Vec<Run> {
+pub(in crate::plan) fn names(t: &Tokens<'_>, run: Run) -> Vec<Run> {
     let mut found = Vec::new();
     let mut at = run.first;
     while at < run.end {

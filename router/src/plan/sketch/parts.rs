@@ -131,4 +131,6 @@ pub(in crate::plan) struct Insert {
     pub columns: Option<Vec<usize>>,
     /// One run of tokens per value; `None`: the rows come from a query.
     pub rows: Option<Rows>,
+    /// The tokens of each row of VALUES, parentheses included.
+    pub places: Vec<Run>,
 }

@@ -147,14 +147,15 @@ impl Walker<'_> {
             at = close + 1;
         }
         // A row alias stands behind VALUES; `SET a = 1 AS new` likewise.
+        let mut places = Vec::new();
         let rows = match t.text(at) {
             "VALUES" | "VALUE" if !(t.is(at, "VALUES") && t.is(at + 1, "ROW")) => {
-                let (rows, next) = self.value_rows(at + 1, end, block)?;
+                let (rows, next) = self.value_rows(at + 1, end, block, &mut places)?;
                 at = next;
                 Some(rows)
             }
             "VALUES" => {
-                let (rows, next) = self.row_constructors(at + 1, end, block)?;
+                let (rows, next) = self.row_constructors(at + 1, end, block, &mut places)?;
                 at = next;
                 rows
             }
@@ -169,7 +170,7 @@ impl Walker<'_> {
                 None
             }
         };
-        self.sketch.insert = Some(Insert { ignore, columns, rows });
+        self.sketch.insert = Some(Insert { ignore, columns, rows, places });
         self.insert_tail(at, end, block)
     }
 
@@ -221,7 +222,13 @@ impl Walker<'_> {
         Ok(columns)
     }
 
-    fn value_rows(&mut self, at: usize, end: usize, block: BlockId) -> Result<(Rows, usize), RouterError> {
+    fn value_rows(
+        &mut self,
+        at: usize,
+        end: usize,
+        block: BlockId,
+        places: &mut Vec<Run>,
+    ) -> Result<(Rows, usize), RouterError> {
         let t = self.t;
         let mut rows = Vec::new();
         let mut at = at;
@@ -231,6 +238,7 @@ impl Walker<'_> {
             }
             let close = t.mate(at);
             rows.push(self.row(at + 1, close, block)?);
+            places.push(Run { first: at, end: close + 1 });
             at = close + 1;
             if at >= end || !t.is(at, ",") {
                 return Ok((rows, at));
@@ -252,6 +260,7 @@ impl Walker<'_> {
         at: usize,
         end: usize,
         block: BlockId,
+        places: &mut Vec<Run>,
     ) -> Result<(Option<Rows>, usize), RouterError> {
         let t = self.t;
         let mut rows = Vec::new();
@@ -259,6 +268,7 @@ impl Walker<'_> {
         while t.is(next, "ROW") && t.is(next + 1, "(") {
             let close = t.mate(next + 1);
             rows.push(self.row(next + 2, close, block)?);
+            places.push(Run { first: next, end: close + 1 });
             next = close + 1;
             if next >= end || !t.is(next, ",") {
                 break;

@@ -1,0 +1,351 @@
+//! A write on several shards: each gets its piece of the statement, one after the other, all in one transaction. If the client has none open, the statement has one of
+//! its own, which is committed on all servers or on none; if it has, what fails is undone on every server and the transaction goes on, as in MySQL.
+
+use std::sync::Arc;
+
+use podway_model::ServerId;
+use podway_router::{Piece, Route, Scatter};
+use podway_wire::{Execute, OkPacket, ParamType};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::core::{Planned, Session, Spot};
+use super::gather::{Bound, keys_of};
+use super::run::warnings;
+use super::state::Warning;
+use crate::backend::{BackendConnection, Settings};
+use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::execute::{execute_packet, sequence_of_answer};
+use crate::txn::{Begin, Transaction, wall_clock};
+
+/// What a statement inside a transaction is undone to.
+const SAVEPOINT: &str = "`podway statement`";
+/// How many warnings a session keeps (`max_error_count`'s default).
+const MAX_WARNINGS: usize = 1_024;
+
+/// What the pieces have done so far.
+#[derive(Default)]
+struct Done {
+    ok: Option<OkPacket>,
+    warnings: Vec<Warning>,
+    last_insert_id: Option<u64>,
+    /// The servers on which the statement can be undone.
+    servers: Vec<ServerId>,
+}
+
+impl Session {
+    /// Runs a write on several shards and answers it.
+    pub(super) async fn run_scattered(
+        &mut self,
+        planned: &Planned<'_>,
+        bound: Option<&Bound<'_>>,
+    ) -> Result<(), ProxyError> {
+        let plan = planned.plan.clone();
+        let Some(scatter) = plan.scatter.as_deref() else {
+            return Err(
+                ClientError::new(ErrorCode::UNKNOWN, "The plan does not say what each shard gets").into()
+            );
+        };
+        let gone = || {
+            ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{}'", scatter.keyspace))
+        };
+        let keyspace = planned.map.keyspace(&scatter.keyspace).cloned().ok_or_else(gone)?;
+        let text = (planned.sql, planned.normal);
+        let pieces = plan.pieces(scatter, &keyspace, text, keys_of(bound)).map_err(ClientError::from)?;
+        let mut spots = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            let spot = self.spot(&planned.map, &plan, Route::Shard(piece.shard))?;
+            self.check_moving(&spot).await?;
+            spots.push(spot);
+        }
+        let has_transaction = self.state.transaction.is_open() || !self.state.autocommit;
+        if !has_transaction {
+            self.state.transaction = Transaction::begin(Begin::default());
+        }
+        let mut done = Done::default();
+        let settings = self.one_clock(scatter);
+        let mut failed = None;
+        for (piece, spot) in pieces.iter().zip(&spots) {
+            let of = Place { planned, spot, settings: &settings, saves: has_transaction };
+            if let Err(error) = self.write_piece(of, piece, bound, &mut done).await {
+                failed = Some(error);
+                break;
+            }
+        }
+        match failed {
+            Some(error) if has_transaction => Err(self.undo(&done.servers).await?.unwrap_or(error)),
+            Some(error) => {
+                self.roll_back_quietly().await?;
+                Err(error)
+            }
+            None => {
+                if !has_transaction {
+                    self.place.ends_transaction = true;
+                    self.commit_quietly().await?;
+                }
+                self.answer_scattered(scatter, done).await
+            }
+        }
+    }
+
+    /// The session's settings, with one time for all shards where the statement asks for it.
+    fn one_clock(&self, scatter: &Scatter) -> Arc<Settings> {
+        if !scatter.reads_clock || self.state.settings.get("timestamp").is_some() {
+            return self.state.settings.clone();
+        }
+        let now = wall_clock();
+        let mut settings = (*self.state.settings).clone();
+        settings.put("timestamp", format!("{}.{:06}", now.as_secs(), now.subsec_micros()).as_bytes());
+        Arc::new(settings)
+    }
+
+    /// Has one shard do its piece.
+    async fn write_piece(
+        &mut self,
+        of: Place<'_>,
+        piece: &Piece,
+        bound: Option<&Bound<'_>>,
+        done: &mut Done,
+    ) -> Result<(), ProxyError> {
+        let Place { planned, spot, settings, saves } = of;
+        let (server, was_there) = (spot.pool.id(), self.state.transaction.is_on(spot.pool.id()));
+        let mut connection = match self.acquire(&planned.plan, spot).await {
+            Err(error) if !was_there => return Err(self.refused_early(error, spot)),
+            acquired => acquired?,
+        };
+        self.handle.set_running([connection.thread().clone()]);
+        let mut sql = Vec::new();
+        self.with_facts(planned, spot, |facts| {
+            planned.plan.piece_text(piece, (planned.sql, planned.normal), facts, &mut sql);
+        });
+        let preparation = self.preparation(planned, spot, &sql, settings);
+        let is_saved = done.servers.contains(&server);
+        let packet = self.query_packet(if bound.is_none() { &sql } else { b"" });
+        let work = async {
+            connection.synchronise(&spot.current, settings, None).await?;
+            if saves && !is_saved {
+                connection.execute(format!("SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
+                done.servers.push(server);
+            }
+            let ok = match bound {
+                None => connection.run(&packet, sequence_of_answer(&packet)).await?,
+                Some(bound) => execute(&mut connection, sql, piece, (bound, preparation)).await?,
+            };
+            done.take(&mut connection, ok, (planned.plan.scatter.as_deref(), piece)).await
+        };
+        let worked = tokio::select! {
+            biased;
+            worked = work => worked,
+            error = self.client.gone(self.command_bytes) => Err(ProxyError::ClientGone(error)),
+        };
+        if self.handle.ended_running() {
+            connection.never_reuse();
+        }
+        if worked.is_err() && connection.is_usable() {
+            // An error says nothing of what is open: the transaction may have been rolled back.
+            let _known = connection.refresh_status().await;
+        }
+        self.settle(connection);
+        match worked.map_err(|error| self.in_logical_names(error, spot)) {
+            Err(error) => match self.refused_early(error, spot) {
+                // What the transaction saw of the shard before is not to be had where it is now.
+                ProxyError::ShardMoved(_) if was_there => Err(self.restart().await?),
+                error => Err(error),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Undoes what a statement has done on these servers. The error, if a server did not take it back: then all of the transaction is.
+    async fn undo(&mut self, servers: &[ServerId]) -> Result<Option<ProxyError>, ProxyError> {
+        if self.lost || self.state.transaction.is_broken() || !self.state.transaction.is_open() {
+            return Ok(None);
+        }
+        for server in servers {
+            let held = self.held.iter_mut().find(|held| held.endpoint().id() == *server);
+            let undone = match held {
+                Some(held) => {
+                    held.execute(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes()).await.is_ok()
+                }
+                None => false,
+            };
+            if !undone {
+                self.roll_back_quietly().await?;
+                let message = "A statement that failed could not be undone on all servers: its transaction was rolled back; try restarting transaction";
+                return Ok(Some(ClientError::new(ErrorCode::TRY_AGAIN, message).into()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn answer_scattered(&mut self, scatter: &Scatter, done: Done) -> Result<(), ProxyError> {
+        let _copies = scatter.is_copies;
+        let ok = done.ok.unwrap_or_default();
+        self.state.row_count = ok.affected_rows as i64;
+        if let Some(id) = done.last_insert_id {
+            self.state.last_insert_id = id;
+        }
+        let mut kept = done.warnings;
+        kept.truncate(MAX_WARNINGS);
+        self.state.warnings = kept;
+        self.reply_ok_with(ok).await
+    }
+}
+
+/// Where a piece goes, and how.
+struct Place<'p> {
+    planned: &'p Planned<'p>,
+    spot: &'p Spot,
+    settings: &'p Arc<Settings>,
+    /// Whether the statement may have to be undone alone.
+    saves: bool,
+}
+
+impl Done {
+    async fn take(
+        &mut self,
+        connection: &mut BackendConnection,
+        ok: OkPacket,
+        (scatter, piece): (Option<&Scatter>, &Piece),
+    ) -> Result<(), ProxyError> {
+        let mut ok = ok;
+        let are_copies = scatter.is_some_and(|scatter| scatter.is_copies);
+        if are_copies && self.ok.is_some() {
+            return Ok(());
+        }
+        if ok.warnings > 0 && self.warnings.len() < MAX_WARNINGS {
+            self.warnings.extend(warnings(connection).await?);
+        }
+        if ok.last_insert_id != 0 && self.last_insert_id.is_none() {
+            // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
+            let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
+            let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(ok.last_insert_id);
+            connection.note_last_insert_id(id);
+            self.last_insert_id = (id == ok.last_insert_id).then_some(id);
+        }
+        if !piece.has_last_row {
+            // MySQL's answer bears the explicit number of the last row.
+            ok.last_insert_id = 0;
+        }
+        ok.info = info_of_rows(&ok, piece);
+        self.ok = Some(match self.ok.take() {
+            None => ok,
+            Some(before) => added(before, &ok),
+        });
+        Ok(())
+    }
+}
+
+/// What MySQL tells of several rows, where a piece has one alone, of which it tells nothing.
+fn info_of_rows(ok: &OkPacket, piece: &Piece) -> Vec<u8> {
+    if piece.row_count() != Some(1) || !ok.info.is_empty() {
+        return ok.info.clone();
+    }
+    // A row that was there: replaced or changed it counts twice and more; ignored it leaves a warning.
+    let duplicates = match ok.affected_rows {
+        0 => u64::from(ok.warnings > 0),
+        affected => affected - 1,
+    };
+    format!("Records: 1  Duplicates: {duplicates}  Warnings: {}", ok.warnings).into_bytes()
+}
+
+/// Two pieces' answers as one.
+fn added(mut before: OkPacket, more: &OkPacket) -> OkPacket {
+    before.affected_rows += more.affected_rows;
+    before.warnings = before.warnings.saturating_add(more.warnings);
+    if before.last_insert_id == 0 {
+        before.last_insert_id = more.last_insert_id;
+    }
+    before.info = match (before.info.is_empty(), more.info.is_empty()) {
+        (true, _) => more.info.clone(),
+        (false, true) => before.info,
+        (false, false) => added_info(&before.info, &more.info),
+    };
+    before
+}
+
+/// "Rows matched: 1  Changed: 1  Warnings: 0" of two: the words of the first, each number the sum of both.
+fn added_info(before: &[u8], more: &[u8]) -> Vec<u8> {
+    let numbers = |text: &[u8]| -> Vec<u64> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+    };
+    let (left, right) = (numbers(before), numbers(more));
+    let mut sums =
+        left.iter().zip(right.iter().chain(std::iter::repeat(&0))).map(|(left, right)| left + right);
+    let (mut out, mut in_number) = (Vec::new(), false);
+    for &byte in before {
+        match (byte.is_ascii_digit(), in_number) {
+            (true, false) => out.extend_from_slice(sums.next().unwrap_or(0).to_string().as_bytes()),
+            (true, true) => {}
+            (false, _) => out.push(byte),
+        }
+        in_number = byte.is_ascii_digit();
+    }
+    out
+}
+
+/// Executes a piece with those of the execution's values that it has.
+async fn execute(
+    connection: &mut BackendConnection,
+    sql: Vec<u8>,
+    piece: &Piece,
+    (bound, preparation): (&Bound<'_>, Xxh3),
+) -> Result<OkPacket, ProxyError> {
+    let whole = bound.execute;
+    let chosen: Option<(Vec<_>, Vec<ParamType>)> = piece.params.as_ref().map(|numbers| {
+        let of = |&number: &u32| {
+            let number = number as usize;
+            Some((whole.values.get(number)?.clone(), whole.types.get(number)?.clone()))
+        };
+        numbers.iter().filter_map(of).unzip()
+    });
+    let execute = match chosen {
+        None => whole.clone(),
+        Some((values, types)) => Execute { values, types: types.into(), ..whole.clone() },
+    };
+    let key = Bound { execute: &execute, keys: &[] }.key(preparation);
+    let text = bytes::Bytes::from(sql);
+    if connection.prepared(key, &text).is_none() {
+        connection.prepare(key, text.clone()).await?;
+    }
+    let Some(prepared) = connection.prepared(key, &text) else {
+        return Err(connection.surprise("a statement that was just prepared is not there"));
+    };
+    prepared.bound = true;
+    let id = prepared.id;
+    let packet = execute_packet(&execute, id, connection.capabilities());
+    connection.run(&packet, sequence_of_answer(&packet)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_an_answers_text_add_up() {
+        let info = |left: &str, right: &str| {
+            String::from_utf8(added_info(left.as_bytes(), right.as_bytes())).unwrap()
+        };
+        assert_eq!(
+            info("Rows matched: 9  Changed: 1  Warnings: 0", "Rows matched: 12  Changed: 9  Warnings: 3"),
+            "Rows matched: 21  Changed: 10  Warnings: 3"
+        );
+        assert_eq!(
+            info("Records: 2  Duplicates: 0  Warnings: 0", "Records: 1  Duplicates: 1  Warnings: 1"),
+            "Records: 3  Duplicates: 1  Warnings: 1"
+        );
+    }
+
+    #[test]
+    fn answers_of_several_shards_add_up() {
+        let of = |affected_rows, last_insert_id, info: &str| OkPacket {
+            affected_rows,
+            last_insert_id,
+            warnings: 1,
+            info: info.as_bytes().to_vec(),
+            ..OkPacket::default()
+        };
+        let sum = added(of(2, 0, ""), &of(3, 7, "Records: 3  Duplicates: 0  Warnings: 1"));
+        assert_eq!(sum, OkPacket { warnings: 2, ..of(5, 7, "Records: 3  Duplicates: 0  Warnings: 1") });
+    }
+}

@@ -1,0 +1,94 @@
+//! Writes on several shards, each in its own text and all in one transaction. Data, and what stands in the way; never reads a value.
+//!
+//! There are three kinds, each certain to do together what one MySQL would:
+//! * **changes**: UPDATE and DELETE whose rows meet no rows of other shards ([`changes`]); every shard runs the statement itself;
+//! * **rows**: INSERT and REPLACE of listed rows ([`inserts`]); every shard gets the statement with its own rows;
+//! * **copies**: what changes a reference table ([`copies`]); every shard runs the statement and does the same.
+//!
+//! Which words they may have is in [`words`]. Read next: [`super::scattered`], which says what each shard gets.
+
+mod changes;
+mod copies;
+mod inserts;
+mod words;
+
+use std::sync::Arc;
+
+use podway_model::{Name, ShardIndex, Table};
+
+use super::target::{KeyPin, KeySource};
+use crate::TemplateSpan;
+
+pub(super) use changes::changes;
+pub(super) use copies::copies;
+pub(super) use inserts::inserts;
+
+/// A write on several shards: each gets its own text, all in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scatter {
+    /// Whose shards they are.
+    pub keyspace: Name,
+    /// Whether NOW() and its kin occur, or columns may be set by them: all shards must get one `timestamp`.
+    pub reads_clock: bool,
+    /// Whether every shard changes its copy of a reference table: the rows affected are those of one.
+    pub is_copies: bool,
+    /// Keys that lead to the shards of an UPDATE or DELETE; all shards where there are none.
+    pub(super) keys: Vec<KeyPin>,
+    /// The rows of an INSERT into a sharded table, in their order.
+    pub(super) rows: Vec<Row>,
+    /// What the AUTO_INCREMENT column of a reference table gets: each copy must get the same.
+    pub(super) counters: Option<Counters>,
+}
+
+/// A listed row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// `(…)` or `ROW(…)`.
+    pub(super) span: TemplateSpan,
+    /// The numbers of its parameters: from the first to before the second.
+    pub(super) params: (u32, u32),
+}
+
+/// The numbers that the rows give for the AUTO_INCREMENT column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Counters {
+    pub(super) table: Arc<Table>,
+    pub(super) values: Vec<KeySource>,
+}
+
+/// What one shard gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// The numbers of the parameters in its text, in their order; `None`: all, in their order.
+    pub params: Option<Vec<u32>>,
+    /// Whether it has an INSERT's last row, whose AUTO_INCREMENT number is the statement's insert id; all have, of other statements.
+    pub has_last_row: bool,
+    /// The places of its rows among those listed; `None`: the statement as it is.
+    pub(super) rows: Option<Vec<u32>>,
+}
+
+impl Piece {
+    /// How many of an INSERT's rows it has, if it has a part of them.
+    pub fn row_count(&self) -> Option<usize> {
+        self.rows.as_ref().map(Vec::len)
+    }
+}
+
+impl Scatter {
+    fn new(keyspace: Name) -> Scatter {
+        let (reads_clock, is_copies) = (false, false);
+        Scatter { keyspace, reads_clock, is_copies, keys: Vec::new(), rows: Vec::new(), counters: None }
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn memory(&self) -> usize {
+        let keys: usize = self.keys.iter().map(KeyPin::memory).sum();
+        let counters = self.counters.as_ref().map_or(0, |counters| counters.values.capacity());
+        size_of::<Scatter>()
+            + keys
+            + self.rows.capacity() * size_of::<Row>()
+            + counters * size_of::<KeySource>()
+    }
+}
