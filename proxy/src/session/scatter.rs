@@ -295,7 +295,7 @@ async fn execute(
     let chosen: Option<(Vec<_>, Vec<ParamType>)> = piece.params.as_ref().map(|numbers| {
         let of = |&number: &u32| {
             let number = number as usize;
-            Some((whole.values.get(number)?.clone(), whole.types.get(number)?.clone()))
+            Some((*whole.values.get(number)?, whole.types.get(number)?.clone()))
         };
         numbers.iter().filter_map(of).unzip()
     });

@@ -207,7 +207,7 @@ impl Transaction {
     /// A statement that may write is about to run on this server.
     pub fn note_write(&mut self, server: ServerId) {
         let is_new = |of: &Participant| of.server == server && !of.wrote;
-        let is_noted = |open: &Open| !open.all().any(|of| is_new(of));
+        let is_noted = |open: &Open| !open.all().any(is_new);
         if self.as_open().is_none_or(is_noted) {
             return;
         }

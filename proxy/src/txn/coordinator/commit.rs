@@ -25,7 +25,7 @@ pub struct Commit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// One server's commit.
-    OnePhase,
+    Single,
     /// The preparations and stamps. Late: it is rolled back.
     Prepare,
     /// The commit point. Late: the primary is asked.
@@ -148,7 +148,7 @@ impl Commit {
     /// What is being waited for.
     pub fn phase(&self) -> Phase {
         match self.state {
-            State::CommittingPlain | State::CommittingOnePhase(_) => Phase::OnePhase,
+            State::CommittingPlain | State::CommittingOnePhase(_) => Phase::Single,
             State::Preparing { .. } | State::Stamping { .. } => Phase::Prepare,
             State::Deciding(_) | State::Withdrawing(_) => Phase::Decide,
             State::Asking(..) => Phase::Ask,

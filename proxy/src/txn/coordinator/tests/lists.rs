@@ -146,7 +146,7 @@ fn a_primary_alone_is_committed_plainly() {
     let alone = participants(true, &[], &[]);
     check(&alone, &[CommitPlain], &[(Done(P), vec![Answer(plainly())])]);
     let commit = check(&participants(true, &[], &[READER]), &[CommitPlain], &[]);
-    assert_eq!(commit.phase(), Phase::OnePhase);
+    assert_eq!(commit.phase(), Phase::Single);
     from(&commit, &[(Done(P), release()), released(plainly())]);
     from(&commit, &[(Lost(P), release()), released(Outcome::Unknown)]);
     from(&commit, &[(Late, vec![dropped(P), Release { server: READER }]), released(Outcome::Unknown)]);
@@ -162,7 +162,7 @@ fn a_primary_alone_is_committed_plainly() {
 fn a_branch_alone_is_committed_in_one_phase() {
     let participants = participants(false, &[Q], &[READER]);
     let commit = check(&participants, &[CommitOnePhase { server: Q }], &[]);
-    assert_eq!(commit.phase(), Phase::OnePhase);
+    assert_eq!(commit.phase(), Phase::Single);
     let rest = vec![RollBackPrimary, Release { server: READER }];
     let last = |outcome: Outcome| [(Done(P), vec![]), released(outcome)];
     from(&commit, &[&[(Done(Q), rest.clone())], &last(plainly())[..]].concat());
