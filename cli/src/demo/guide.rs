@@ -43,7 +43,7 @@ pub const STATEMENTS: [StatementToTry; 6] = [
     },
     StatementToTry {
         shows: "a write on all shards, which is one transaction",
-        sql: "UPDATE orders SET price = price * 0.9;",
+        sql: "UPDATE orders SET price = ROUND(price * 0.9, 2);",
     },
 ];
 

@@ -167,7 +167,10 @@ impl Session {
     /// A shard for a statement that every shard answers alike: the transaction's own where it has one, else home.
     fn any_shard(&self, keyspace: &Keyspace, plan: &Plan) -> podway_model::ShardIndex {
         let pinned = || self.held.iter().find(|held| held.is_pinned()).map(|held| held.endpoint().id());
+        let assigned =
+            self.state.assigned_on.filter(|_| plan.effects().contains(Effects::READS_USER_VARIABLES));
         let preferred = match plan.effects().contains(Effects::PINS) {
+            _ if assigned.is_some() => assigned,
             true => pinned().or(self.state.transaction.server()),
             false => self.state.transaction.server().or_else(pinned),
         };
@@ -205,6 +208,7 @@ impl Session {
     ) -> Result<Box<BackendConnection>, ProxyError> {
         let server = spot.pool.id();
         self.check_joins(plan, server)?;
+        self.check_variables(plan, server)?;
         let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
@@ -244,6 +248,16 @@ impl Session {
         }
         if !self.runs_outside(plan) {
             self.open_transaction(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to read user variables where they are not what the session last made of them: what a query assigned is on its own connection alone.
+    fn check_variables(&self, plan: &Plan, server: ServerId) -> Result<(), ProxyError> {
+        let is_elsewhere = self.state.assigned_on.is_some_and(|assigned| assigned != server);
+        if is_elsewhere && plan.effects().contains(Effects::READS_USER_VARIABLES) {
+            let what = "user variables on a server when a query on another one may have assigned them";
+            return Err(ClientError::not_supported(what).into());
         }
         Ok(())
     }
@@ -394,6 +408,10 @@ impl Session {
         };
         if plan.effects().intersects(PINNING) {
             connection.pin();
+        }
+        let is_call = plan.effects().contains(Effects::MANY_RESULTS | Effects::READS_USER_VARIABLES);
+        if is_call || plan.effects().contains(Effects::ASSIGNS_USER_VARIABLES) {
+            self.state.assigned_on = Some(connection.endpoint().id());
         }
         self.settle(connection);
         after?;

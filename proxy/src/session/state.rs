@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use podway_model::Name;
+use podway_model::{Name, ServerId};
 use podway_router::{ClientCharset, SqlMode};
 
 use super::literals::Reading;
@@ -26,6 +26,8 @@ pub struct SessionState {
     pub completion: CompletionType,
     /// The open transaction.
     pub transaction: Transaction,
+    /// The server whose connection has what a query assigned to user variables, which is carried to no other.
+    pub assigned_on: Option<ServerId>,
     /// SET TRANSACTION for the next transaction.
     pub characteristics: Option<Characteristics>,
     /// LAST_INSERT_ID().
