@@ -8,8 +8,8 @@ use clap_complete::Shell;
 use podway::admin::{
     self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine,
     LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine,
-    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, UserCommandLine, VerifyArgs,
-    WatchArgs,
+    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, TransactionCommandLine,
+    UserCommandLine, VerifyArgs, WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
 use podway::node::{self, NodeArgs};
@@ -82,6 +82,9 @@ enum Command {
     #[command(subcommand)]
     Settings(SettingsCommandLine),
     Verify(VerifyArgs),
+    /// Transactions over several servers: which are not finished, and what became of one
+    #[command(subcommand)]
+    Txn(TransactionCommandLine),
     Log(LogArgs),
     Watch(WatchArgs),
     Apply(ApplyArgs),
@@ -160,6 +163,7 @@ impl Command {
             Command::Operation(line) => AdminCommand::Operation(line),
             Command::Settings(line) => AdminCommand::Settings(line),
             Command::Verify(args) => AdminCommand::Verify(args),
+            Command::Txn(line) => AdminCommand::Transactions(line),
             Command::Log(args) => AdminCommand::Log(args),
             Command::Watch(args) => AdminCommand::Watch(args),
             Command::Apply(args) => AdminCommand::Apply(args),

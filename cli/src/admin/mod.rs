@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find`, `server_facts` → one file for each command: `status`, `keyspace`,
 //! `server` (with `promote`), `shard` (with `moving` and `retired`), `table` (with `drift`), `user`, `operation`, `members` (with `recovering`), `proxies`,
-//! `settings`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `advise`.
+//! `settings`, `transactions`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `advise`.
 
 mod advise;
 mod bring;
@@ -31,6 +31,7 @@ mod shard;
 mod sizes;
 mod status;
 mod table;
+mod transactions;
 mod user;
 mod user_statements;
 mod verify;
@@ -53,6 +54,7 @@ pub use settings::SettingsCommandLine;
 pub use shard::ShardCommandLine;
 pub use status::StatusArgs;
 pub use table::TableCommandLine;
+pub use transactions::TransactionCommandLine;
 pub use user::{GrantArgs, PasswordArgs, UserCommandLine};
 pub use verify::VerifyArgs;
 pub use watch::WatchArgs;
@@ -80,6 +82,8 @@ pub enum AdminCommand {
     Proxies(ProxiesCommandLine),
     /// `podway settings`
     Settings(SettingsCommandLine),
+    /// `podway txn`
+    Transactions(TransactionCommandLine),
     /// `podway verify`
     Verify(VerifyArgs),
     /// `podway log`
@@ -109,6 +113,7 @@ pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
         AdminCommand::Members(line) => members::run(line).await,
         AdminCommand::Proxies(line) => proxies::run(line).await,
         AdminCommand::Settings(line) => settings::run(line).await,
+        AdminCommand::Transactions(line) => transactions::run(line).await,
         AdminCommand::Verify(args) => verify::run(args).await,
         AdminCommand::Log(args) => log::run(args).await,
         AdminCommand::Watch(args) => watch::run(args).await,

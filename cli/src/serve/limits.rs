@@ -29,6 +29,7 @@ struct Client {
     write_deadline: Option<Span>,
     read_deadline: Option<Span>,
     statement_deadline: Option<Span>,
+    commit_step: Option<Span>,
     move_deadline: Option<Span>,
     drain_deadline: Option<Span>,
     max_held: Option<usize>,
@@ -91,6 +92,7 @@ impl Client {
         set(&mut limits.write_deadline, self.write_deadline);
         set(&mut limits.read_deadline, self.read_deadline);
         set(&mut limits.statement_deadline, self.statement_deadline);
+        set(&mut limits.commit_step, self.commit_step);
         set(&mut limits.move_deadline, self.move_deadline);
         set(&mut limits.drain_deadline, self.drain_deadline);
         set(&mut limits.max_held, self.max_held);

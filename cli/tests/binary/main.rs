@@ -21,4 +21,5 @@ mod podway;
 mod promote;
 mod proxy;
 mod tls;
+mod transactions;
 mod verify;

@@ -269,6 +269,9 @@ impl BackendConnection {
 
     /// Sends packets, headers included. From here on an answer is outstanding.
     pub async fn send(&mut self, packets: &[u8]) -> Result<(), ProxyError> {
+        if self.busy {
+            return Err(self.surprise("a command is to follow one that was not answered"));
+        }
         self.busy = true;
         self.write(packets).await
     }

@@ -75,6 +75,9 @@ impl Session {
             Err(error) => self.failed(error).await,
         };
         let mut flow = flow;
+        if self.lost {
+            flow = Flow::Close;
+        }
         if self.state.transaction.is_broken() {
             Box::pin(self.mend()).await;
             if !failed {

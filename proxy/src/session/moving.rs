@@ -51,13 +51,23 @@ pub(super) struct Before {
     characteristics: Option<Characteristics>,
 }
 
+impl Before {
+    /// Whether a transaction was open on this server.
+    pub(super) fn is_on(&self, server: ServerId) -> bool {
+        self.transaction.is_on(server)
+    }
+
+    /// Whether a server knew of a transaction.
+    pub(super) fn has_server(&self) -> bool {
+        self.transaction.server().is_some()
+    }
+}
+
 impl Session {
     /// The newest map, for one statement. The registry knows what the session runs under before it relies on it, so that whoever waits for
     /// the statements of an older map to end cannot miss this one.
     pub(super) fn enter(&mut self) -> Arc<Map> {
-        if self.state.transaction.is_open() {
-            self.handle.seeks();
-        }
+        self.handle.seeks();
         loop {
             let map = self.shared.map.load();
             if self.state.transaction.server().is_none() {
@@ -241,8 +251,21 @@ impl Session {
             || (DENIED.contains(&refused.code) && !self.shared.map.is_live())
     }
 
+    /// Waits until a statement may be tried again. If it may not, an open transaction is rolled back: its client is told to begin it anew.
+    pub(super) async fn wait_or_give_up(
+        &mut self,
+        moved: Moved,
+        tries: &mut Tries,
+    ) -> Result<(), ProxyError> {
+        let waited = self.wait_for_move(moved, tries).await;
+        if waited.is_err() && self.state.transaction.server().is_some() {
+            self.roll_back_quietly().await?;
+        }
+        waited
+    }
+
     /// Waits until the map gives reason to try a statement again; the error that its client gets where it does not.
-    pub(super) async fn wait_for_move(&mut self, moved: Moved, tries: &mut Tries) -> Result<(), ProxyError> {
+    async fn wait_for_move(&mut self, moved: Moved, tries: &mut Tries) -> Result<(), ProxyError> {
         self.leave();
         let limits = &self.shared.config.client;
         let _held = Held::new(&self.shared)?;

@@ -281,7 +281,7 @@ impl Session {
         let result = loop {
             match self.execute_in(&mut statement, body).await {
                 Err(ProxyError::ShardMoved(moved)) => {
-                    if let Err(error) = Box::pin(self.wait_for_move(*moved, &mut tries)).await {
+                    if let Err(error) = Box::pin(self.wait_or_give_up(*moved, &mut tries)).await {
                         break Err(error);
                     }
                 }

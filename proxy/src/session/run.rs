@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 use podway_model::{Keyspace, Map, Name, Revision, ServerId};
-use podway_router::{Effects, Facts, Plan, Route, Target};
+use podway_router::{Effects, Facts, Plan, Route, Target, Verb};
 use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
 
 use super::core::{Planned, Session, Spot, Work};
@@ -212,6 +212,10 @@ impl Session {
         let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
             Some(position) => self.held.swap_remove(position),
+            None if self.state.transaction.is_on(server) => {
+                self.lost = true;
+                return Err(spot.pool.endpoint().lost("the connection of an open transaction is gone"));
+            }
             None => {
                 let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.current) };
                 spot.pool.checkout(&self.key, fit).await?
@@ -224,9 +228,6 @@ impl Session {
                 self.settle(connection);
             }
             return Err(self.in_logical_names(error, spot));
-        }
-        if !plan.only_reads() {
-            self.state.transaction.note_write(server);
         }
         Ok(connection)
     }
@@ -267,16 +268,27 @@ impl Session {
         let transaction = &self.state.transaction;
         let is_several =
             transaction.is_distributed() || transaction.server().is_some_and(|open| open != server);
-        if is_several && plan.effects().contains(Effects::MANY_RESULTS) && !self.runs_outside(plan) {
-            return Err(ClientError::not_supported("CALL in a transaction over several MySQL servers").into());
+        if !is_several || self.runs_outside(plan) {
+            return Ok(());
         }
-        Ok(())
+        let what = match plan.verb() {
+            Verb::Execute | Verb::Prepare => "PREPARE and EXECUTE in SQL",
+            Verb::Xa => "XA",
+            Verb::UnlockTables => "UNLOCK TABLES",
+            _ if plan.effects().contains(Effects::MANY_RESULTS) => "CALL",
+            _ => return Ok(()),
+        };
+        let what = format!("{what} in a transaction over several MySQL servers");
+        Err(ClientError::not_supported(&what).into())
     }
 
     /// A statement that every shard answers alike does not settle where the transaction goes.
     fn runs_outside(&self, plan: &Plan) -> bool {
         let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
-        matches!(plan.target, Target::Any { .. } | Target::Nowhere) && !plan.effects().intersects(binds)
+        // Without autocommit a server begins a transaction by itself.
+        self.state.autocommit
+            && matches!(plan.target, Target::Any { .. } | Target::Nowhere)
+            && !plan.effects().intersects(binds)
     }
 
     /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT; or joins a further server to the open transaction.
@@ -300,17 +312,21 @@ impl Session {
         let characteristics = self.state.characteristics.take();
         if self.state.transaction.is_open() || !self.state.autocommit {
             self.state.transaction.opened(server, characteristics);
-            if self.state.settings.get("transaction_read_only").is_some_and(|literal| literal != b"0") {
+            if self.reads_by_default() {
                 self.state.transaction.read_by_default();
             }
         }
         Ok(())
     }
 
+    fn reads_by_default(&self) -> bool {
+        self.state.settings.get("transaction_read_only").is_some_and(|literal| literal != b"0")
+    }
+
     /// Joins a further server to the open transaction.
     async fn join(&mut self, connection: &mut BackendConnection) -> Result<(), ProxyError> {
         let (server, name) = (connection.endpoint().id(), self.shared.transactions.name());
-        for statement in self.state.transaction.joining(server, name)? {
+        for statement in self.state.transaction.joining(server, name, self.reads_by_default())? {
             connection.execute(&statement).await?;
         }
         self.state.transaction.joined(server, name);
@@ -413,7 +429,15 @@ impl Session {
         if is_call || plan.effects().contains(Effects::ASSIGNS_USER_VARIABLES) {
             self.state.assigned_on = Some(connection.endpoint().id());
         }
+        let server = connection.endpoint().id();
         self.settle(connection);
+        // What MySQL refused it has undone, but for what a routine did before.
+        if !plan.only_reads() && (answer.is_ok() || plan.effects().contains(Effects::MANY_RESULTS)) {
+            self.state.transaction.note_write(server);
+        }
+        if plan.verb() == Verb::Xa {
+            self.state.transaction.keep_to_xa();
+        }
         after?;
         answer
     }
@@ -507,7 +531,7 @@ impl From<TransactionError> for ProxyError {
             TransactionError::NoSavepoint(_) => {
                 ClientError::new(ErrorCode::NO_SAVEPOINT, error.to_string()).into()
             }
-            TransactionError::Snapshot | TransactionError::TooManySavepoints => {
+            TransactionError::Snapshot | TransactionError::OwnXa | TransactionError::TooManySavepoints => {
                 ClientError::not_supported(&error.to_string()).into()
             }
         }

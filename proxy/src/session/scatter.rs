@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use podway_model::ServerId;
-use podway_router::{Piece, Route, Scatter};
-use podway_wire::{Execute, OkPacket, ParamType};
+use podway_router::{Piece, Route, Scatter, SqlMode};
+use podway_wire::{ErrPacket, Execute, OkPacket, ParamType};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
 use super::gather::{Bound, keys_of};
-use super::run::warnings;
+use super::run::{FRESH_CONNECTIONS, warnings};
 use super::state::Warning;
 use crate::backend::{BackendConnection, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -19,6 +19,8 @@ use crate::txn::{Begin, Transaction, wall_clock};
 
 /// What a statement inside a transaction is undone to.
 const SAVEPOINT: &str = "`podway statement`";
+/// ER_BAD_NULL_ERROR.
+const NULL_REFUSED: u16 = 1048;
 /// How many warnings a session keeps (`max_error_count`'s default).
 const MAX_WARNINGS: usize = 1_024;
 
@@ -48,6 +50,7 @@ impl Session {
         let gone = || {
             ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{}'", scatter.keyspace))
         };
+        self.check_free()?;
         let keyspace = planned.map.keyspace(&scatter.keyspace).cloned().ok_or_else(gone)?;
         let text = (planned.sql, planned.normal);
         let pieces = plan.pieces(scatter, &keyspace, text, keys_of(bound)).map_err(ClientError::from)?;
@@ -57,6 +60,7 @@ impl Session {
             self.check_moving(&spot).await?;
             spots.push(spot);
         }
+        let before = self.before();
         let has_transaction = self.state.transaction.is_open() || !self.state.autocommit;
         if !has_transaction {
             self.state.transaction = Transaction::begin(Begin::default());
@@ -65,13 +69,21 @@ impl Session {
         let settings = self.one_clock(scatter);
         let mut failed = None;
         for (piece, spot) in pieces.iter().zip(&spots) {
-            let of = Place { planned, spot, settings: &settings, saves: has_transaction };
+            self.handle.seeks();
+            let was_there = before.is_on(spot.pool.id());
+            let of = Place { planned, spot, settings: &settings, saves: has_transaction, was_there };
             if let Err(error) = self.write_piece(of, piece, bound, &mut done).await {
                 failed = Some(error);
                 break;
             }
         }
         match failed {
+            Some(error @ ProxyError::ShardMoved(_)) if !before.has_server() => {
+                // It is the first statement: its transaction begins anew where its shards are then.
+                self.roll_back_quietly().await?;
+                self.restore(before);
+                Err(error)
+            }
             Some(error) if has_transaction => Err(self.undo(&done.servers).await?.unwrap_or(error)),
             Some(error) => {
                 self.roll_back_quietly().await?;
@@ -82,7 +94,7 @@ impl Session {
                     self.place.ends_transaction = true;
                     self.commit_quietly().await?;
                 }
-                self.answer_scattered(scatter, done).await
+                self.answer_scattered(done).await
             }
         }
     }
@@ -106,12 +118,9 @@ impl Session {
         bound: Option<&Bound<'_>>,
         done: &mut Done,
     ) -> Result<(), ProxyError> {
-        let Place { planned, spot, settings, saves } = of;
-        let (server, was_there) = (spot.pool.id(), self.state.transaction.is_on(spot.pool.id()));
-        let mut connection = match self.acquire(&planned.plan, spot).await {
-            Err(error) if !was_there => return Err(self.refused_early(error, spot)),
-            acquired => acquired?,
-        };
+        let Place { planned, spot, settings, saves, was_there } = of;
+        let server = spot.pool.id();
+        let mut connection = self.acquire_fresh(planned, spot).await?;
         self.handle.set_running([connection.thread().clone()]);
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
@@ -145,7 +154,16 @@ impl Session {
             let _known = connection.refresh_status().await;
         }
         self.settle(connection);
+        if worked.is_ok() {
+            self.state.transaction.note_write(server);
+        }
         match worked.map_err(|error| self.in_logical_names(error, spot)) {
+            Err(ProxyError::Server(refused)) if self.is_of_one_row(&refused, piece) => {
+                Err(ClientError::not_supported(
+                    "a NULL for a column that has none, in one of several rows and without strict mode",
+                )
+                .into())
+            }
             Err(error) => match self.refused_early(error, spot) {
                 // What the transaction saw of the shard before is not to be had where it is now.
                 ProxyError::ShardMoved(_) if was_there => Err(self.restart().await?),
@@ -155,19 +173,51 @@ impl Session {
         }
     }
 
+    /// Whether a row that is a shard's only one was refused for what MySQL changes, with a warning, where it is one of several.
+    fn is_of_one_row(&self, refused: &ErrPacket, piece: &Piece) -> bool {
+        let is_strict = self.state.lexical.sql_mode.contains(SqlMode::STRICT);
+        refused.code == NULL_REFUSED && piece.row_count() == Some(1) && !is_strict
+    }
+
+    /// The connection for a piece; another one, where one that had rested turned out to be dead.
+    async fn acquire_fresh(
+        &mut self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+    ) -> Result<Box<BackendConnection>, ProxyError> {
+        let server = spot.pool.id();
+        if self.state.transaction.is_on(server) {
+            return self.acquire(&planned.plan, spot).await;
+        }
+        let mut attempts = FRESH_CONNECTIONS;
+        loop {
+            match self.acquire(&planned.plan, spot).await {
+                Err(ProxyError::BackendUnusable { .. })
+                    if attempts > 0 && !self.lost && !self.state.transaction.is_on(server) =>
+                {
+                    attempts -= 1;
+                }
+                acquired => return acquired.map_err(|error| self.refused_early(error, spot)),
+            }
+        }
+    }
+
     /// Undoes what a statement has done on these servers. The error, if a server did not take it back: then all of the transaction is.
     async fn undo(&mut self, servers: &[ServerId]) -> Result<Option<ProxyError>, ProxyError> {
         if self.lost || self.state.transaction.is_broken() || !self.state.transaction.is_open() {
             return Ok(None);
         }
+        let back = self.query_packet(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes());
         for server in servers {
             let held = self.held.iter_mut().find(|held| held.endpoint().id() == *server);
             let undone = match held {
                 Some(held) => {
-                    held.execute(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}").as_bytes()).await.is_ok()
+                    self.handle.set_running([held.thread().clone()]);
+                    held.run(&back, sequence_of_answer(&back)).await.is_ok()
                 }
                 None => false,
             };
+            self.handle.ended_running();
             if !undone {
                 self.roll_back_quietly().await?;
                 let message = "A statement that failed could not be undone on all servers: its transaction was rolled back; try restarting transaction";
@@ -177,8 +227,7 @@ impl Session {
         Ok(None)
     }
 
-    async fn answer_scattered(&mut self, scatter: &Scatter, done: Done) -> Result<(), ProxyError> {
-        let _copies = scatter.is_copies;
+    async fn answer_scattered(&mut self, done: Done) -> Result<(), ProxyError> {
         let ok = done.ok.unwrap_or_default();
         self.state.row_count = ok.affected_rows as i64;
         if let Some(id) = done.last_insert_id {
@@ -198,6 +247,8 @@ struct Place<'p> {
     settings: &'p Arc<Settings>,
     /// Whether the statement may have to be undone alone.
     saves: bool,
+    /// Whether the transaction was on its server before the statement.
+    was_there: bool,
 }
 
 impl Done {

@@ -73,6 +73,15 @@ impl Session {
             return self.set_autocommit(on).await;
         }
         let sorted = sort(assignments)?;
+        if !self.state.autocommit
+            && self.state.transaction.is_open()
+            && assignments.iter().any(sets_autocommit)
+        {
+            // It may commit, on all servers or on none.
+            let what =
+                "SET autocommit with other assignments or by an expression, while a transaction is open";
+            return Err(ClientError::not_supported(what).into());
+        }
         if sorted.global {
             return self.set_global(planned, assignments.len(), is_command).await;
         }
@@ -168,9 +177,19 @@ impl Session {
             Err(ProxyError::Server(_)) => connection.never_reuse(),
             Err(_) => {}
         }
+        if connection.is_usable() {
+            let _known = connection.refresh_status().await;
+        }
         self.settle(connection);
+        if done.is_ok() && !planned.plan.only_reads() {
+            self.state.transaction.note_write(spot.pool.id());
+        }
         done.map_err(|error| self.in_logical_names(error, &spot))
     }
+}
+
+fn sets_autocommit(assignment: &Assignment) -> bool {
+    matches!(&assignment.target, SetTarget::Session(name) | SetTarget::SessionTransient(name) if name.key() == "autocommit")
 }
 
 /// `autocommit` set to a literal, which needs no server.

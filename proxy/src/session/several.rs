@@ -82,8 +82,8 @@ impl Session {
     }
 
     /// A connection that has left a transaction.
-    async fn take_back(&mut self, mut connection: Box<BackendConnection>) {
-        if connection.refresh_status().await.is_err() {
+    pub(super) async fn take_back(&mut self, mut connection: Box<BackendConnection>) {
+        if !connection.is_usable() || connection.refresh_status().await.is_err() {
             self.lost |= connection.is_pinned();
             return;
         }

@@ -52,7 +52,7 @@ impl Session {
         let result = loop {
             match self.statement_in(sql, &mut normal, is_command).await {
                 Err(ProxyError::ShardMoved(moved)) => {
-                    if let Err(error) = Box::pin(self.wait_for_move(*moved, &mut tries)).await {
+                    if let Err(error) = Box::pin(self.wait_or_give_up(*moved, &mut tries)).await {
                         break Err(error);
                     }
                 }

@@ -84,13 +84,30 @@ impl Session {
             Some(mut connection) => {
                 self.place.ends_transaction = true;
                 let text = protocol_text(planned.plan.statement(), chain);
-                self.pass(&mut connection, text.as_bytes())
-                    .await
-                    .inspect_err(|_| self.state.transaction = Transaction::None)?;
-                self.state.transaction = Transaction::None;
+                let passed = self.pass(&mut connection, text.as_bytes()).await;
+                let before = std::mem::take(&mut self.state.transaction);
+                if let Err(error) = passed {
+                    self.take_back(connection).await;
+                    return Err(error);
+                }
                 self.settle(connection);
+                if chain {
+                    self.state.transaction.go_on_from(&before);
+                }
+            }
+            None if self.state.transaction.server().is_some() => {
+                self.lost = true;
+                return Err(ClientError::new(
+                    ErrorCode::UNKNOWN,
+                    "The connection of the transaction was lost",
+                )
+                .into());
             }
             None => {
+                // What was set for the next transaction was for this one.
+                if self.state.transaction.is_open() {
+                    self.state.characteristics = characteristics.filter(|_| chain);
+                }
                 self.state.transaction = if chain { next } else { Transaction::None };
                 self.reply_ok().await?;
             }
@@ -126,8 +143,9 @@ impl Session {
         let open = self.take_transaction();
         self.state.transaction = Transaction::None;
         if let Some(mut connection) = open {
-            connection.execute(b"COMMIT AND NO CHAIN NO RELEASE").await?;
-            self.settle(connection);
+            let done = connection.execute(b"COMMIT AND NO CHAIN NO RELEASE").await;
+            self.take_back(connection).await;
+            done?;
         }
         Ok(())
     }
@@ -140,8 +158,9 @@ impl Session {
         let open = self.take_transaction();
         self.state.transaction = Transaction::None;
         if let Some(mut connection) = open {
-            connection.execute(b"ROLLBACK AND NO CHAIN NO RELEASE").await?;
-            self.settle(connection);
+            let done = connection.execute(b"ROLLBACK AND NO CHAIN NO RELEASE").await;
+            self.take_back(connection).await;
+            done?;
         }
         Ok(())
     }
@@ -163,6 +182,11 @@ impl Session {
         }
         match (planned.plan.statement(), self.state.transaction.is_open()) {
             (Statement::Savepoint(_), true) => self.state.transaction.set_savepoint(name)?,
+            // The transaction that the next statement begins has it.
+            (Statement::Savepoint(_), false) if !self.state.autocommit => {
+                self.state.transaction = Transaction::begin(Begin::default());
+                self.state.transaction.set_savepoint(name)?;
+            }
             // Outside a transaction a savepoint is gone with its own statement.
             (Statement::Savepoint(_), false) => {}
             (Statement::RollbackTo(_), _) => self.state.transaction.roll_back_to(name)?,

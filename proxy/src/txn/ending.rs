@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use podway_model::{HybridClock, HybridTime, ServerId};
+use podway_model::{HybridClock, HybridTime, ServerId, Xid};
 use podway_wire::ErrPacket;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::coordinator::{Action, Commit, Event, Outcome, Participants, Ruling, Via, Xid};
+use super::coordinator::{Action, Commit, Event, Outcome, Participants, Ruling, Via};
 use super::side::SideServer;
 use crate::backend::BackendConnection;
 use crate::error::ProxyError;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use podway_model::{Map, ServerId};
-use tokio::task::JoinSet;
+use podway_model::{Gtrid, Map, Server, ServerId, Xid};
+use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 
-use super::coordinator::{Gtrid, Resolve, ResolveAction, ResolveEvent, Ruling, Xid};
+use super::coordinator::{Resolve, ResolveAction, ResolveEvent, Ruling};
 use super::side::{Listed, SideServer};
 use super::transactions::{InDoubt, Transactions};
 use crate::error::ProxyError;
@@ -29,34 +29,47 @@ struct Known {
 }
 
 impl Transactions {
-    /// Looks at all servers again and again.
-    pub async fn resolve_for_ever(self: Arc<Self>, map: Arc<dyn Fn() -> Option<Arc<Map>> + Send + Sync>) {
+    /// Looks at each server again and again. A server that is slow, or away, holds up nobody else's branches.
+    pub async fn resolve_for_ever(self: Arc<Self>, map: LiveMap) {
         let begun = Instant::now();
         let mut known: BTreeMap<ServerId, Known> = BTreeMap::new();
+        let mut looks = JoinSet::new();
+        let mut under_way: BTreeMap<Id, ServerId> = BTreeMap::new();
         let mut forgot: Option<Instant> = None;
         loop {
             sleep(LOOK_EVERY).await;
-            // Who cannot hear of a newer map must not ask a server that may be the primary no longer.
-            let Some(map) = map() else { continue };
-            let mut looks = JoinSet::new();
-            for server in map.servers() {
-                let look =
-                    Look { transactions: self.clone(), map: map.clone(), side: self.side.of(server), begun };
-                let known = known.remove(&server.id).unwrap_or_default();
-                looks.spawn(async move { (look.side.id(), look.at(known).await) });
+            while let Some(looked) = looks.try_join_next_with_id() {
+                match looked {
+                    Ok((id, (server, of_server))) => {
+                        under_way.remove(&id);
+                        known.insert(server, of_server);
+                    }
+                    // It begins anew.
+                    Err(error) => drop(under_way.remove(&error.id())),
+                }
             }
-            known = BTreeMap::new();
-            while let Some(looked) = looks.join_next().await {
-                known.extend(looked);
-            }
-            self.in_doubt.retain(|server, _| map.server(*server).is_some());
-            let have_all_answered =
-                map.servers().all(|server| known.get(&server.id).is_some_and(|known| known.has_answered));
-            if have_all_answered && forgot.is_none_or(|at| at.elapsed() > FORGET_EVERY) {
+            let Some(newest) = map() else { continue };
+            self.in_doubt.retain(|server, _| newest.server(*server).is_some());
+            let has_answered =
+                |server: &Arc<Server>| known.get(&server.id).is_some_and(|known| known.has_answered);
+            if under_way.is_empty()
+                && newest.servers().all(has_answered)
+                && forgot.is_none_or(|at| at.elapsed() > FORGET_EVERY)
+            {
                 forgot = Some(Instant::now());
                 let listed =
                     known.values().flat_map(|known| known.branches.keys()).map(|xid| xid.gtrid).collect();
-                self.forget(&map, &listed).await;
+                self.forget(&newest, &listed).await;
+            }
+            for server in newest.servers() {
+                if under_way.values().any(|busy| *busy == server.id) {
+                    continue;
+                }
+                let of_server = known.remove(&server.id).unwrap_or_default();
+                let look =
+                    Look { transactions: self.clone(), map: map.clone(), side: self.side.of(server), begun };
+                let task = looks.spawn(async move { (look.side.id(), look.at(of_server).await) });
+                under_way.insert(task.id(), server.id);
             }
         }
     }
@@ -79,10 +92,13 @@ impl Transactions {
     }
 }
 
+/// The newest map; none while nobody says that it is the newest: who cannot hear of a newer one must not ask a server that may be the primary no longer.
+pub type LiveMap = Arc<dyn Fn() -> Option<Arc<Map>> + Send + Sync>;
+
 /// One look at one server.
 struct Look {
     transactions: Arc<Transactions>,
-    map: Arc<Map>,
+    map: LiveMap,
     side: SideServer,
     begun: Instant,
 }
@@ -129,7 +145,13 @@ impl Look {
             }
             is_listed
         });
+        // One primary that is away is not waited for again for each of its branches.
+        let mut away: BTreeSet<ServerId> = BTreeSet::new();
         for (xid, in_hand) in ours {
+            if away.contains(&xid.branch.primary) {
+                known.branches.entry(xid).or_insert_with(|| (Resolve::new(xid, now), now));
+                continue;
+            }
             if in_hand {
                 // Its patience begins when its coordinator here has left it.
                 known.branches.insert(xid, (Resolve::new(xid, now), now));
@@ -139,7 +161,11 @@ impl Look {
                 known.branches.remove(&xid).unwrap_or_else(|| (Resolve::new(xid, now), now));
             let mut action = resolve.on(ResolveEvent::Listed { now });
             while let Some(next) = action {
-                action = resolve.on(self.act(resolve.xid(), next).await);
+                let event = self.act(resolve.xid(), next).await;
+                if next == ResolveAction::Ask && event == ResolveEvent::Failed {
+                    away.insert(xid.branch.primary);
+                }
+                action = resolve.on(event);
             }
             known.branches.insert(xid, (resolve, since));
         }
@@ -149,9 +175,10 @@ impl Look {
     async fn act(&self, xid: Xid, action: ResolveAction) -> ResolveEvent {
         let done = match action {
             ResolveAction::Ask => {
-                let Some(primary) = self.map.server(xid.branch.primary) else { return ResolveEvent::Failed };
+                let Some(map) = (self.map)() else { return ResolveEvent::Failed };
+                let Some(primary) = map.server(xid.branch.primary) else { return ResolveEvent::Failed };
                 let primary = self.transactions.side.of(primary);
-                let parts = super::coordinator::parts_text(xid.branch.primary, [xid.branch.server]);
+                let parts = podway_model::parts_text(xid.branch.primary, [xid.branch.server]);
                 match primary.rule(xid.gtrid, &parts).await {
                     Ok(ruling) => return ResolveEvent::Ruled(ruling),
                     Err(error) => Err(error),

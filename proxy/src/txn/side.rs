@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use podway_model::{ClusterSecret, HybridTime, Map, Revision, Server, ServerId, transaction_account};
+use podway_model::{
+    ClusterSecret, Gtrid, HybridTime, Map, Revision, Server, ServerId, Xid, parts_text, transaction_account,
+};
 use podway_wire::CapabilityFlags;
 use tokio::time::timeout;
 
-use super::coordinator::{Gtrid, Ruling, Xid, parts_text};
+use super::coordinator::Ruling;
 use crate::backend::{BackendConnection, Fit, PoolKey, Pools, ServerPool, Settings};
 use crate::config::BackendLimits;
 use crate::error::ProxyError;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use podway_model::{Name, ServerId};
+use podway_model::{Gtrid, Name, ServerId, Xid};
 
-use super::coordinator::{Gtrid, Participant, Participants, Xid};
+use super::coordinator::{Participant, Participants};
 
 /// Savepoints that are remembered: servers that join later are told of them. MySQL bounds them by memory alone.
 const MAX_SAVEPOINTS: usize = 1_000;
@@ -70,6 +70,9 @@ pub enum TransactionError {
     /// A snapshot of another server would be of another time.
     #[error("a further server in a transaction that began WITH CONSISTENT SNAPSHOT")]
     Snapshot,
+    /// Its end is the client's to say, on the one server.
+    #[error("a further server in an XA transaction of the client's own")]
+    OwnXa,
 }
 
 impl Transaction {
@@ -161,17 +164,28 @@ impl Transaction {
         }));
     }
 
-    /// The statements by which a further server joins, in their order. `fresh`: its name, if it has none yet.
+    /// The statements by which a further server joins, in their order. `fresh`: its name, if it has none yet. `reads_by_default`: whether the session's transactions only
+    /// read where nothing else is said, now.
     ///
     /// # Errors
     /// Where no further server may join.
-    pub fn joining(&self, server: ServerId, fresh: Gtrid) -> Result<Vec<Vec<u8>>, TransactionError> {
+    pub fn joining(
+        &self,
+        server: ServerId,
+        fresh: Gtrid,
+        reads_by_default: bool,
+    ) -> Result<Vec<Vec<u8>>, TransactionError> {
         let Some(open) = self.as_open() else { return Ok(Vec::new()) };
         if let Some(reason) = &open.alone {
             return Err(reason.clone());
         }
         let xid = Xid::new(open.gtrid.unwrap_or(fresh), open.primary.server, server);
-        let mut statements: Vec<Vec<u8>> = open.characteristics.iter().cloned().collect();
+        let mut statements = Vec::new();
+        if open.reads_by_default != reads_by_default {
+            let mode = if open.reads_by_default { "ONLY" } else { "WRITE" };
+            statements.push(format!("SET TRANSACTION READ {mode}").into_bytes());
+        }
+        statements.extend(open.characteristics.iter().cloned());
         match (open.begin.read_only, open.begin.read_write) {
             (true, _) => statements.push(b"SET TRANSACTION READ ONLY".to_vec()),
             (_, true) => statements.push(b"SET TRANSACTION READ WRITE".to_vec()),
@@ -194,6 +208,22 @@ impl Transaction {
     pub fn read_by_default(&mut self) {
         if let Some(open) = self.as_open_mut() {
             open.reads_by_default = true;
+        }
+    }
+
+    /// It goes on where another one has ended: COMMIT AND CHAIN.
+    pub fn go_on_from(&mut self, before: &Transaction) {
+        if let (Some(open), Some(before)) = (self.as_open_mut(), before.as_open()) {
+            open.begin = before.begin;
+            open.characteristics.clone_from(&before.characteristics);
+            open.reads_by_default = before.reads_by_default;
+        }
+    }
+
+    /// It is the client's own XA transaction: no further server may join.
+    pub fn keep_to_xa(&mut self) {
+        if let Some(open) = self.as_open_mut() {
+            open.alone = Some(TransactionError::OwnXa);
         }
     }
 
@@ -302,14 +332,10 @@ impl Open {
         }
     }
 
-    /// Whether MySQL refuses whatever would write.
+    /// Whether each of its servers was told to refuse whatever would write.
     fn is_read_only(&self) -> bool {
-        let says = |mode: &[u8]| {
-            let text = self.characteristics.as_deref().unwrap_or_default();
-            text.windows(mode.len()).any(|words| words.eq_ignore_ascii_case(mode))
-        };
-        let by_default = self.reads_by_default && !says(b"READ WRITE");
-        self.begin.read_only || !self.begin.read_write && (says(b"READ ONLY") || by_default)
+        let by_default = self.reads_by_default && !self.begin.read_write && self.characteristics.is_none();
+        self.begin.read_only || by_default
     }
 
     fn all(&self) -> impl Iterator<Item = &Participant> {
@@ -364,14 +390,14 @@ mod tests {
             "SAVEPOINT `a`",
             "SAVEPOINT `b`",
         ];
-        assert_eq!(texts(transaction.joining(ServerId(2), gtrid(1)).unwrap()), expected);
+        assert_eq!(texts(transaction.joining(ServerId(2), gtrid(1), false).unwrap()), expected);
     }
 
     #[test]
     fn all_branches_have_one_name() {
         let mut transaction = open_on_one();
         transaction.joined(ServerId(2), gtrid(1));
-        let third = texts(transaction.joining(ServerId(3), gtrid(2)).unwrap());
+        let third = texts(transaction.joining(ServerId(3), gtrid(2), false).unwrap());
         assert_eq!(third, ["XA START '0000000000000007-0001-0002-00000001','1.3',1347"]);
         transaction.joined(ServerId(3), gtrid(2));
         transaction.note_write(ServerId(3));
@@ -391,7 +417,8 @@ mod tests {
         for (begin, characteristics, by_default, wrote) in [
             (Begin::default(), None, false, true),
             (Begin::default(), None, true, false),
-            (Begin::default(), Some(reads.clone()), false, false),
+            // What it says is MySQL's to read.
+            (Begin::default(), Some(reads.clone()), false, true),
             (Begin::default(), Some(writes), true, true),
             (Begin { read_only: true, ..Begin::default() }, None, false, false),
             (Begin { read_write: true, ..Begin::default() }, Some(reads), true, true),
@@ -425,7 +452,7 @@ mod tests {
         for n in 0..=MAX_SAVEPOINTS {
             transaction.set_savepoint(&name(&format!("s{n}"))).unwrap();
         }
-        let refused = transaction.joining(ServerId(2), gtrid(1));
+        let refused = transaction.joining(ServerId(2), gtrid(1), false);
         assert_eq!(refused, Err(TransactionError::TooManySavepoints));
     }
 

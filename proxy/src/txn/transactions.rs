@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
-use podway_model::{ClusterSecret, HybridClock, Map, ServerId};
+use podway_model::{ClusterSecret, Gtrid, HybridClock, Map, ServerId, Xid};
 
-use super::coordinator::{Gtrid, Xid};
 use super::ending::wall_clock;
 use super::side::Side;
 use crate::config::BackendLimits;

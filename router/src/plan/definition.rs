@@ -48,6 +48,17 @@ pub struct ForeignKey {
     pub parent: Parent,
     /// The columns there, as many.
     pub parent_columns: Vec<Name>,
+    /// What it does to its own columns.
+    pub actions: KeyActions,
+}
+
+/// What a foreign key does to its own columns when what they refer to changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyActions {
+    /// ON UPDATE CASCADE.
+    pub follows_updates: bool,
+    /// SET NULL or SET DEFAULT, ON UPDATE or ON DELETE.
+    pub sets_null: bool,
 }
 
 /// What a foreign key refers to.
@@ -85,8 +96,15 @@ pub enum Child<'a> {
 }
 
 impl ForeignKey {
-    /// Why its rows and those that they refer to would not be on one shard; `None`: they are.
+    /// Why its rows and those that they refer to would not be on one shard, or not stay there; `None`: they are and do.
     pub fn crosses_shards(&self, child: Child<'_>) -> Option<String> {
+        if let Child::Sharded { key, .. } = child
+            && self.changes(key)
+        {
+            return Some(
+                "a foreign key that would change a sharding key (ON UPDATE CASCADE, SET NULL)".to_owned(),
+            );
+        }
         match (&self.parent, child) {
             (Parent::Reference, _) | (Parent::Itself, Child::Reference) => None,
             (Parent::Home(name), _) => {
@@ -105,6 +123,13 @@ impl ForeignKey {
                 })
             }
         }
+    }
+
+    /// Whether an action of it can change these columns. The sharding key of a sharded parent never changes.
+    fn changes(&self, key: &[Name]) -> bool {
+        let may_be_of_it = self.columns.is_empty() || self.columns.iter().any(|column| key.contains(column));
+        let follows = self.actions.follows_updates && self.parent == Parent::Reference;
+        may_be_of_it && (self.actions.sets_null || follows)
     }
 
     /// Whether each column of the one key refers to the column in its place of the other.
@@ -158,13 +183,41 @@ mod tests {
             (&["parent"], itself(), &["id"], Some(&["id"]), false),
         ];
         for (columns, parent, parent_columns, own, expected) in cases {
-            let key = ForeignKey { columns: names(columns), parent, parent_columns: names(parent_columns) };
+            let actions = KeyActions::default();
+            let key = ForeignKey {
+                columns: names(columns),
+                parent,
+                parent_columns: names(parent_columns),
+                actions,
+            };
             let own = own.map(names);
             let child = match &own {
                 Some(key) => Child::Sharded { key, vindex: Vindex::Xxh3 },
                 None => Child::Reference,
             };
             assert_eq!(key.crosses_shards(child).is_none(), expected, "{key:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_key_changes_no_sharding_key() {
+        let sharded =
+            || Parent::Sharded { table: Name::caseless("p"), key: names(&["id"]), vindex: Vindex::Xxh3 };
+        let (follows, null) = ((true, false), (false, true));
+        for (parent, columns, (follows_updates, sets_null), is_kept) in [
+            (Parent::Reference, &["k"][..], follows, false),
+            (Parent::Reference, &["k"], null, false),
+            (Parent::Reference, &["other"], follows, true),
+            (Parent::Reference, &[], follows, false),
+            (Parent::Reference, &[], (false, false), true),
+            (sharded(), &["k"], follows, true),
+            (sharded(), &["k"], null, false),
+        ] {
+            let actions = KeyActions { follows_updates, sets_null };
+            let key = ForeignKey { columns: names(columns), parent, parent_columns: names(&["id"]), actions };
+            let own = names(&["k"]);
+            let child = Child::Sharded { key: &own, vindex: Vindex::Xxh3 };
+            assert_eq!(key.crosses_shards(child).is_none(), is_kept, "{key:?}");
         }
     }
 }

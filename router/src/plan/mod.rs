@@ -49,7 +49,7 @@ mod usage;
 pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
-pub use definition::{Child, Definition, ForeignKey, Parent, TableChange};
+pub use definition::{Child, Definition, ForeignKey, KeyActions, Parent, TableChange};
 pub use gather::{
     Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes,
     Wanted,

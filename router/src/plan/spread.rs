@@ -7,7 +7,7 @@ use podway_model::{Keyspace, Name, Table, TableKind};
 
 use super::alter;
 use super::bind::{Binding, Bound, Place};
-use super::definition::{Child, Definition, ForeignKey, Parent, TableChange};
+use super::definition::{Child, Definition, ForeignKey, KeyActions, Parent, TableChange};
 use super::sketch::parts::{Role, SourceKind};
 use super::target::Target;
 use super::tokens::{Class, Tokens};
@@ -252,7 +252,8 @@ fn foreign_keys(binding: &Binding<'_>, verb: Verb) -> Result<Vec<ForeignKey>, Ro
             _ => Parent::Home(binding.ctx.map.names.name(&bound.table)),
         };
         let parent_columns = listed(binding.t, name + 1);
-        keys.push(ForeignKey { columns: referring(binding.t, first - 1), parent, parent_columns });
+        let actions = actions(binding.t, name + 1);
+        keys.push(ForeignKey { columns: referring(binding.t, first - 1), parent, parent_columns, actions });
     }
     Ok(keys)
 }
@@ -265,6 +266,18 @@ fn sharded(table: &Table) -> Parent {
         }
         _ => Parent::Reference,
     }
+}
+
+/// The actions behind the referred table, up to what follows the foreign key.
+fn actions(t: &Tokens<'_>, at: usize) -> KeyActions {
+    let mut at = if t.is(at, "(") { t.mate(at) + 1 } else { at };
+    let mut actions = KeyActions::default();
+    while at < t.len() && !t.is(at, ",") && !t.is(at, ")") {
+        actions.follows_updates |= t.are(at, &["ON", "UPDATE", "CASCADE"]);
+        actions.sets_null |= t.are(at, &["SET", "NULL"]) || t.are(at, &["SET", "DEFAULT"]);
+        at = if t.is(at, "(") { t.mate(at) + 1 } else { at + 1 };
+    }
+    actions
 }
 
 /// `(a, b)` that starts at `at`.

@@ -219,3 +219,41 @@ async fn a_branch_whose_primary_cannot_be_asked_waits_for_it() {
     root(&ground, 1).await.query_drop(format!("XA ROLLBACK '{unknown}','77.1',1347")).await.unwrap();
     ground.nothing_is_open().await;
 }
+
+#[tokio::test]
+async fn what_is_older_than_a_day_and_needed_by_nobody_is_forgotten() {
+    let ground = Ground::new("forgotten").await;
+    let [old, young, needed] = [21, 22, 23].map(gtrid);
+    // Its primary is no server of the cluster, so that it stays prepared.
+    let xid = format!("'{needed}','77.1',1347");
+    leave(&ground, &xid, 1, 0).await;
+    let mut admin = root(&ground, 0).await;
+    for (g, hours) in [(&old, 25), (&young, 23), (&needed, 25)] {
+        let sql = format!(
+            "INSERT INTO _podway.decision (g, st, cts, parts, t) VALUES ('{g}', 'C', 7, '', NOW(6) - INTERVAL {hours} HOUR)"
+        );
+        admin.query_drop(sql).await.unwrap();
+        let sql = format!(
+            "INSERT INTO _podway.mark (g, ts, parts, t) VALUES ('{g}', 7, '', NOW(6) - INTERVAL {hours} HOUR)"
+        );
+        admin.query_drop(sql).await.unwrap();
+    }
+    admin.query_drop("INSERT INTO _podway.mark (g, ts, parts) VALUES ('forgotten', 8, '')").await.unwrap();
+    let proxy = ground.pod.another_proxy(ground.pod.watch(), |_| {}).await.unwrap();
+    eventually_async(SOON, "the old ones are forgotten", async || {
+        let marks: Option<u64> = root(&ground, 0)
+            .await
+            .exec_first("SELECT COUNT(*) FROM _podway.mark WHERE g = ?", (&old,))
+            .await
+            .unwrap();
+        (standing(&ground, 0, &old).await.is_none() && marks == Some(0)).then_some(())
+    })
+    .await;
+    assert!(standing(&ground, 0, &young).await.is_some());
+    assert!(standing(&ground, 0, &needed).await.is_some(), "a branch asks for it still");
+    drop(proxy);
+    root(&ground, 1).await.query_drop(format!("XA ROLLBACK {xid}")).await.unwrap();
+    let sql = format!("DELETE FROM _podway.decision WHERE g IN ('{young}', '{needed}')");
+    admin.query_drop(sql).await.unwrap();
+    admin.query_drop("DELETE FROM _podway.mark WHERE ts < 10").await.unwrap();
+}

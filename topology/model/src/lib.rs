@@ -22,7 +22,7 @@ mod table;
 pub use account::{
     Account, AccountName, AuthPlugin, ClusterSecret, HostPattern, transaction_account, transaction_token,
 };
-pub use branch::BRANCH_FORMAT;
+pub use branch::{BRANCH_FORMAT, Branch, Gtrid, Xid, parts_text};
 pub use change::Change;
 pub use column::{Column, ColumnDefault, ColumnType};
 pub use drift::{Drift, DriftSubject};

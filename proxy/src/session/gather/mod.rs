@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// Refuses what several connections cannot give: what only the session's own connection knows.
-    fn check_free(&self) -> Result<(), ProxyError> {
+    pub(super) fn check_free(&self) -> Result<(), ProxyError> {
         if self.held.iter().any(|held| held.is_pinned()) {
             // Another connection would wait for its own session's LOCK TABLES, and knows none of its temporary tables.
             return Err(ClientError::not_supported(

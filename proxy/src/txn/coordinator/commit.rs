@@ -4,10 +4,9 @@
 //! is committed only when that row is known to be committed; it is rolled back only if the row was never sent and the primary is rolled back, or if the
 //! primary holds a tombstone in its place. Nothing is inferred from an error or from silence once the decision was sent.
 
-use podway_model::{HybridTime, ServerId};
+use podway_model::{Gtrid, HybridTime, ServerId, parts_text};
 
 use super::branches::Branches;
-use super::ids::{Gtrid, parts_text};
 use super::messages::{Action, Event, Outcome, Participants, Ruling, Why};
 
 /// A transaction that is ending.

@@ -1,8 +1,6 @@
 //! What the coordinator asks of its driver, and what it is told.
 
-use podway_model::{HybridTime, ServerId};
-
-use super::ids::Gtrid;
+use podway_model::{Gtrid, HybridTime, ServerId};
 
 /// A server that takes part in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

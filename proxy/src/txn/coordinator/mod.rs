@@ -1,10 +1,9 @@
 //! The end of a transaction over several servers, and what is left of one: decided without I/O and without clocks.
 //!
-//! In reading order: `ids` (names), `messages` (what a driver does and tells), `branches`, `commit` (the coordinator), `resolve` (what is left of one).
+//! In reading order: `messages` (what a driver does and tells), `branches`, `commit` (the coordinator), `resolve` (what is left of one).
 
 mod branches;
 mod commit;
-mod ids;
 mod messages;
 mod resolve;
 #[cfg(test)]
@@ -13,6 +12,5 @@ mod tests;
 pub use commit::Commit;
 #[cfg(test)]
 use commit::Phase;
-pub use ids::{Gtrid, Xid, parts_text};
 pub use messages::{Action, Event, Outcome, Participant, Participants, Ruling, Via, Why};
 pub use resolve::{Resolve, ResolveAction, ResolveEvent};

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use podway_model::HybridTime;
+use podway_model::{HybridTime, Xid};
 
-use super::ids::Xid;
 use super::messages::Ruling;
 
 /// One prepared branch.
@@ -135,9 +134,7 @@ fn begin(ruling: Ruling) -> (State, Option<ResolveAction>) {
 
 #[cfg(test)]
 mod tests {
-    use podway_model::ServerId;
-
-    use super::super::ids::Gtrid;
+    use podway_model::{Gtrid, ServerId};
 
     use super::*;
 

@@ -89,6 +89,10 @@ fn check_change(
     }
     let block = binding.sketch.sources[changed].block;
     if recognised.verb == Verb::Update && binding.sketch.blocks[block].sources.len() > 1 {
+        if binding.sketch.assigned.len() > 1 {
+            // By how it joins, MySQL takes a column's value from before or after another assignment.
+            return Err(of_copies("several assignments in an UPDATE of several tables to"));
+        }
         let values = binding.sketch.assigned.iter().map(|(_, run)| assigned_value(binding, *run));
         for run in values {
             // A row that meets several of the other table's is set by whichever comes first.
@@ -128,6 +132,12 @@ fn inserted(
         )));
     };
     let update = insert_update(binding.t);
+    if insert.ignore && update.first < update.end {
+        // What it skips may depend on foreign keys of one shard's rows.
+        return Err(RouterError::unsupported(format_args!(
+            "INSERT IGNORE … ON DUPLICATE KEY UPDATE of the reference table {name}"
+        )));
+    }
     if (update.first..update.end).any(|at| binding.t.is(at, "DEFAULT"))
         && table.columns.iter().any(has_unknown_default)
     {

@@ -89,7 +89,7 @@ pub(super) async fn holders(control: &mut Control, schema: &str) -> Result<Vec<H
 /// Refuses as long as a server has prepared branches of other programs. Podway's own come and go, and those that are of the shard hold up the fence.
 pub async fn check_branches(control: &mut Control) -> Result<(), MoveError> {
     let mut branches: Vec<(i64, i64, i64, String)> = control.rows("XA RECOVER CONVERT XID").await?;
-    branches.retain(|(format, ..)| *format != BRANCH_FORMAT);
+    branches.retain(|(format, ..)| u64::try_from(*format) != Ok(BRANCH_FORMAT));
     if branches.is_empty() {
         return Ok(());
     }

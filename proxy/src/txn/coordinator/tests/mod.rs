@@ -6,9 +6,7 @@ mod model;
 mod steps;
 mod world;
 
-use podway_model::HybridTime;
-
-use super::Gtrid;
+use podway_model::{Gtrid, HybridTime};
 
 fn gtrid() -> Gtrid {
     Gtrid { begun: HybridTime(0x10), node: 1, incarnation: 2, sequence: 3 }

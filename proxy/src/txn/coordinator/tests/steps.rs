@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use podway_model::{HybridTime, ServerId};
+use podway_model::{HybridTime, ServerId, Xid};
 
-use super::super::{Action, Event, Phase, Resolve, ResolveAction, ResolveEvent, Ruling, Via, Xid};
+use super::super::{Action, Event, Phase, Resolve, ResolveAction, ResolveEvent, Ruling, Via};
 use super::explore::{Model, Step};
 use super::gtrid;
 use super::world::{ANY, Branch, Flaw, Pipe, Plain, Row, STAMP, Told, World, Xa};
