@@ -127,10 +127,7 @@ async fn list(common: &Common) -> Result<(), AdminError> {
             let decision = match decisions.get(&key) {
                 Some(known) => Some(*known),
                 None if view.servers.iter().any(|known| known.id == key.0) => {
-                    let found = match decision(&servers, key.0, key.1).await {
-                        Ok(row) => row.map_or(Decision::None, |(found, _, _)| found),
-                        Err(_) => Decision::Unreachable,
-                    };
+                    let found = standing(&servers, key.0, key.1).await.unwrap_or(Decision::Unreachable);
                     decisions.insert(key, found);
                     Some(found)
                 }
@@ -174,7 +171,7 @@ async fn show(id: &str, common: &Common) -> Result<(), AdminError> {
         if branches.into_iter().flatten().any(|xid| xid.gtrid == gtrid) {
             prepared_on.push(name.to_owned());
         }
-        if let Some(row) = decision(&servers, server.id, gtrid).await? {
+        if let Some(row) = decision(&mut conn, gtrid).await.map_err(AdminError::at(name))? {
             found = Some((name.to_owned(), row));
         }
     }
@@ -229,20 +226,25 @@ async fn prepared(conn: &mut Conn) -> Result<Vec<Option<Xid>>, ProvisionError> {
         .collect())
 }
 
+/// What a transaction's first server has decided of it.
+async fn standing(servers: &Servers, primary: ServerId, gtrid: Gtrid) -> Result<Decision, AdminError> {
+    let (mut conn, name) = servers.connect(primary).await?;
+    let row = decision(&mut conn, gtrid).await.map_err(AdminError::at(name))?;
+    Ok(row.map_or(Decision::None, |(decision, _, _)| decision))
+}
+
 /// What a server has decided of a transaction, with the stamp and the servers; none if it has no row of it.
 async fn decision(
-    servers: &Servers,
-    server: ServerId,
+    conn: &mut Conn,
     gtrid: Gtrid,
-) -> Result<Option<(Decision, Option<u64>, String)>, AdminError> {
-    let (mut conn, name) = servers.connect(server).await?;
+) -> Result<Option<(Decision, Option<u64>, String)>, ProvisionError> {
     let sql = "SELECT st, cts, parts FROM _podway.decision WHERE g = ?";
     let row = conn.exec_first::<(String, Option<u64>, String), _, _>(sql, (gtrid.to_string(),)).await;
     let row = match row {
         Err(mysql_async::Error::Server(error)) if UNPREPARED.contains(&error.code) => None,
-        row => row.map_err(|error| {
-            AdminError::at(name)(ProvisionError::Statement { doing: "reading a decision".to_owned(), error })
-        })?,
+        row => {
+            row.map_err(|error| ProvisionError::Statement { doing: "reading a decision".to_owned(), error })?
+        }
     };
     Ok(row.map(|(standing, stamp, parts)| {
         let decision = if standing == "C" { Decision::Committed } else { Decision::RolledBack };

@@ -309,13 +309,16 @@ impl BackendConnection {
     /// Runs a command that is answered by one packet; the server's refusal is an error that leaves the connection usable.
     pub async fn command(&mut self, payload: &[u8]) -> Result<OkPacket, ProxyError> {
         let answer = self.exchange(payload, ResponseKind::Simple).await?;
+        self.ok(&answer)
+    }
+
+    /// Reads an answer of one packet.
+    fn ok(&self, answer: &[u8]) -> Result<OkPacket, ProxyError> {
         let body = &answer[podway_wire::HEADER..];
         if body.first() == Some(&0xFF) {
             return Err(ProxyError::Server(self.error(body)?));
         }
-        let ok = OkPacket::decode(body, self.capabilities).map_err(|error| self.surprise(error))?;
-        self.answered(Some(ok.status));
-        Ok(ok)
+        OkPacket::decode(body, self.capabilities).map_err(|error| self.surprise(error))
     }
 
     /// Runs a statement that returns no rows.
@@ -367,11 +370,7 @@ impl BackendConnection {
         let tracker = ResponseTracker::new(ResponseKind::Simple, self.capabilities, first);
         let answer = self.receive(tracker, None).await?;
         self.expect_silence()?;
-        let body = &answer[podway_wire::HEADER..];
-        if body.first() == Some(&0xFF) {
-            return Err(ProxyError::Server(self.error(body)?));
-        }
-        OkPacket::decode(body, self.capabilities).map_err(|error| self.surprise(error))
+        self.ok(&answer)
     }
 
     /// Sends one command and reads its whole answer, headers included.

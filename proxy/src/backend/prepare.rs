@@ -31,6 +31,18 @@ impl BackendConnection {
         }
     }
 
+    /// The server's id of a statement that is about to be bound, prepared first if this connection does not know it yet.
+    pub async fn ready(&mut self, key: u64, text: &Bytes) -> Result<u32, ProxyError> {
+        if self.prepared(key, text).is_none() {
+            self.prepare(key, text.clone()).await?;
+        }
+        let Some(prepared) = self.prepared(key, text) else {
+            return Err(self.surprise("a statement that was just prepared is not there"));
+        };
+        prepared.bound = true;
+        Ok(prepared.id)
+    }
+
     /// Prepares a statement here, making room for it where the budgets are used up.
     pub async fn prepare(&mut self, key: u64, text: Bytes) -> Result<Description, ProxyError> {
         self.make_room(key).await?;

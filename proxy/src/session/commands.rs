@@ -70,11 +70,10 @@ impl Session {
             self.payload = payload;
         }
         let failed = result.is_err();
-        let flow = match result {
+        let mut flow = match result {
             Ok(flow) => flow,
             Err(error) => self.failed(error).await,
         };
-        let mut flow = flow;
         if self.lost {
             flow = Flow::Close;
         }

@@ -414,7 +414,7 @@ impl Session {
             Ok(summary) => self.remember(&mut connection, plan, summary).await,
             // An error may have rolled the transaction back: the next status tells.
             Err(ProxyError::Server(_)) if connection.in_transaction() || self.state.transaction.is_open() => {
-                connection.command(&[Command::COM_PING as u8]).await.map(|_| ())
+                connection.refresh_status().await
             }
             Err(ProxyError::Server(_)) => Ok(()),
             Err(_) => {
@@ -465,13 +465,8 @@ impl Session {
             self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
         }
         if summary.last_insert_id != 0 {
-            // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
-            let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
-            let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.last_insert_id);
-            connection.note_last_insert_id(id);
-            if id == summary.last_insert_id {
-                self.state.last_insert_id = id;
-            }
+            let generated = generated_id(connection, summary.last_insert_id).await?;
+            self.state.last_insert_id = generated.unwrap_or(self.state.last_insert_id);
         }
         Ok(())
     }
@@ -511,6 +506,18 @@ impl Session {
             (error, _) => error,
         }
     }
+}
+
+/// The number that LAST_INSERT_ID() gives after a statement that reported this one; none if it was an explicit value, which is reported too but leaves
+/// LAST_INSERT_ID() as it was: only the server can tell.
+pub(super) async fn generated_id(
+    connection: &mut BackendConnection,
+    reported: u64,
+) -> Result<Option<u64>, ProxyError> {
+    let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
+    let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(reported);
+    connection.note_last_insert_id(id);
+    Ok((id == reported).then_some(id))
 }
 
 /// The conditions that a connection's last statement left.

@@ -9,8 +9,8 @@ use podway_wire::{ErrPacket, Execute, OkPacket, ParamType};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
-use super::gather::{Bound, keys_of};
-use super::run::{FRESH_CONNECTIONS, warnings};
+use super::gather::{Bound, MAX_WARNINGS, keys_of, keyspace_of};
+use super::run::{FRESH_CONNECTIONS, generated_id, warnings};
 use super::state::Warning;
 use crate::backend::{BackendConnection, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -21,8 +21,6 @@ use crate::txn::{Begin, Transaction, wall_clock};
 const SAVEPOINT: &str = "`podway statement`";
 /// ER_BAD_NULL_ERROR.
 const NULL_REFUSED: u16 = 1048;
-/// How many warnings a session keeps (`max_error_count`'s default).
-const MAX_WARNINGS: usize = 1_024;
 
 /// What the pieces have done so far.
 #[derive(Default)]
@@ -47,11 +45,8 @@ impl Session {
                 ClientError::new(ErrorCode::UNKNOWN, "The plan does not say what each shard gets").into()
             );
         };
-        let gone = || {
-            ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{}'", scatter.keyspace))
-        };
         self.check_free()?;
-        let keyspace = planned.map.keyspace(&scatter.keyspace).cloned().ok_or_else(gone)?;
+        let keyspace = keyspace_of(&planned.map, &scatter.keyspace)?;
         let text = (planned.sql, planned.normal);
         let pieces = plan.pieces(scatter, &keyspace, text, keys_of(bound)).map_err(ClientError::from)?;
         let mut spots = Vec::with_capacity(pieces.len());
@@ -61,7 +56,7 @@ impl Session {
             spots.push(spot);
         }
         let before = self.before();
-        let has_transaction = self.state.transaction.is_open() || !self.state.autocommit;
+        let has_transaction = self.is_inside();
         if !has_transaction {
             self.state.transaction = Transaction::begin(Begin::default());
         }
@@ -267,11 +262,7 @@ impl Done {
             self.warnings.extend(warnings(connection).await?);
         }
         if ok.last_insert_id != 0 && self.last_insert_id.is_none() {
-            // An explicit value is reported too, but LAST_INSERT_ID() stays what it was: only the server can tell.
-            let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
-            let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(ok.last_insert_id);
-            connection.note_last_insert_id(id);
-            self.last_insert_id = (id == ok.last_insert_id).then_some(id);
+            self.last_insert_id = generated_id(connection, ok.last_insert_id).await?;
         }
         if !piece.has_last_row {
             // MySQL's answer bears the explicit number of the last row.
@@ -355,15 +346,7 @@ async fn execute(
         Some((values, types)) => Execute { values, types: types.into(), ..whole.clone() },
     };
     let key = Bound { execute: &execute, keys: &[] }.key(preparation);
-    let text = bytes::Bytes::from(sql);
-    if connection.prepared(key, &text).is_none() {
-        connection.prepare(key, text.clone()).await?;
-    }
-    let Some(prepared) = connection.prepared(key, &text) else {
-        return Err(connection.surprise("a statement that was just prepared is not there"));
-    };
-    prepared.bound = true;
-    let id = prepared.id;
+    let id = connection.ready(key, &sql.into()).await?;
     let packet = execute_packet(&execute, id, connection.capabilities());
     connection.run(&packet, sequence_of_answer(&packet)).await
 }

@@ -11,7 +11,7 @@ use super::state::CompletionType;
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Request, Rewriting};
-use crate::txn::{Begin, Transaction};
+use crate::txn::{Begin, Characteristics, Transaction};
 
 impl Session {
     /// BEGIN, START TRANSACTION.
@@ -76,10 +76,21 @@ impl Session {
                 (self.state.transaction, self.state.characteristics) = (next, characteristics);
             }
             self.reply_ok().await?;
-            self.state.row_count = 0;
-            self.state.warnings.clear();
-            return Ok(if release { Flow::Close } else { Flow::Next });
+        } else {
+            self.end_on_one(planned, chain, (next, characteristics)).await?;
         }
+        self.state.row_count = 0;
+        self.state.warnings.clear();
+        Ok(if release { Flow::Close } else { Flow::Next })
+    }
+
+    /// Ends a transaction that is open on one server, or on none yet; `next`: what follows in a chain.
+    async fn end_on_one(
+        &mut self,
+        planned: &Planned<'_>,
+        chain: bool,
+        (next, characteristics): (Transaction, Option<Characteristics>),
+    ) -> Result<(), ProxyError> {
         match self.take_transaction() {
             Some(mut connection) => {
                 self.place.ends_transaction = true;
@@ -112,9 +123,7 @@ impl Session {
                 self.reply_ok().await?;
             }
         }
-        self.state.row_count = 0;
-        self.state.warnings.clear();
-        Ok(if release { Flow::Close } else { Flow::Next })
+        Ok(())
     }
 
     /// The connection that the open transaction is on, where it is on one; a pinned one stands for whatever it may have open.

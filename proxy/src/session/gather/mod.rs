@@ -11,7 +11,7 @@ mod parts;
 
 use std::sync::Arc;
 
-use podway_model::{Keyspace, Name, ShardIndex};
+use podway_model::{Keyspace, Map, Name, ShardIndex};
 use podway_router::{Facts, Gather, KeyValue, Route, Rows};
 use podway_wire::{Execute, ResponseKind};
 use xxhash_rust::xxh3::Xxh3;
@@ -26,7 +26,7 @@ use crate::execute::{RowStream, execute_packet};
 /// Literals that switch a variable off.
 const OFF: [&[u8]; 6] = [b"0", b"OFF", b"off", b"FALSE", b"false", b"DEFAULT"];
 /// How many warnings a session keeps (`max_error_count`'s default).
-const MAX_WARNINGS: usize = 1_024;
+pub(super) const MAX_WARNINGS: usize = 1_024;
 
 /// An execution's values. They stay parameters in what the shards and MySQL run, for MySQL compares a parameter otherwise than a literal with some types.
 pub(super) struct Bound<'a> {
@@ -34,6 +34,12 @@ pub(super) struct Bound<'a> {
     pub(super) execute: &'a Execute<'a>,
     /// Its parameters as the vindexes read them.
     pub(super) keys: &'a [KeyValue<'a>],
+}
+
+/// The keyspace that a plan over several shards is about.
+pub(super) fn keyspace_of(map: &Map, name: &Name) -> Result<Arc<Keyspace>, ProxyError> {
+    let gone = || ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{name}'"));
+    Ok(map.keyspace(name).cloned().ok_or_else(gone)?)
 }
 
 /// The values that keys' parameters have; none without an execution.
@@ -62,14 +68,11 @@ impl Session {
                 ClientError::new(ErrorCode::UNKNOWN, "The plan does not say how rows are gathered").into()
             );
         };
-        let gone = || {
-            ClientError::new(ErrorCode::UNKNOWN_DATABASE, format!("Unknown database '{}'", gather.keyspace))
-        };
-        let keyspace = planned.map.keyspace(&gather.keyspace).cloned().ok_or_else(gone)?;
+        let keyspace = keyspace_of(&planned.map, &gather.keyspace)?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             // In a transaction each server has one connection, on which one answer follows the other.
-            let may_merge = !self.reads_inside() && self.state.settings.get("sql_select_limit").is_none();
+            let may_merge = !self.is_inside() && self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
             let result = match merge {
                 Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
@@ -84,8 +87,8 @@ impl Session {
         }
     }
 
-    /// Whether shards are read inside a transaction: on its own connections, so that it sees what it wrote.
-    fn reads_inside(&self) -> bool {
+    /// Whether a statement over several shards is part of a transaction: then it runs on its own connections, and sees what it wrote.
+    pub(super) fn is_inside(&self) -> bool {
         self.state.transaction.is_open() || !self.state.autocommit
     }
 
@@ -163,15 +166,7 @@ impl Session {
             return RowStream::send(connection, &self.query_packet(&sql), ResponseKind::Query).await;
         };
         let key = bound.key(self.preparation(planned, spot, &sql, connection.settings()));
-        let text = bytes::Bytes::from(sql);
-        if connection.prepared(key, &text).is_none() {
-            connection.prepare(key, text.clone()).await?;
-        }
-        let Some(prepared) = connection.prepared(key, &text) else {
-            return Err(connection.surprise("a statement that was just prepared is not there"));
-        };
-        prepared.bound = true;
-        let id = prepared.id;
+        let id = connection.ready(key, &sql.into()).await?;
         let packet = execute_packet(bound.execute, id, connection.capabilities());
         RowStream::send(connection, &packet, ResponseKind::Execute).await
     }

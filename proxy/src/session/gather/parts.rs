@@ -147,7 +147,7 @@ impl Session {
         tables: &[&str],
     ) -> Result<Vec<PartRows>, ProxyError> {
         let settings = reading(&self.state.settings);
-        let is_inside = self.reads_inside();
+        let is_inside = self.is_inside();
         let mut work = Vec::with_capacity(jobs.len());
         for jobs in jobs.into_values() {
             let Some(spot) = jobs.first().and_then(|job| spots.get(job.spot)) else { continue };
