@@ -29,6 +29,10 @@ pub struct Metrics {
     pub held: AtomicU64,
     /// Statements that a shard refused as no longer its own, and that were tried again.
     pub rerouted: AtomicU64,
+    /// Transactions over several servers that gave way in a deadlock.
+    pub deadlocks: AtomicU64,
+    /// Looks at all servers for deadlocks.
+    pub deadlock_looks: AtomicU64,
     latency: Box<[AtomicU64]>,
     /// All latencies together, in nanoseconds: over 500 years of them fit.
     took_nanos: AtomicU64,
@@ -55,6 +59,10 @@ pub struct MetricsSnapshot {
     pub held: u64,
     /// Statements that a shard refused as no longer its own, and that were tried again.
     pub rerouted: u64,
+    /// Transactions over several servers that gave way in a deadlock.
+    pub deadlocks: u64,
+    /// Looks at all servers for deadlocks.
+    pub deadlock_looks: u64,
     /// Statements that found their plan.
     pub plan_hits: u64,
     /// Statements that had to be planned.
@@ -81,6 +89,8 @@ impl Default for Metrics {
             cancelled: zero(),
             held: zero(),
             rerouted: zero(),
+            deadlocks: zero(),
+            deadlock_looks: zero(),
             latency: (0..STEPS * DOUBLINGS).map(|_| zero()).collect(),
             took_nanos: zero(),
         }
@@ -111,6 +121,8 @@ impl Metrics {
             cancelled: read(&self.cancelled),
             held: read(&self.held),
             rerouted: read(&self.rerouted),
+            deadlocks: read(&self.deadlocks),
+            deadlock_looks: read(&self.deadlock_looks),
             plan_hits: 0,
             plan_misses: 0,
         }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
 use crate::operations::Operations;
-use crate::session::Shared;
+use crate::session::{Shared, watch_deadlocks};
 use crate::topology_watch::CurrentMap;
 use crate::txn::live;
 pub use observer::ProxyObserver;
@@ -81,6 +81,7 @@ impl Proxy {
             tokio::spawn(trim),
             tokio::spawn(resolve),
             tokio::spawn(watchdog::watch(shared.clone())),
+            tokio::spawn(watch_deadlocks(shared.clone())),
         ];
         let listening = tokio::spawn(listener::accept_for_ever(listener, tls.clone(), shared.clone()));
         tracing::info!(%address, "listening");

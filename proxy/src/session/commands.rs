@@ -65,6 +65,9 @@ impl Session {
         if self.handle.is_evicted() {
             result = result.map_err(|error| self.evicted(error));
         }
+        if self.handle.gives_way() {
+            result = Box::pin(self.given_way(result)).await;
+        }
         self.client.consume(self.command_bytes);
         if payload.capacity() <= LARGE_SCRATCH {
             self.payload = payload;

@@ -64,6 +64,21 @@ impl Shared {
                 now.rerouted,
                 "Statements that a shard refused as no longer its own and that were tried again",
             ),
+            counter(
+                "deadlocks",
+                now.deadlocks,
+                "Transactions over several servers that gave way in a deadlock which no server sees",
+            ),
+            counter(
+                "deadlock_looks",
+                now.deadlock_looks,
+                "Looks at all servers, while statements of transactions over several servers waited for long",
+            ),
+            gauge(
+                "deadlock_blind_servers",
+                self.deadlocks.unseen_count() as u64,
+                "Servers that do not show who waits for whom: only lock timeouts end deadlocks over them and others",
+            ),
             counter("plan_cache_hits", plans.hits, "Statements that found their plan"),
             counter("plan_cache_misses", plans.misses, "Statements that had to be planned"),
             counter("plan_cache_evictions", plans.evictions, "Plans that were given up for lack of room"),

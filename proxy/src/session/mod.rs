@@ -1,12 +1,14 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
 //! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `scatter` (a write on several shards) → `set` → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `scatter` (a write on several shards) → `set` → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
 mod commands;
 mod core;
+mod deadlock_log;
+mod deadlocks;
 mod defaults;
 mod define;
 mod gather;
@@ -31,6 +33,7 @@ mod state;
 mod text;
 mod transaction;
 
+pub use deadlocks::watch_deadlocks;
 pub use login::{Arrival, LoginError, log_in};
 pub use measured::{Measured, MeasuredKind};
 pub use registry::SessionHandle;

@@ -101,6 +101,7 @@ impl Session {
         }
         self.handle.seeks_nothing();
         if self.state.transaction.server().is_none() {
+            self.handle.parts_end();
             self.under = None;
             self.handle.runs_under_nothing();
         }

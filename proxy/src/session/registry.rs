@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use podway_model::{AccountName, Revision, ServerId};
+use podway_model::{AccountName, Gtrid, Revision, ServerId};
 use tokio::task::AbortHandle;
 
 use crate::backend::ServerThread;
@@ -43,6 +43,10 @@ pub struct SessionHandle {
     seeks: AtomicBool,
     /// Whether a thread is kept for more than a transaction, so that most statements need not look.
     has_kept: AtomicBool,
+    /// Whether its transaction is open on several servers, so that most sessions need not be looked at.
+    is_several: AtomicBool,
+    /// Its transaction gives way in a deadlock over several servers: the statement that is ended for it is told so.
+    gives_way: AtomicBool,
     abort: OnceLock<AbortHandle>,
     info: Mutex<Info>,
 }
@@ -61,6 +65,8 @@ struct Info {
     holds: Vec<Arc<ServerThread>>,
     /// The threads that keep something of it besides, by what can be carried to no other: locks, temporary tables …
     kept: Vec<Kept>,
+    /// The threads of its transaction on all servers, with its name where there are several.
+    parts: (Option<Gtrid>, Vec<Arc<ServerThread>>),
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
     condemned: bool,
 }
@@ -83,6 +89,21 @@ pub enum Evicted {
     Transaction,
     /// What else a thread keeps, with the thread.
     Kept,
+}
+
+/// A statement of a transaction over several servers that is at work.
+#[derive(Clone)]
+pub struct AtWork {
+    /// The session.
+    pub session: Arc<SessionHandle>,
+    /// The transaction.
+    pub gtrid: Gtrid,
+    /// The server's threads that have its parts.
+    pub threads: Vec<(ServerId, u32)>,
+    /// When the statement came: another one has come at another time.
+    pub since: Instant,
+    /// The statement's first bytes.
+    pub text: Vec<u8>,
 }
 
 /// A row of SHOW PROCESSLIST.
@@ -127,6 +148,11 @@ impl Registry {
         self.0.len()
     }
 
+    /// The statements of transactions over several servers that have been at work for longer than this.
+    pub fn at_work_in_several(&self, than: Duration) -> Vec<AtWork> {
+        self.0.iter().filter_map(|handle| SessionHandle::at_work_in_several(&handle, than)).collect()
+    }
+
     /// All sessions.
     pub fn all(&self) -> Vec<Arc<SessionHandle>> {
         let mut all: Vec<_> = self.0.iter().map(|handle| handle.clone()).collect();
@@ -148,6 +174,7 @@ impl SessionHandle {
             running: Vec::new(),
             holds: Vec::new(),
             kept: Vec::new(),
+            parts: (None, Vec::new()),
             condemned: false,
         };
         SessionHandle {
@@ -158,6 +185,8 @@ impl SessionHandle {
             evicted: AtomicBool::new(false),
             seeks: AtomicBool::new(false),
             has_kept: AtomicBool::new(false),
+            is_several: AtomicBool::new(false),
+            gives_way: AtomicBool::new(false),
             abort: OnceLock::new(),
             info: Mutex::new(info),
         }
@@ -330,6 +359,74 @@ impl SessionHandle {
         if !info.holds.iter().any(|held| Arc::ptr_eq(held, thread)) {
             info.holds.push(thread.clone());
         }
+    }
+
+    /// Its transaction has been opened on this thread's server, and on no other yet.
+    pub fn opens(&self, thread: &Arc<ServerThread>) {
+        self.info.lock().parts = (None, vec![thread.clone()]);
+        self.is_several.store(false, Ordering::Release);
+    }
+
+    /// A further server has joined its transaction of this name; `threads`: where it is known to be now. What is known from before counts for the other servers that
+    /// take part.
+    pub fn joins(
+        &self,
+        gtrid: Gtrid,
+        threads: Vec<Arc<ServerThread>>,
+        takes_part: impl Fn(ServerId) -> bool,
+    ) {
+        let (name, parts) = &mut self.info.lock().parts;
+        *name = Some(gtrid);
+        let server = |thread: &Arc<ServerThread>| thread.endpoint.id();
+        let is_newer = |known: &Arc<ServerThread>| threads.iter().any(|new| server(new) == server(known));
+        parts.retain(|known| takes_part(server(known)) && !is_newer(known));
+        parts.extend(threads);
+        self.is_several.store(true, Ordering::Release);
+    }
+
+    /// Its transaction is about to end, or has ended: what its threads do next is no part of it.
+    pub fn parts_end(&self) {
+        if self.is_several.swap(false, Ordering::AcqRel) {
+            self.info.lock().parts = (None, Vec::new());
+        }
+    }
+
+    fn at_work_in_several(handle: &Arc<SessionHandle>, than: Duration) -> Option<AtWork> {
+        let is_at_work = || handle.phase.load(Ordering::Acquire) == BUSY;
+        if !handle.is_several.load(Ordering::Acquire) || !is_at_work() {
+            return None;
+        }
+        let info = handle.info.lock();
+        let gtrid = info.parts.0.filter(|_| !info.running.is_empty() && info.since.elapsed() > than)?;
+        let of = |thread: &Arc<ServerThread>| (thread.endpoint.id(), thread.number);
+        Some(AtWork {
+            session: handle.clone(),
+            gtrid,
+            threads: info.parts.1.iter().map(of).collect(),
+            since: info.since,
+            text: info.text.clone(),
+        })
+    }
+
+    /// Marks that its transaction gives way, if it is at the same statement still, and gives the threads to be interrupted by the caller.
+    pub fn give_way(&self, gtrid: Gtrid, since: Instant) -> Vec<Arc<ServerThread>> {
+        let mut info = self.info.lock();
+        if info.parts.0 != Some(gtrid) || info.since != since || info.running.is_empty() {
+            return Vec::new();
+        }
+        info.condemned = true;
+        self.gives_way.store(true, Ordering::Release);
+        info.running.clone()
+    }
+
+    /// Whether its transaction was marked to give way.
+    pub fn gives_way(&self) -> bool {
+        self.gives_way.load(Ordering::Acquire)
+    }
+
+    /// That is over.
+    pub fn has_given_way(&self) {
+        self.gives_way.store(false, Ordering::Release);
     }
 
     /// Where its statement goes is not known yet: an open transaction may come to a further server by it.

@@ -12,7 +12,7 @@ use super::state::Warning;
 use crate::backend::{BackendConnection, Fit};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Forward, Request, Rewriting};
-use crate::txn::{Transaction, TransactionError};
+use crate::txn::{Participants, Transaction, TransactionError};
 
 /// How often a statement is tried again on a fresh connection after one that turned out to be dead before it could have run.
 pub(super) const FRESH_CONNECTIONS: usize = 3;
@@ -312,6 +312,7 @@ impl Session {
         let characteristics = self.state.characteristics.take();
         if self.state.transaction.is_open() || !self.state.autocommit {
             self.state.transaction.opened(server, characteristics);
+            self.handle.opens(connection.thread());
             if self.reads_by_default() {
                 self.state.transaction.read_by_default();
             }
@@ -330,6 +331,12 @@ impl Session {
             connection.execute(&statement).await?;
         }
         self.state.transaction.joined(server, name);
+        let transaction = &self.state.transaction;
+        if let Some(Participants { gtrid, .. }) = transaction.participants() {
+            let held = self.held.iter().filter(|held| transaction.is_on(held.endpoint().id()));
+            let threads = held.map(|held| held.thread()).chain([connection.thread()]).cloned().collect();
+            self.handle.joins(gtrid, threads, |server| transaction.is_on(server));
+        }
         Ok(())
     }
 

@@ -23,6 +23,7 @@ impl Session {
         let Some(participants) = self.state.transaction.participants() else { return Ok(()) };
         let commits = wants_commit && self.is_whole(&participants).await;
         let servers: BTreeSet<ServerId> = servers(&participants).collect();
+        self.handle.parts_end();
         self.state.transaction = Transaction::None;
         let held = std::mem::take(&mut self.held);
         let (connections, held) = held.into_iter().partition(|held| servers.contains(&held.endpoint().id()));

@@ -11,6 +11,7 @@ use podway_model::{AccountName, FreezeId, Map, Revision, ServerId};
 use podway_router::PlanCache;
 use podway_wire::{RsaKey, Verifier};
 
+use super::deadlock_log::Deadlocks;
 use super::defaults::ServerDefaults;
 use super::registry::Registry;
 use crate::backend::Pools;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub held: AtomicUsize,
     /// The freezes of the newest map with the revision under which each was first heard of, and when.
     pub freezes: Mutex<BTreeMap<FreezeId, (Revision, Instant)>>,
+    /// Deadlocks over several servers.
+    pub deadlocks: Deadlocks,
     /// Where work on several shards is begun; nowhere without a topology.
     pub operations: OnceLock<Arc<dyn Operations>>,
     /// When the proxy started.
@@ -74,6 +77,7 @@ impl Shared {
             rsa,
             held: AtomicUsize::new(0),
             freezes: Mutex::default(),
+            deadlocks: Deadlocks::default(),
             operations: OnceLock::new(),
             started: Instant::now(),
             next_id: AtomicU32::new(1),

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use podway_model::{DriftSubject, Keyspace, Map, ShardIndex, Table, TableKind};
+use podway_model::{DriftSubject, Keyspace, Map, ServerId, ShardIndex, Table, TableKind};
 use podway_topology_api::{Operation, OperationKind};
 use podway_wire::Cell;
 
@@ -29,7 +29,20 @@ const fn count(name: &'static str) -> Column {
 }
 
 /// Every topic, by name.
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
+    Topic {
+        name: "DEADLOCKS",
+        columns: &[
+            count("deadlock"),
+            count("age_ms"),
+            text("role"),
+            text("transaction"),
+            text("waited_on"),
+            count("session"),
+            Column { name: "statement", is_number: false, length: 1_024 },
+        ],
+        rows: deadlocks,
+    },
     Topic {
         name: "DRIFT",
         columns: &[
@@ -57,6 +70,7 @@ const TOPICS: [Topic; 8] = [
             text("uuid"),
             count("connections"),
             count("idle"),
+            text("deadlocks"),
         ],
         rows: servers,
     },
@@ -166,7 +180,7 @@ fn operation(operation: &Operation) -> Vec<Cell<'static>> {
 
 /// The branches that servers have prepared, as they were last looked at.
 fn transactions(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
-    let address = |id| map.server(id).map_or_else(|| format!("server {id}"), |server| server.address());
+    let address = |id| server_address(map, id);
     let row = |branch: &InDoubt| {
         let (transaction, primary) = match branch.xid {
             Some(xid) => (string(xid.gtrid), string(address(xid.branch.primary))),
@@ -183,6 +197,25 @@ fn transactions(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
     shared.transactions.in_doubt().iter().map(row).collect()
 }
 
+/// The last deadlocks over several servers in which a session of this proxy was, numbered from the newest: who waited, each for the next and the last for the first.
+fn deadlocks(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let mut rows = Vec::new();
+    for (nth, found) in shared.deadlocks.last().iter().enumerate() {
+        for (place, member) in found.members.iter().enumerate() {
+            rows.push(vec![
+                number(nth + 1),
+                number(found.at.elapsed().as_millis()),
+                string(if place == 0 { "VICTIM" } else { "SURVIVOR" }),
+                member.gtrid.map_or(Cell::Null, string),
+                string(server_address(map, member.server)),
+                member.session.map_or(Cell::Null, number),
+                Cell::Bytes(Cow::Owned(member.statement.clone())),
+            ]);
+        }
+    }
+    rows
+}
+
 fn string(text: impl ToString) -> Cell<'static> {
     Cell::Bytes(Cow::Owned(text.to_string().into_bytes()))
 }
@@ -195,6 +228,10 @@ fn sorted(map: &Map) -> Vec<&Keyspace> {
     let mut keyspaces: Vec<&Keyspace> = map.keyspaces().map(|keyspace| &**keyspace).collect();
     keyspaces.sort_by_key(|keyspace| &keyspace.name);
     keyspaces
+}
+
+fn server_address(map: &Map, id: ServerId) -> String {
+    map.server(id).map_or_else(|| format!("server {id}"), |server| server.address())
 }
 
 /// The address of a shard's server.
@@ -289,6 +326,7 @@ fn servers(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
             string(&server.uuid),
             number(open),
             number(idle),
+            string(shared.deadlocks.unseen(server.id).unwrap_or_else(|| "seen".to_owned())),
         ]
     };
     map.servers().map(|server| row(server)).collect()

@@ -198,7 +198,8 @@ impl SideServer {
         timeout(ERRAND, errand).await.map_err(|_| self.odd("an errand was not done in time"))?
     }
 
-    async fn ready(&self) -> Result<Box<BackendConnection>, ProxyError> {
+    /// A connection of Podway's own, to be given back or dropped.
+    pub(super) async fn ready(&self) -> Result<Box<BackendConnection>, ProxyError> {
         let fit = Fit { settings: Settings::default().fingerprint(), schema: None };
         let mut connection = self.pool.checkout(&self.key, fit).await?;
         connection.execute(SETTINGS).await?;

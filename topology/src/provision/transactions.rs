@@ -12,7 +12,7 @@ use super::compare::read_traits;
 use super::error::ProvisionError;
 use super::literal::{account_literal, text_literal};
 use super::procedures::{
-    MetaTable, PADS, PASSWORD, PRIVILEGES, PROCEDURES, Procedure, SETTINGS, TABLES, is_later, pads,
+    MetaTable, PADS, PASSWORD, PRIVILEGES, PROCEDURES, Procedure, SETTINGS, TABLES, WATCHED, is_later, pads,
 };
 
 /// Whoever prepares a server keeps others from it with this; they wait so many seconds.
@@ -196,7 +196,24 @@ impl Preparation<'_> {
                 self.change(&sql, doing).await?;
             }
         }
+        self.watching(grantee, &whom).await;
         Ok(())
+    }
+
+    /// Lets the account see who waits for whom. Administrators of servers that others run may not grant this: then lock timeouts end what nobody sees.
+    async fn watching(&mut self, grantee: &str, whom: &str) {
+        let sql = format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLE_PRIVILEGES \
+             WHERE {grantee} AND TABLE_SCHEMA = 'performance_schema' AND PRIVILEGE_TYPE = 'SELECT'"
+        );
+        let has: Vec<String> = self.rows(&sql).await.unwrap_or_default();
+        for table in WATCHED.iter().filter(|table| !has.iter().any(|has| has == *table)) {
+            let sql = format!("GRANT SELECT ON performance_schema.{table} TO {whom}");
+            if let Err(error) = self.change(&sql, "letting Podway's own account see lock waits").await {
+                tracing::warn!(server = self.server_uuid, %error, "deadlocks over several servers will not be seen there");
+                return;
+            }
+        }
     }
 
     async fn procedures(&mut self) -> Result<(), ProvisionError> {

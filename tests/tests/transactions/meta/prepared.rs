@@ -36,6 +36,7 @@ async fn preparing_a_server_again_changes_nothing_and_puts_right_what_is_not() {
         "DROP USER _podway",
         "REVOKE XA_RECOVER_ADMIN ON *.* FROM _podway",
         "REVOKE INSERT ON _podway.decision FROM _podway",
+        "REVOKE SELECT ON performance_schema.data_lock_waits FROM _podway",
         "REVOKE EXECUTE ON PROCEDURE _podway.decide FROM app",
         "CREATE USER late IDENTIFIED BY 'x'",
         "CREATE USER ''@'10.1.2.3' IDENTIFIED BY 'x'",
