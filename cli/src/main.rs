@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use podway::admin::{
-    self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExportArgs, KeyspaceCommandLine,
-    LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine, ServerCommandLine,
-    SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine, TransactionCommandLine,
-    UserCommandLine, VerifyArgs, WatchArgs,
+    self, AdminCommand, AdminError, AdviseArgs, ApplyArgs, DiffArgs, ExplainArgs, ExportArgs,
+    KeyspaceCommandLine, LogArgs, MembersCommandLine, OperationCommandLine, ProxiesCommandLine,
+    ServerCommandLine, SettingsCommandLine, ShardCommandLine, StatusArgs, TableCommandLine,
+    TransactionCommandLine, UserCommandLine, VerifyArgs, WatchArgs,
 };
 use podway::demo::{self, DemoArgs};
 use podway::node::{self, NodeArgs};
@@ -90,6 +90,7 @@ enum Command {
     Apply(ApplyArgs),
     Diff(DiffArgs),
     Export(ExportArgs),
+    Explain(ExplainArgs),
     Advise(AdviseArgs),
     /// Prints the completions of a shell, to be sourced by it
     #[command(
@@ -169,6 +170,7 @@ impl Command {
             Command::Apply(args) => AdminCommand::Apply(args),
             Command::Diff(args) => AdminCommand::Diff(args),
             Command::Export(args) => AdminCommand::Export(args),
+            Command::Explain(args) => AdminCommand::Explain(args),
             Command::Advise(args) => AdminCommand::Advise(args),
         };
         Chosen::Admin(admin)

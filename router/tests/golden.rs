@@ -1,4 +1,5 @@
-//! Plans as text: each case of `testdata/*.txt` is a comment, settings, a statement and what its plan prints as.
+//! Plans as text: each case of `testdata/*.txt` is a comment, settings, a statement and what its plan prints as; of `testdata/explain/*.txt`, what EXPLAIN FORMAT=PODWAY
+//! shows of it.
 //!
 //! ```text
 //! # What the case shows.
@@ -17,7 +18,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use podway_model::{Map, Name, NameRule};
-use podway_router::{ClientCharset, Normalised, PlanContext, SqlMode, plan_uncached};
+use podway_router::{ClientCharset, Facts, Normalised, Plan, PlanContext, Scene, SqlMode, plan_uncached};
 
 #[derive(Clone, Default)]
 struct Settings {
@@ -27,6 +28,7 @@ struct Settings {
     names: String,
     map: String,
     temporary: String,
+    unmerged: String,
     effects: bool,
 }
 
@@ -41,6 +43,7 @@ impl Settings {
                 "names" => &mut self.names,
                 "map" => &mut self.map,
                 "temporary" => &mut self.temporary,
+                "unmerged" => &mut self.unmerged,
                 "effects" => {
                     self.effects = true;
                     continue;
@@ -62,7 +65,8 @@ impl Settings {
         }
     }
 
-    fn plan(&self, sql: &str) -> String {
+    /// Plans a statement, and shows the plan by `shown`.
+    fn plan(&self, sql: &str, shown: Shown) -> String {
         let map = self.map();
         let default = if self.map.is_empty() { "shop" } else { "solo" };
         let keyspace = match self.keyspace.as_str() {
@@ -95,16 +99,42 @@ impl Settings {
             return format!("not normalised: {error}");
         }
         let plan = plan_uncached(&ctx, sql.as_bytes(), &n);
-        if self.effects {
-            format!("{}\neffects: {}", plan.printed(), plan.printed_effects())
-        } else {
-            plan.printed()
-        }
+        let facts = Facts {
+            database: ctx.keyspace,
+            physical: &|_| None,
+            connection_id: 7,
+            row_count: -1,
+            found_rows: 0,
+            warning_count: 0,
+            error_count: 0,
+            charset: ctx.charset,
+            sql_mode: ctx.sql_mode,
+        };
+        let reason = (!self.unmerged.is_empty()).then_some(self.unmerged.as_str());
+        let sql = sql.as_bytes();
+        shown(self, &plan, &Scene { map: &map, sql, n: &n, facts, unmerged: reason, unfolded: None })
+    }
+}
+
+type Shown = fn(&Settings, &Plan, &Scene<'_>) -> String;
+
+fn as_plan(settings: &Settings, plan: &Plan, _: &Scene<'_>) -> String {
+    if settings.effects {
+        format!("{}\neffects: {}", plan.printed(), plan.printed_effects())
+    } else {
+        plan.printed()
+    }
+}
+
+fn as_explanation(_: &Settings, plan: &Plan, scene: &Scene<'_>) -> String {
+    match plan.explained(scene) {
+        Ok(explanation) => explanation.printed(scene.map, None),
+        Err(error) => error.to_string(),
     }
 }
 
 /// Plans every case of a file; gives the file as it would be written now, and how many cases it has.
-fn replay(text: &str) -> (String, usize) {
+fn replay(text: &str, shown: Shown) -> (String, usize) {
     let mut out = String::new();
     let mut file = Settings::default();
     let mut cases = 0;
@@ -137,7 +167,7 @@ fn replay(text: &str) -> (String, usize) {
         }
         assert!(case.starts_with("# "), "a case without a comment: {case}");
         cases += 1;
-        for line in settings.plan(&sql.join("\n")).lines() {
+        for line in settings.plan(&sql.join("\n"), shown).lines() {
             writeln!(out, "= {line}").unwrap();
         }
     }
@@ -146,14 +176,23 @@ fn replay(text: &str) -> (String, usize) {
 
 #[test]
 fn every_plan_prints_as_its_case_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    compare("testdata", as_plan);
+}
+
+#[test]
+fn every_statement_is_explained_as_its_case_says() {
+    compare("testdata/explain", as_explanation);
+}
+
+fn compare(folder: &str, shown: Shown) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let write = std::env::var_os("PODWAY_GOLDEN").is_some_and(|value| value == "write");
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let (mut total, mut wrong) = (0, Vec::new());
     for path in files.iter().filter(|path| path.extension().is_some_and(|ext| ext == "txt")) {
         let text = std::fs::read_to_string(path).unwrap();
-        let (now, cases) = replay(&text);
+        let (now, cases) = replay(&text, shown);
         total += cases;
         if write {
             std::fs::write(path, &now).unwrap();

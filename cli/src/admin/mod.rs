@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`error`](AdminError) → [`context`](Common) → `print`, `clock`, `find`, `server_facts` → one file for each command: `status`, `keyspace`,
 //! `server` (with `promote`), `shard` (with `moving` and `retired`), `table` (with `drift`), `user`, `operation`, `members` (with `recovering`), `proxies`,
-//! `settings`, `transactions`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `advise`.
+//! `settings`, `transactions`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `explain`, `advise`.
 
 mod advise;
 mod bring;
@@ -12,6 +12,7 @@ mod cluster_file;
 mod context;
 mod drift;
 mod error;
+mod explain;
 mod find;
 mod keyspace;
 mod log;
@@ -41,6 +42,7 @@ pub use advise::AdviseArgs;
 pub use cluster_file::{ApplyArgs, DiffArgs, ExportArgs};
 pub use context::Common;
 pub use error::AdminError;
+pub use explain::ExplainArgs;
 pub use keyspace::{KeyspaceCommandLine, ShardArgs};
 pub use log::LogArgs;
 pub use members::MembersCommandLine;
@@ -96,6 +98,8 @@ pub enum AdminCommand {
     Diff(DiffArgs),
     /// `podway export`
     Export(ExportArgs),
+    /// `podway explain`
+    Explain(ExplainArgs),
     /// `podway advise`
     Advise(AdviseArgs),
 }
@@ -120,6 +124,7 @@ pub async fn run(command: AdminCommand) -> Result<(), AdminError> {
         AdminCommand::Apply(args) => cluster_file::apply(args).await,
         AdminCommand::Diff(args) => cluster_file::diff(args).await,
         AdminCommand::Export(args) => cluster_file::export(args).await,
+        AdminCommand::Explain(args) => explain::run(args).await,
         AdminCommand::Advise(args) => advise::run(args).await,
     }
 }

@@ -130,6 +130,12 @@ async fn a_new_cluster_is_a_handful_of_commands() {
     ] {
         assert!(!cluster.json(list).as_array().unwrap().is_empty(), "{list}");
     }
+    let ran = cluster.run_all(&["explain", "SELECT name FROM customers ORDER BY id", "--keyspace", "shop"]);
+    assert!(ran.code == Some(0) && ran.printed.starts_with("way: merged\n"), "{ran:?}");
+    assert!(ran.printed.contains("shard 1 on ") && ran.printed.contains("shard 2 on "), "{ran:?}");
+    let ran = cluster.run_all(&["explain", "SELECT name FROM customers FOR UPDATE", "--keyspace", "shop"]);
+    assert!(ran.code == Some(1) && ran.said.contains("1235"), "{ran:?}");
+
     let log = cluster.json("log --last 1");
     assert!(log[0]["what"].as_str().unwrap().contains("registered"), "{log}");
 

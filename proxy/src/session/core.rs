@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use podway_model::{Account, Keyspace, Map, Name, ServerId, Shard, ShardIndex};
-use podway_router::{Normalised, Plan};
+use podway_router::{Measures, Normalised, Plan};
 use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
 use rustc_hash::FxHashMap;
 
@@ -49,6 +49,8 @@ pub struct Session {
     pub(super) started: Instant,
     /// When the last one ended.
     pub(super) ended: Instant,
+    /// What the running statement's shards gave: its rows are counted, and not sent.
+    pub(super) measures: Option<Box<Measures>>,
     /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
     pub(super) lost: bool,
 }
@@ -161,6 +163,19 @@ pub(super) struct ClientStatement {
     pub(super) long_data: HashMap<u16, Vec<u8>>,
     pub(super) long_data_bytes: usize,
     pub(super) cursor: Option<Cursor>,
+}
+
+impl ClientStatement {
+    /// It as it was planned, under this map.
+    pub(super) fn planned<'a>(&'a self, map: &Arc<Map>) -> Planned<'a> {
+        Planned {
+            sql: &self.text,
+            normal: &self.normal,
+            map: map.clone(),
+            plan: self.plan.clone(),
+            database: self.database.as_ref(),
+        }
+    }
 }
 
 /// An open cursor.

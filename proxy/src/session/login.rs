@@ -303,6 +303,7 @@ impl Session {
             nonce,
             started: Instant::now(),
             ended: Instant::now(),
+            measures: None,
             lost: false,
         }
     }

@@ -11,6 +11,7 @@ mod deadlock_log;
 mod deadlocks;
 mod defaults;
 mod define;
+mod explain;
 mod gather;
 mod grants;
 mod kill;

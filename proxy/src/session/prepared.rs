@@ -57,18 +57,6 @@ impl OnShard {
     }
 }
 
-impl ClientStatement {
-    fn planned<'a>(&'a self, map: &Arc<Map>) -> Planned<'a> {
-        Planned {
-            sql: &self.text,
-            normal: &self.normal,
-            map: map.clone(),
-            plan: self.plan.clone(),
-            database: self.database.as_ref(),
-        }
-    }
-}
-
 impl Session {
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self, text: &[u8]) -> Result<(), ProxyError> {
@@ -125,6 +113,9 @@ impl Session {
         statement: &mut ClientStatement,
         map: &Arc<Map>,
     ) -> Result<Description, ProxyError> {
+        if let Some(known) = super::explain::description(statement) {
+            return Ok(known);
+        }
         let route = match statement.plan.pins_params() {
             true => Route::Any,
             false => statement

@@ -149,7 +149,7 @@ impl Session {
         self.reply_rows(&OPERATION, &rows).await
     }
 
-    async fn check_sees_all(&mut self) -> Result<(), ProxyError> {
+    pub(super) async fn check_sees_all(&mut self) -> Result<(), ProxyError> {
         if self.has_privilege(&["PROCESS", "SUPER"]).await? {
             return Ok(());
         }

@@ -85,6 +85,7 @@ fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> 
         | Statement::ShowProcesslist { .. }
         | Statement::ShowPodway(_)
         | Statement::DeclareTable { .. }
+        | Statement::ExplainPodway { .. }
         | Statement::ShowWarnings(_) => Some(Target::Nowhere),
         Statement::Set(assignments) => {
             let is_plain = |value: &Scalar| {
@@ -271,6 +272,12 @@ impl Planning<'_> {
     fn decided(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
         let keyspace = check(binding)?;
         let verb = self.plan.verb();
+        if matches!(verb, Verb::Explain | Verb::ExplainAnalyze) {
+            self.plan.unscattered = Some(Box::new(several_explained()));
+            let is_written = written_copy(binding).is_some();
+            let one = (!is_written).then(|| one_target(binding, keyspace).ok()).flatten();
+            return one.ok_or_else(several_explained);
+        }
         if let Some(id) = written_copy(binding) {
             if !matches!(verb, Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete) {
                 return Err(refused_copy(binding, id));
@@ -396,6 +403,13 @@ impl Planning<'_> {
         }
         Ok(Found { sketch: w.finish(), needs, show })
     }
+}
+
+/// What is said of MySQL's own EXPLAIN where one server's word would be about a part of the rows.
+fn several_explained() -> RouterError {
+    RouterError::unsupported(
+        "EXPLAIN of a statement over several shards; EXPLAIN FORMAT=PODWAY shows how it is run",
+    )
 }
 
 fn show_sketch(

@@ -13,6 +13,7 @@
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
+//! * [`explain`]: how a statement is run, for whoever asks
 //! * [`cache`]: plans by template
 //! * [`usage`]: what a statement does with tables, wherever they lie, for whoever chooses where they are to lie
 
@@ -25,6 +26,7 @@ mod context;
 mod decide;
 mod definition;
 mod definitions;
+mod explain;
 mod functions;
 mod gather;
 mod gathered;
@@ -50,6 +52,7 @@ pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};
 pub use context::PlanContext;
 pub use definition::{Child, Definition, ForeignKey, KeyActions, Parent, TableChange};
+pub use explain::{ExplainedPart, Explanation, Last, Measured, Measures, Scene, Sent, Way};
 pub use gather::{
     Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes,
     Wanted,

@@ -78,6 +78,11 @@ pub enum Statement {
         /// How.
         directive: TableDirective,
     },
+    /// EXPLAIN FORMAT=PODWAY of the statement that starts at [`Recognised::body`](super::Recognised::body).
+    ExplainPodway {
+        /// EXPLAIN ANALYZE: it is run, and what it took is shown too.
+        analyze: bool,
+    },
     /// DDL on tables that every shard has, or may have: an operation of the topology's.
     Define,
     /// A statement of the session's, or several statements in one, that MySQL would not read beyond this byte of the

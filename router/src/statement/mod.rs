@@ -86,6 +86,12 @@ pub fn recognise(sql: &[u8], n: &Normalised, mode: SqlMode, version: MySqlVersio
     let mut statement = match () {
         () if unsure => Statement::Refused("a version comment that the servers may read differently"),
         () if all.in_version_comment() => Statement::Malformed(n.template().len() as u32),
+        () if leading.is_podways && leading.body as usize >= n.template().len() => {
+            Statement::Malformed(leading.body)
+        }
+        () if leading.is_podways => {
+            Statement::ExplainPodway { analyze: leading.verb == Verb::ExplainAnalyze }
+        }
         () => statement_of(n, &mut cursor, leading.verb),
     };
     let stores_text = matches!(leading.verb, Verb::CreateRoutine | Verb::AlterRoutine);

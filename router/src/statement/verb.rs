@@ -15,19 +15,27 @@ pub(super) struct Leading {
     pub verb_at: usize,
     /// Where the text of the statement starts, behind EXPLAIN's words.
     pub body: u32,
+    /// EXPLAIN's FORMAT is PODWAY: what is explained may be anything.
+    pub is_podways: bool,
 }
 
 /// Reads the leading keywords; the cursor is then behind them, at the first token that its own reader wants.
 pub(super) fn leading(at: &mut Cursor<'_>) -> Leading {
     let body = at.offset();
     if at.at_end() {
-        return Leading { verb: Verb::Empty, explained: None, verb_at: at.position(), body };
+        return Leading {
+            verb: Verb::Empty,
+            explained: None,
+            verb_at: at.position(),
+            body,
+            is_podways: false,
+        };
     }
     if at.any(&["EXPLAIN", "DESCRIBE", "DESC"]) {
         return explain(at, body);
     }
     let (verb, verb_at) = statement(at);
-    Leading { verb, explained: None, verb_at, body }
+    Leading { verb, explained: None, verb_at, body, is_podways: false }
 }
 
 /// The verb of a statement that is not EXPLAIN, and where it stands.
@@ -80,9 +88,11 @@ fn skip_common_tables(at: &mut Cursor<'_>) {
 fn explain(at: &mut Cursor<'_>, body: u32) -> Leading {
     let start = at.position();
     let analyze = at.word("ANALYZE");
+    let mut is_podways = false;
     loop {
         if at.word("FORMAT") {
             at.symbol(Symbol::Equals);
+            is_podways = at.is_word(0, "PODWAY");
             at.next();
         } else if at.word("INTO") || at.words(&["FOR", "SCHEMA"]) || at.words(&["FOR", "DATABASE"]) {
             at.next();
@@ -91,17 +101,23 @@ fn explain(at: &mut Cursor<'_>, body: u32) -> Leading {
         }
     }
     if at.words(&["FOR", "CONNECTION"]) {
-        return Leading { verb: Verb::ExplainForConnection, explained: None, verb_at: start, body };
+        return Leading {
+            verb: Verb::ExplainForConnection,
+            explained: None,
+            verb_at: start,
+            body,
+            is_podways: false,
+        };
     }
     const QUERIES: [&str; 8] = ["SELECT", "WITH", "TABLE", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"];
-    if at.is_symbol(0, Symbol::LeftParen) || at.is_any(&QUERIES) {
+    if is_podways || at.is_symbol(0, Symbol::LeftParen) || at.is_any(&QUERIES) {
         let body = at.offset();
         let (explained, verb_at) = statement(at);
         let verb = if analyze { Verb::ExplainAnalyze } else { Verb::Explain };
-        return Leading { verb, explained: Some(explained), verb_at, body };
+        return Leading { verb, explained: Some(explained), verb_at, body, is_podways };
     }
     at.seek(start);
-    Leading { verb: Verb::Describe, explained: None, verb_at: start, body }
+    Leading { verb: Verb::Describe, explained: None, verb_at: start, body, is_podways: false }
 }
 
 /// The verbs that their first words decide; of two that start alike, the longer comes first.

@@ -1,13 +1,14 @@
 //! SELECTs over several shards beside plain MySQL: four shards on two servers answer as one database does, in both protocols; and what
 //! bounds, faults, rights and sessions make of them.
 //!
-//! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` →
+//! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` → `explain` →
 //! `sessions`.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod bounds;
 mod corners;
+mod explain;
 mod faults;
 mod finish;
 mod folds;

@@ -20,6 +20,10 @@ pub(super) struct Answer {
     columns: Vec<ColumnDefinition>,
     /// Whether rows of the text protocol are to be rows of the binary one.
     converts: bool,
+    /// Whether its rows are counted only.
+    is_measured: bool,
+    /// Bytes of rows so far.
+    pub(super) bytes: u64,
     /// Whether the client has been sent a part of it: an error can no longer be told in its place.
     pub(super) has_begun: bool,
     /// Rows so far.
@@ -36,6 +40,8 @@ impl Answer {
             payload,
             columns,
             converts: session.place.binary && !is_bound,
+            is_measured: session.measures.is_some(),
+            bytes: 0,
             has_begun: false,
             rows: 0,
             first_sequence: session.place.sequence,
@@ -59,6 +65,9 @@ impl Answer {
 
 impl Session {
     pub(super) fn put_columns(&mut self, answer: &mut Answer) {
+        if answer.is_measured {
+            return;
+        }
         let sequence = &mut self.place.sequence;
         answer.payload.clear();
         put_lenenc_int(&mut answer.payload, answer.columns.len() as u64);
@@ -79,6 +88,10 @@ impl Session {
     /// Adds a row, and sends what has come together where that is much.
     pub(super) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
         answer.rows += 1;
+        answer.bytes += row.len() as u64;
+        if answer.is_measured {
+            return Ok(());
+        }
         if !answer.converts {
             write_packet(&mut answer.out, &mut self.place.sequence, row);
         } else {
@@ -99,6 +112,9 @@ impl Session {
     }
 
     pub(super) async fn put_end(&mut self, answer: &mut Answer, warnings: usize) -> Result<(), ProxyError> {
+        if answer.is_measured {
+            return Ok(());
+        }
         answer.payload.clear();
         let warnings = u16::try_from(warnings).unwrap_or(u16::MAX);
         encode_end(self.capabilities, self.status(), warnings, &mut answer.payload);

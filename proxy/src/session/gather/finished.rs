@@ -3,6 +3,7 @@
 //! outside every transaction, and its rows go to the client under the columns that were prepared.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use podway_model::Keyspace;
 use podway_router::{Effects, Fold, Gather, SqlMode};
@@ -165,6 +166,7 @@ impl Session {
     ) -> Result<(), ProxyError> {
         self.handle.set_running([connection.thread().clone()]);
         let key = bound.map(|bound| bound.key(self.preparation(planned, spot, &text, connection.settings())));
+        let begun = Instant::now();
         let stream = self.send_stream(connection, (planned, spot), text, bound).await;
         let mut stream = stream.map_err(|error| self.in_logical_names(error, spot))?;
         let passed = self.pass_final(&mut stream, columns, (bound.is_some(), is_folded)).await;
@@ -187,6 +189,7 @@ impl Session {
         }
         self.put_away(connection, is_condemned);
         let mut answer = passed.map_err(|error| self.in_logical_names(error, spot))?;
+        self.note_last(&answer, begun.elapsed());
         let ended = self.put_end(&mut answer, found.len()).await;
         self.remember_gathered(found_rows.unwrap_or(answer.rows), found);
         ended

@@ -9,6 +9,7 @@ use super::super::core::{Planned, Session, Spot, Work};
 use super::super::run::warnings;
 use super::super::state::Warning;
 use super::answer::Answer;
+use super::measure::Taking;
 use super::{Bound, MAX_WARNINGS, keys_of};
 use crate::error::{ClientError, ProxyError};
 use crate::execute::{NameChange, Ordered, RowStream};
@@ -22,6 +23,7 @@ struct Shard {
     next: Option<Ordered>,
     /// Its columns, where its rows are of the binary protocol.
     columns: Option<Vec<ColumnDefinition>>,
+    took: Taking,
 }
 
 impl Session {
@@ -38,7 +40,7 @@ impl Session {
         if shards.is_empty() {
             shards.push(keyspace.home);
         }
-        if let ([shard], false) = (&shards[..], self.place.binary) {
+        if let ([shard], false, None) = (&shards[..], self.place.binary, &self.measures) {
             let work = Work { kind: ResponseKind::Query, as_received: false };
             return self.run_statement(planned, Route::Shard(*shard), work).await;
         }
@@ -49,7 +51,8 @@ impl Session {
         let done = self.pass_merged((merge, wanted), &spots, &mut streams, bound.is_some()).await;
         let is_condemned = self.handle.ended_running();
         let mut found = Vec::new();
-        for shard in streams {
+        for (shard, spot) in streams.into_iter().zip(&spots) {
+            self.note_shard(0, spot.index, shard.took);
             let (mut connection, summary) = shard.stream.into_parts();
             if connection.is_usable() && summary.warnings > 0 && done.is_ok() && found.len() < MAX_WARNINGS {
                 found.extend(warnings(&mut connection).await.unwrap_or_default());
@@ -65,6 +68,7 @@ impl Session {
         found: Vec<Warning>,
     ) -> Result<(), ProxyError> {
         let mut answer = done?;
+        self.note_result(answer.rows);
         let ended = self.put_end(&mut answer, found.len()).await;
         self.remember_gathered(answer.rows, found);
         ended
@@ -94,7 +98,8 @@ impl Session {
             let stream = self.send_stream(connection, (planned, spot), sql, bound).await;
             let stream =
                 stream.map_err(|error| self.refused_early(self.in_logical_names(error, spot), spot))?;
-            shards.push(Shard { stream, next: None, columns: bound.map(|_| Vec::new()) });
+            let took = Taking::begun();
+            shards.push(Shard { stream, next: None, columns: bound.map(|_| Vec::new()), took });
         }
         for nth in 0..shards.len() {
             let begun = tokio::select! {
@@ -190,13 +195,20 @@ impl Session {
             return Ok(());
         }
         for shard in shards {
-            while self.read_row(&mut shard.stream).await?.is_some() {}
+            loop {
+                let row = self.read_row(&mut shard.stream).await?;
+                shard.took.saw(row.as_ref());
+                if row.is_none() {
+                    break;
+                }
+            }
         }
         Ok(())
     }
 
     async fn next_row(&mut self, shard: &mut Shard, keys: usize) -> Result<(), ProxyError> {
         let row = self.read_row(&mut shard.stream).await?;
+        shard.took.saw(row.as_ref());
         let row = row.map(|row| match &shard.columns {
             None => Ordered::read(row, keys),
             Some(columns) => Ordered::read_binary(row, columns, keys),
@@ -207,7 +219,7 @@ impl Session {
     }
 
     /// The next row of an answer, unless the client leaves.
-    pub(super) async fn read_row(&mut self, stream: &mut RowStream) -> Result<Option<Bytes>, ProxyError> {
+    pub(crate) async fn read_row(&mut self, stream: &mut RowStream) -> Result<Option<Bytes>, ProxyError> {
         tokio::select! {
             biased;
             row = stream.next() => row,

@@ -1,11 +1,13 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
-//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer, [`finished`] has MySQL compute the statement over rows that were read.
+//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer, [`finished`] has MySQL compute the statement over rows that were read; [`measure`]
+//! notes what that takes, for EXPLAIN ANALYZE.
 //!
 //! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
 //! statement free to be tried again.
 
 mod answer;
 mod finished;
+mod measure;
 mod merged;
 mod parts;
 
@@ -15,6 +17,8 @@ use podway_model::{Keyspace, Map, Name, ShardIndex};
 use podway_router::{Facts, Gather, KeyValue, Route, Rows};
 use podway_wire::{Execute, ResponseKind};
 use xxhash_rust::xxh3::Xxh3;
+
+pub(super) use measure::Taking;
 
 use super::core::{Planned, Session, Spot};
 use super::run::FRESH_CONNECTIONS;
@@ -71,6 +75,7 @@ impl Session {
         let keyspace = keyspace_of(&planned.map, &gather.keyspace)?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
+            self.measure_anew();
             // In a transaction each server has one connection, on which one answer follows the other.
             let may_merge = !self.is_inside() && self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
@@ -137,7 +142,7 @@ impl Session {
     }
 
     /// A connection to a shard's server that reads under these settings, outside every transaction.
-    async fn reader(
+    pub(super) async fn reader(
         &mut self,
         spot: &Spot,
         settings: &Arc<Settings>,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::super::core::{Planned, Session, Spot};
 use super::super::literals::{is_binary, sql_literal};
+use super::measure::Taking;
 use super::{Bound, keys_of};
 use crate::backend::{BackendConnection, Settings, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -39,6 +40,8 @@ struct FromServer {
     connection: Option<Box<BackendConnection>>,
     documents: Vec<(usize, Vec<u8>)>,
     failure: Option<(usize, ProxyError)>,
+    /// What each part took at each spot.
+    took: Vec<(usize, usize, Taking)>,
 }
 
 /// How much may be read still.
@@ -214,6 +217,11 @@ impl Session {
             self.lost |= is_inside && server.connection.is_none();
             connections.extend(server.connection);
             documents.extend(server.documents);
+            for (part, at, took) in server.took {
+                if let Some(spot) = spots.get(at) {
+                    self.note_shard(part, spot.index, took);
+                }
+            }
             if let Some(failed) = server.failure {
                 failure.get_or_insert(failed);
                 // A transaction needs its connections, and they their answers' ends.
@@ -326,7 +334,12 @@ struct Reading {
 
 /// Runs one server's statements.
 async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, reading: Reading) -> FromServer {
-    let mut from = FromServer { connection: None, documents: Vec::with_capacity(jobs.len()), failure: None };
+    let mut from = FromServer {
+        connection: None,
+        documents: Vec::with_capacity(jobs.len()),
+        failure: None,
+        took: Vec::new(),
+    };
     let first = jobs.first().map_or(0, |job| job.spot);
     // A transaction has a snapshot of its own, or wants none.
     let is_several = jobs.len() > 1 && !reading.is_inside;
@@ -348,8 +361,9 @@ async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, readin
                 return from;
             }
         };
-        let mut document = Vec::new();
-        let read = read_rows(&mut stream, &job.carriage, &reading.budget, &mut document).await;
+        let (mut document, mut took) = (Vec::new(), Taking::begun());
+        let read = read_rows(&mut stream, (&job.carriage, &reading.budget), &mut document, &mut took).await;
+        from.took.push((job.part, job.spot, took));
         if reading.is_inside && matches!(read, Err(ProxyError::Client(_))) {
             // What is not wanted any more has to be read all the same: the connection is the transaction's.
             while let Ok(Some(_)) = stream.next().await {}
@@ -387,11 +401,14 @@ fn is_of_table(error: &ProxyError) -> bool {
 
 async fn read_rows(
     stream: &mut RowStream,
-    carriage: &Carriage,
-    budget: &Budget,
+    (carriage, budget): (&Carriage, &Budget),
     document: &mut Vec<u8>,
+    took: &mut Taking,
 ) -> Result<(), ProxyError> {
-    while let Some(row) = stream.next().await? {
+    loop {
+        let row = stream.next().await?;
+        took.saw(row.as_ref());
+        let Some(row) = row else { return Ok(()) };
         let before = document.len();
         let cells: Result<Vec<Option<&[u8]>>, _> = decode_text_row(&row).collect();
         let cells = cells.map_err(|error| stream.surprise(error))?;
@@ -400,7 +417,6 @@ async fn read_rows(
             .map_err(|error| ClientError::new(ErrorCode::NOT_SUPPORTED, error.to_string()))?;
         budget.take(document.len() - before)?;
     }
-    Ok(())
 }
 
 impl Budget {

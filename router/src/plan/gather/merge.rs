@@ -67,7 +67,7 @@ pub struct RowLimit {
 }
 
 /// Words that compute over several rows, or see more than one query.
-const MORE_THAN_ROWS: [&str; 17] = [
+pub(super) const MORE_THAN_ROWS: [&str; 17] = [
     "WITH",
     "UNION",
     "EXCEPT",
@@ -204,14 +204,14 @@ fn is_alike(left: &Column, right: &Column) -> bool {
 }
 
 /// The clauses of a SELECT that is the whole statement.
-struct Clauses {
-    items: Vec<Run>,
-    order: Option<Run>,
+pub(super) struct Clauses {
+    pub(super) items: Vec<Run>,
+    pub(super) order: Option<Run>,
     limit: Option<Run>,
 }
 
 impl Clauses {
-    fn of(t: &Tokens<'_>) -> Option<Clauses> {
+    pub(super) fn of(t: &Tokens<'_>) -> Option<Clauses> {
         let mut at = 1;
         while SELECT_OPTIONS.contains(&t.text(at)) {
             at += 1;
@@ -250,7 +250,7 @@ pub(super) fn listed(t: &Tokens<'_>, run: Run) -> Vec<Run> {
     items
 }
 
-fn order(binding: &Binding<'_>, block: BlockId, run: Run, items: &[Run]) -> Option<Vec<OrderKey>> {
+pub(super) fn order(binding: &Binding<'_>, block: BlockId, run: Run, items: &[Run]) -> Option<Vec<OrderKey>> {
     listed(binding.t, run).into_iter().map(|key| order_key(binding, block, key, items)).collect()
 }
 

@@ -6,11 +6,12 @@
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
 //!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed); then [`super::gathered`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged); then [`super::gathered`].
 
 mod fold;
 mod merge;
 mod parts;
+mod why;
 mod words;
 
 use podway_model::Name;
@@ -41,6 +42,8 @@ pub struct Gather {
     pub merge: Option<Merge>,
     /// What the shards compute of it themselves, where MySQL has to put together no more than their aggregates.
     pub fold: Option<Fold>,
+    /// Why the shards' own answers are not enough, where they are not.
+    pub(super) unmerged: Option<Box<str>>,
     /// Whether MySQL may find that columns outside GROUP BY depend on keys that the parts do not have.
     pub groups: bool,
     /// What changes in the text that is finished, in order.
@@ -131,11 +134,14 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
     let known = Known::of(binding);
     let (parts, edits) = parts::parts(binding, &known)?;
     let root = Root::of(binding, &known);
+    let merge = root.as_ref().and_then(|root| merge::merge(binding, recognised, root));
+    let unmerged = merge.is_none().then(|| why::unmerged(binding, recognised, root.as_ref()).into());
     Ok(Gather {
         keyspace,
         parts,
         columns: words::mentioned(binding.t),
-        merge: root.as_ref().and_then(|root| merge::merge(binding, recognised, root)),
+        merge,
+        unmerged,
         fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
         groups: words::groups(binding.t),
         edits,
@@ -196,6 +202,7 @@ impl Gather {
         size_of::<Gather>()
             + self.parts.iter().map(part).sum::<usize>()
             + columns
+            + self.unmerged.as_ref().map_or(0, |reason| reason.len())
             + self.edits.capacity() * size_of::<Edit>()
     }
 }

@@ -60,15 +60,20 @@ const OTHER_SYMBOLS: [&str; 3] = ["@@", ":=", ";"];
 
 /// Whether what stands in `run` gives the same on every shard for the same row: deterministic functions, operators, literals and names, and these words.
 pub(super) fn is_plain(t: &Tokens<'_>, run: Run, words: &[&str]) -> bool {
-    (run.first..run.end).all(|at| match t.class(at) {
-        Class::Literal(..) | Class::Param(_) | Class::Quoted => true,
-        Class::UserVariable | Class::End => false,
-        Class::Symbol => !OTHER_SYMBOLS.contains(&t.text(at)),
-        Class::Word if words.contains(&t.text(at)) => true,
-        Class::Word if t.is(at + 1, "(") && !t.text(at).is_empty() => is_plain_call(t.text(at)),
+    first_odd(t, run, words).is_none()
+}
+
+/// The first token in `run` that may not give the same on every shard.
+pub(super) fn first_odd(t: &Tokens<'_>, run: Run, words: &[&str]) -> Option<usize> {
+    (run.first..run.end).find(|&at| match t.class(at) {
+        Class::Literal(..) | Class::Param(_) | Class::Quoted => false,
+        Class::UserVariable | Class::End => true,
+        Class::Symbol => OTHER_SYMBOLS.contains(&t.text(at)),
+        Class::Word if words.contains(&t.text(at)) => false,
+        Class::Word if t.is(at + 1, "(") && !t.text(at).is_empty() => !is_plain_call(t.text(at)),
         Class::Word => {
             let word = t.text(at);
-            !functions::is_reserved(word) || OPERATORS.contains(&word) || DETERMINISTIC.contains(&word)
+            functions::is_reserved(word) && !OPERATORS.contains(&word) && !DETERMINISTIC.contains(&word)
         }
     })
 }
