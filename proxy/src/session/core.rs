@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use super::registry::SessionHandle;
 use super::shared::Shared;
-use super::state::SessionState;
+use super::state::{SessionState, Warning};
 use crate::backend::{BackendConnection, PoolKey, ServerPool, Settings};
 use crate::client::ClientStream;
 use crate::execute::NameChange;
@@ -53,6 +53,8 @@ pub struct Session {
     pub(super) measures: Option<Box<Measures>>,
     /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
     pub(super) lost: bool,
+    /// What the client of the transaction that was committed last is to be warned of.
+    pub(super) late: Option<Warning>,
 }
 
 /// Whether the session goes on.

@@ -305,6 +305,7 @@ impl Session {
             ended: Instant::now(),
             measures: None,
             lost: false,
+            late: None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId};
+use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId, ShardIndex};
 use podway_wire::ErrPacket;
 use tokio::time::timeout_at;
 
@@ -124,11 +124,19 @@ impl Session {
         let Some(moved) = spot.moved_by_freeze() else {
             return if self.follows_a_move(spot) { Err(self.restart().await?) } else { Ok(()) };
         };
-        // What runs already is what the freeze waits for.
-        if self.state.transaction.is_on(spot.pool.id()) || self.is_kept_from_before(spot) {
+        // What runs already is what the freeze waits for; what began under it, on another shard of this server, is not.
+        let runs_already = self.state.transaction.is_on(spot.pool.id()) && !self.began_under(&moved);
+        if runs_already || self.is_kept_from_before(spot) {
             return Ok(());
         }
         Err(ProxyError::ShardMoved(Box::new(moved)))
+    }
+
+    /// Whether the open transaction began when the shard was frozen already.
+    fn began_under(&self, moved: &Moved) -> bool {
+        let Why::Frozen(freeze) = moved.why else { return false };
+        let under = self.under.as_ref().and_then(|under| under.keyspace(&moved.keyspace));
+        under.is_some_and(|keyspace| keyspace.freezes().any(|(_, then)| then == freeze))
     }
 
     /// Whether the session has had locks or the like on a frozen shard's server since before the freeze.
@@ -205,6 +213,25 @@ impl Session {
         }
     }
 
+    /// The error for a refusal of what has to come before the statement, on a connection that the session may have had already.
+    pub(super) async fn refused_before(
+        &mut self,
+        error: ProxyError,
+        before: &Before,
+        spot: &Spot,
+    ) -> Result<ProxyError, ProxyError> {
+        let is_pinned = !before.is_on(spot.pool.id()) && !self.is_free_of(spot.pool.id());
+        match self.refused_early(error, spot) {
+            // What the transaction saw of the shard before is not to be had where it is now.
+            ProxyError::ShardMoved(_) if before.is_on(spot.pool.id()) => self.restart().await,
+            ProxyError::ShardMoved(moved) if is_pinned => match moved.why {
+                Why::Refused(refused) => Ok(ProxyError::Server(refused)),
+                Why::Frozen(_) => Ok(ProxyError::ShardMoved(moved)),
+            },
+            error => Ok(error),
+        }
+    }
+
     /// Gives back what is to be done about an answer: itself, or, where it shows that the shard has moved, the error by which the
     /// statement is tried again. In the second case the connection is dealt with.
     pub(super) async fn judge<T>(
@@ -242,14 +269,22 @@ impl Session {
             return true;
         }
         let newest = self.shared.map.load();
+        let now = newest.keyspace(&keyspace.name);
         let has_moved = || {
-            newest
-                .keyspace(&keyspace.name)
-                .is_some_and(|now| !now.shards.contains(shard) && now.shards.iter().any(|s| s.id == shard.id))
+            now.is_some_and(|now| {
+                !now.shards.contains(shard) && now.shards.iter().any(|other| other.id == shard.id)
+            })
+        };
+        // Privileges are withheld before the shard is elsewhere.
+        let is_frozen = || {
+            now.is_some_and(|now| {
+                let place = now.shards.iter().position(|other| other == shard);
+                place.is_some_and(|place| now.freeze(ShardIndex(place as u16)).is_some())
+            })
         };
         // Who is out of touch with the topology finds no privileges where a shard was, and has no map that says why.
         (SUSPICIOUS.contains(&refused.code) && has_moved())
-            || (DENIED.contains(&refused.code) && !self.shared.map.is_live())
+            || (DENIED.contains(&refused.code) && (is_frozen() || !self.shared.map.is_live()))
     }
 
     /// Waits until a statement may be tried again. If it may not, an open transaction is rolled back: its client is told to begin it anew.
@@ -273,6 +308,8 @@ impl Session {
         let map = self.shared.map.load();
         let longest = map.span("freeze.hold").unwrap_or(limits.move_deadline);
         let mut patience = longest;
+        // Who could not hear of a move when it began to wait does not know better because it can now.
+        let was_live = self.shared.map.is_live();
         match moved.why {
             Why::Frozen(_) => self.shared.metrics.held.fetch_add(1, Ordering::Relaxed),
             Why::Refused(_) => {
@@ -282,7 +319,7 @@ impl Session {
                 {
                     return Err(ProxyError::ShardMoved(Box::new(moved)));
                 }
-                if self.shared.map.is_live() {
+                if was_live {
                     patience = patience.min(GRACE);
                 }
                 self.shared.metrics.rerouted.fetch_add(1, Ordering::Relaxed)
@@ -297,7 +334,7 @@ impl Session {
         };
         match moved.why {
             _ if in_time => Ok(()),
-            Why::Refused(refused) if self.shared.map.is_live() => Err(ProxyError::Server(refused)),
+            Why::Refused(refused) if was_live => Err(ProxyError::Server(refused)),
             _ => Err(ProxyError::ShardMoved(Box::new(moved))),
         }
     }

@@ -394,11 +394,10 @@ impl Session {
         self.commit_before(plan, map, route).await?;
         let spot = self.spot(map, plan, route)?;
         self.check_moving(&spot).await?;
-        let fresh = self.is_free_of(spot.pool.id());
         let before = self.before();
         let mut connection = match self.acquire(plan, &spot).await {
-            Err(error) if fresh => return Err(self.refused_early(error, &spot)),
-            acquired => acquired?,
+            Err(error) => return Err(self.refused_before(error, &before, &spot).await?),
+            Ok(connection) => connection,
         };
         let untyped = self.on_shard(&planned, &spot, statement);
         let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;

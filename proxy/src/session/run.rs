@@ -53,8 +53,8 @@ impl Session {
                 {
                     continue;
                 }
-                Err(error) if fresh => return Err(self.refused_early(error, &spot)),
-                acquired => acquired?,
+                Err(error) => return Err(self.refused_before(error, &before, &spot).await?),
+                Ok(connection) => connection,
             };
             let rewritten = self.rewritten(planned, &spot);
             let request = match &rewritten {

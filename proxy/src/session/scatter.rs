@@ -87,6 +87,7 @@ impl Session {
             None => {
                 if !has_transaction {
                     self.place.ends_transaction = true;
+                    self.late = None;
                     self.commit_quietly().await?;
                 }
                 self.answer_scattered(done).await
@@ -115,7 +116,10 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let Place { planned, spot, settings, saves, was_there } = of;
         let server = spot.pool.id();
-        let mut connection = self.acquire_fresh(planned, spot).await?;
+        let mut connection = match self.acquire_fresh(planned, spot).await {
+            Err(ProxyError::ShardMoved(_)) if was_there => return Err(self.restart().await?),
+            acquired => acquired?,
+        };
         self.handle.set_running([connection.thread().clone()]);
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
@@ -181,9 +185,6 @@ impl Session {
         spot: &Spot,
     ) -> Result<Box<BackendConnection>, ProxyError> {
         let server = spot.pool.id();
-        if self.state.transaction.is_on(server) {
-            return self.acquire(&planned.plan, spot).await;
-        }
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             match self.acquire(&planned.plan, spot).await {
@@ -223,13 +224,17 @@ impl Session {
     }
 
     async fn answer_scattered(&mut self, done: Done) -> Result<(), ProxyError> {
-        let ok = done.ok.unwrap_or_default();
+        let mut ok = done.ok.unwrap_or_default();
         self.state.row_count = ok.affected_rows as i64;
         if let Some(id) = done.last_insert_id {
             self.state.last_insert_id = id;
         }
         let mut kept = done.warnings;
         kept.truncate(MAX_WARNINGS);
+        if let Some(late) = self.late.take() {
+            ok.warnings = ok.warnings.saturating_add(1);
+            kept.push(late);
+        }
         self.state.warnings = kept;
         self.reply_ok_with(ok).await
     }

@@ -6,6 +6,7 @@ use podway_model::{Name, ServerId};
 use podway_router::Statement;
 
 use super::core::Session;
+use super::state::Warning;
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::txn::{Ended, Ending, Outcome, Participants, SideServer, Transaction, Why};
@@ -20,6 +21,7 @@ const UNPREPARED: [u16; 3] = [1049, 1305, 1370];
 impl Session {
     /// Commits a transaction over several servers, or rolls it back. It goes on to its end if the client leaves meanwhile.
     pub(super) async fn end_distributed(&mut self, wants_commit: bool) -> Result<(), ProxyError> {
+        self.late = None;
         let Some(participants) = self.state.transaction.participants() else { return Ok(()) };
         let commits = wants_commit && self.is_whole(&participants).await;
         let servers: BTreeSet<ServerId> = servers(&participants).collect();
@@ -60,7 +62,11 @@ impl Session {
             Outcome::RolledBack { why: Why::Client } if wants_commit && !commits => {
                 Err(again("A server has ended its part"))
             }
-            Outcome::Committed { .. } | Outcome::RolledBack { why: Why::Client } => Ok(()),
+            Outcome::Committed { in_doubt_elsewhere, .. } => {
+                self.late = late_warning(&in_doubt_elsewhere, &gtrid.to_string());
+                Ok(())
+            }
+            Outcome::RolledBack { why: Why::Client } => Ok(()),
             Outcome::RolledBack { why } => Err(rolled_back(why, &refused)),
             Outcome::Unknown => Err(unknown(&gtrid.to_string())),
         }
@@ -193,6 +199,23 @@ fn rolled_back(
 fn again(why: &str) -> ProxyError {
     let message = format!("{why}: it was rolled back on all servers; try restarting transaction");
     ClientError::new(ErrorCode::TRY_AGAIN, message).into()
+}
+
+/// What the client of a committed transaction is warned of: servers that could not be told in time.
+fn late_warning(servers: &[ServerId], gtrid: &str) -> Option<Warning> {
+    if servers.is_empty() {
+        return None;
+    }
+    let servers: Vec<String> = servers.iter().map(|server| server.0.to_string()).collect();
+    let message = format!(
+        "The transaction {gtrid} is committed, but server {} could not be told within client.commit_step: its part is seen there when it answers again",
+        servers.join(", ")
+    );
+    Some(Warning {
+        level: b"Warning".to_vec(),
+        code: ErrorCode::UNKNOWN.number,
+        message: message.into_bytes(),
+    })
 }
 
 fn unknown(gtrid: &str) -> ProxyError {

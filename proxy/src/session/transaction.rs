@@ -2,12 +2,12 @@
 
 use podway_model::{Map, Name};
 use podway_router::{BeginOptions, Completion, Route, Statement};
-use podway_wire::{ResponseKind, Summary};
+use podway_wire::{OkPacket, ResponseKind, Summary};
 
 use super::core::Planned;
 use super::core::Work;
 use super::core::{Flow, Session};
-use super::state::CompletionType;
+use super::state::{CompletionType, Warning};
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Request, Rewriting};
@@ -75,12 +75,14 @@ impl Session {
             if chain {
                 (self.state.transaction, self.state.characteristics) = (next, characteristics);
             }
-            self.reply_ok().await?;
+            let warnings: Vec<Warning> = self.late.take().into_iter().collect();
+            self.reply_ok_with(OkPacket { warnings: warnings.len() as u16, ..OkPacket::default() }).await?;
+            self.state.warnings = warnings;
         } else {
             self.end_on_one(planned, chain, (next, characteristics)).await?;
+            self.state.warnings.clear();
         }
         self.state.row_count = 0;
-        self.state.warnings.clear();
         Ok(if release { Flow::Close } else { Flow::Next })
     }
 

@@ -207,7 +207,7 @@ impl Drive {
             Action::RollBackBranch { server, via: Via::Side } => self.finish_aside(server, false),
             Action::Floor { server, stamp } => match self.sides.get(&server).cloned() {
                 Some(side) => {
-                    self.aside(server, async move { side.floor(gtrid, stamp).await });
+                    self.aside(server, async move { rested(side.floor(gtrid, stamp).await).await });
                 }
                 None => self.ready.push(Event::Lost(server)),
             },
@@ -285,7 +285,10 @@ impl Drive {
     fn finish_aside(&mut self, server: ServerId, commits: bool) {
         let xid = Xid::new(self.commit.gtrid(), self.commit.primary(), server);
         match self.sides.get(&server).cloned() {
-            Some(side) => self.aside(server, async move { side.finish(xid, commits).await }),
+            Some(side) if commits => {
+                self.aside(server, async move { rested(side.finish(xid, true).await).await });
+            }
+            Some(side) => self.aside(server, async move { side.finish(xid, false).await }),
             None => self.ready.push(Event::Lost(server)),
         }
     }
@@ -333,6 +336,14 @@ impl Drive {
             Done { on_session: None, connection: None, event, refused: None }
         });
     }
+}
+
+/// What is tried again when it fails: not at once.
+async fn rested(done: Result<(), ProxyError>) -> Result<(), ProxyError> {
+    if done.is_err() {
+        sleep(ASK_AGAIN).await;
+    }
+    done
 }
 
 /// How long a stamp may wait for its commit.

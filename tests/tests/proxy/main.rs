@@ -6,6 +6,7 @@
 mod bounds;
 mod map_changes;
 mod moves;
+mod moves_beside;
 mod names;
 mod registrations;
 mod required_tls;

@@ -77,7 +77,7 @@ pub fn follow<S: TopologyStore>(store: S, publisher: MapPublisher) -> Following 
     let start = TopologyHealth { contact, told: publisher.current().revision, log_time_ms: 0, snapshots: 0 };
     let (sender, health) = watch::channel(start);
     publisher.set_live(false);
-    let follower = Follower { publisher, health: sender, pause: FIRST_PAUSE, is_whole: true };
+    let follower = Follower { publisher, health: sender, pause: FIRST_PAUSE, is_whole: true, is_live: false };
     Following { health, task: tokio::spawn(follower.run(store)) }
 }
 
@@ -87,6 +87,8 @@ struct Follower {
     pause: Duration,
     /// Whether the map is good to go on from; else it has to be fetched whole.
     is_whole: bool,
+    /// Whether this stream has said that the map is the newest.
+    is_live: bool,
 }
 
 /// Why a stream is no longer read.
@@ -137,6 +139,8 @@ impl Follower {
 
     fn take(&mut self, message: WatchMessage) -> Result<(), String> {
         self.heard();
+        // What was missed comes first: until a node says that there is nothing newer, the map is not taken for the newest.
+        let mut is_newest = self.is_live;
         match message {
             WatchMessage::Snapshot(event) => {
                 self.publish(event)?;
@@ -144,10 +148,17 @@ impl Follower {
                 self.health.send_modify(|health| health.snapshots += 1);
             }
             WatchMessage::Event(event) => self.publish(event)?,
-            WatchMessage::Progress { revision, log_time_ms } => self.health.send_modify(|health| {
-                health.told = health.told.max(revision);
-                health.log_time_ms = health.log_time_ms.max(log_time_ms);
-            }),
+            WatchMessage::Progress { revision, log_time_ms } => {
+                is_newest = revision <= self.publisher.current().revision;
+                self.health.send_modify(|health| {
+                    health.told = health.told.max(revision);
+                    health.log_time_ms = health.log_time_ms.max(log_time_ms);
+                });
+            }
+        }
+        self.is_live = is_newest;
+        if is_newest {
+            self.publisher.set_live_for(LIVE_FOR);
         }
         Ok(())
     }
@@ -166,7 +177,6 @@ impl Follower {
 
     fn heard(&mut self) {
         self.pause = FIRST_PAUSE;
-        self.publisher.set_live_for(LIVE_FOR);
         let is_new = |health: &TopologyHealth| matches!(health.contact, TopologyContact::Away { .. });
         self.health.send_if_modified(|health| {
             let is_new = is_new(health);
@@ -177,7 +187,8 @@ impl Follower {
         });
     }
 
-    fn lost(&self, reason: String) {
+    fn lost(&mut self, reason: String) {
+        self.is_live = false;
         self.publisher.set_live(false);
         self.health.send_modify(|health| {
             let since = match health.contact {
@@ -189,5 +200,48 @@ impl Follower {
             };
             health.contact = TopologyContact::Away { since, reason };
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podway_model::{Map, NameRule};
+
+    use super::*;
+    use crate::watch::map_channel;
+
+    fn event(revision: u64) -> WatchMessage {
+        WatchMessage::Event(WatchEvent { revision: Revision(revision), changes: Vec::new() })
+    }
+
+    fn progress(revision: u64) -> WatchMessage {
+        WatchMessage::Progress { revision: Revision(revision), log_time_ms: 0 }
+    }
+
+    #[test]
+    fn a_map_is_taken_for_the_newest_when_a_node_says_that_nothing_is_newer() {
+        let (publisher, watch) = map_channel(Map::empty(NameRule::CaseSensitive));
+        let (health, _health) = watch::channel(TopologyHealth {
+            contact: TopologyContact::Away { since: Instant::now(), reason: String::new() },
+            told: Revision(0),
+            log_time_ms: 0,
+            snapshots: 0,
+        });
+        publisher.set_live(false);
+        let mut follower = Follower { publisher, health, pause: FIRST_PAUSE, is_whole: true, is_live: false };
+        for message in [event(1), event(2), progress(3)] {
+            follower.take(message).unwrap();
+            assert!(!watch.is_live(), "more may follow");
+        }
+        for message in [event(3), progress(3), event(4)] {
+            follower.take(message).unwrap();
+        }
+        assert!(watch.is_live());
+        follower.lost("a test".to_owned());
+        follower.take(event(5)).unwrap();
+        assert!(!watch.is_live(), "what was missed may follow still");
+        follower.take(progress(5)).unwrap();
+        assert!(watch.is_live());
+        assert_eq!(watch.current().revision, Revision(5));
     }
 }

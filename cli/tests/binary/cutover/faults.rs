@@ -13,7 +13,7 @@ use super::node::{Node, Parts, moment};
 use super::rig::{MOVING, Rig, SERVERS, eventually};
 
 /// What only a client with an old map could get: none of it may reach one.
-const WRONG_SHARD: [u16; 6] = [1044, 1049, 1142, 1143, 1146, 3989];
+pub const WRONG_SHARD: [u16; 6] = [1044, 1049, 1142, 1143, 1146, 3989];
 
 /// Something that goes wrong during a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Clients of a proxy that write and read for as long as they are let, and tell the [`History`] of everything: transactions, single writes as text and prepared, reads. Scatters
-//! join here when there are any: a client whose read over all shards must find every acknowledged note once.
+//! Clients of a proxy that write and read for as long as they are let, and tell the [`History`] of everything: transactions of one shard and of two, single writes as text and
+//! prepared, reads of one shard and scatters, which must find every acknowledged note once.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the failure's report")]
 
@@ -12,6 +12,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 use tokio::task::JoinHandle;
 
+use super::faults::WRONG_SHARD;
 use super::history::{History, Key};
 use super::rig::{Rig, connect, eventually};
 
@@ -41,7 +42,15 @@ enum Kind {
     Notes,
     PreparedNotes,
     Reads,
+    /// Transactions over two counters.
+    Transfers,
+    /// Two notes in one statement.
+    Pairs,
+    Scatters,
 }
+
+/// How many of the newest notes a scatter looks for.
+const NEWEST: usize = 200;
 
 /// Running clients.
 pub struct Load {
@@ -60,7 +69,15 @@ impl Load {
     /// Clients of each kind on these.
     pub fn through(rig: &Rig, doors: &[Door]) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
-        let kinds = [Kind::Transactions, Kind::Notes, Kind::PreparedNotes, Kind::Reads];
+        let kinds = [
+            Kind::Transactions,
+            Kind::Notes,
+            Kind::PreparedNotes,
+            Kind::Reads,
+            Kind::Transfers,
+            Kind::Pairs,
+            Kind::Scatters,
+        ];
         let clients = doors.iter().copied().flat_map(|door| kinds.into_iter().map(move |kind| (door, kind)));
         let tasks = clients
             .map(|(door, kind)| tokio::spawn(client(door, kind, rig.history.clone(), stop.clone())))
@@ -107,11 +124,17 @@ async fn client(door: Door, kind: Kind, history: Arc<History>, stop: Arc<AtomicB
             Kind::Notes => note(&mut open, *key, &history, false).await,
             Kind::PreparedNotes => note(&mut open, *key, &history, true).await,
             Kind::Reads => read(&mut open, *key, &history).await,
+            Kind::Transfers => transfer(&mut open, *key, &history).await,
+            Kind::Pairs => pair(&mut open, *key, &history).await,
+            Kind::Scatters => scatter(&mut open, &history).await,
         };
         match did {
             Ok(()) => conn = Some(open),
             Err(error) => {
                 let code = code(&error);
+                if WRONG_SHARD.contains(&code) {
+                    eprintln!("{kind:?} of counter {key} by {}: {error}", door.name);
+                }
                 history.error(door.name, code);
                 if code != LOST && open.query_drop("ROLLBACK").await.is_ok() {
                     conn = Some(open);
@@ -157,6 +180,74 @@ pub async fn note(conn: &mut Conn, key: Key, history: &History, is_prepared: boo
         Err(_) => {}
     }
     written
+}
+
+/// A transaction over two counters (with a warning it is acknowledged, and seen later where a server was away), which may lie on two servers: the lower one first, so that two of them wait for each other only where a move holds up one.
+async fn transfer(conn: &mut Conn, key: Key, history: &History) -> Result<(), Error> {
+    let other = history.opposite(key);
+    let rows = [key.min(other), key.max(other)].map(|key| (key, history.entry()));
+    history.pair(rows);
+    let began = async {
+        conn.query_drop("BEGIN").await?;
+        let mut values = [0; 2];
+        for ((key, entry), value) in rows.into_iter().zip(&mut values) {
+            conn.query_drop(format!("UPDATE counters SET n = n + 1 WHERE id = {key}")).await?;
+            conn.query_drop(format!("INSERT INTO ledger VALUES ({key}, {entry})")).await?;
+            let read: Option<u64> =
+                conn.query_first(format!("SELECT n FROM counters WHERE id = {key}")).await?;
+            *value = read.unwrap_or_default();
+        }
+        Ok(values)
+    };
+    match began.await {
+        Ok(values) => {
+            conn.query_drop("COMMIT").await?;
+            let is_seen = conn.get_warnings() == 0;
+            for ((key, entry), value) in rows.into_iter().zip(values) {
+                history.committed(key, entry, if is_seen { value } else { 0 });
+            }
+            Ok(())
+        }
+        Err(error) => {
+            rows.into_iter().for_each(|(key, entry)| history.refused(key, entry));
+            Err(error)
+        }
+    }
+}
+
+/// Two notes in one statement, which may lie on two shards.
+async fn pair(conn: &mut Conn, key: Key, history: &History) -> Result<(), Error> {
+    let rows @ [(one, first), (other, second)] =
+        [key, history.opposite(key)].map(|key| (key, history.entry()));
+    history.pair(rows);
+    let sql = format!("INSERT INTO notes VALUES ({one}, {first}), ({other}, {second})");
+    let written = conn.query_drop(sql).await;
+    match &written {
+        Ok(()) if conn.get_warnings() > 0 => {
+            rows.into_iter().for_each(|(key, entry)| history.promised(key, entry));
+        }
+        Ok(()) => rows.into_iter().for_each(|(key, entry)| history.noted(key, entry)),
+        Err(error) if code(error) == TRY_AGAIN => {
+            rows.into_iter().for_each(|(key, entry)| history.refused(key, entry));
+        }
+        Err(_) => {}
+    }
+    written
+}
+
+/// Reads of all shards, one that is merged and one that is finished in MySQL: each finds every counter and every acknowledged note once.
+async fn scatter(conn: &mut Conn, history: &History) -> Result<(), Error> {
+    let known: Vec<(Key, u64)> = history.keys().into_iter().map(|key| (key, history.known(key).0)).collect();
+    let saw: Vec<(Key, u64)> = conn.query("SELECT id, n FROM counters ORDER BY id").await?;
+    history.counted(&known, &saw);
+    for order in ["", " ORDER BY entry + 0"] {
+        let known = history.newest(NEWEST);
+        let Some((oldest, _)) = known.first() else { continue };
+        let sql = format!("SELECT entry, id FROM notes WHERE entry >= {oldest}{order}");
+        let saw: Vec<(u64, Key)> = conn.query(sql).await?;
+        history.scattered(&known, &saw);
+    }
+    Ok(())
 }
 
 /// A read of a counter and one of its notes: they must find what was acknowledged before they were sent.

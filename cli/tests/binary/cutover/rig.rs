@@ -218,8 +218,24 @@ impl Rig {
         (moving, others)
     }
 
-    /// All rows, wherever the map has a shard.
+    /// Waits until no server has a prepared transaction: what was decided is there.
+    async fn all_resolved(&self) {
+        eventually("every transaction has ended on every server", async || {
+            for place in 0..self.servers.len() {
+                let prepared: Vec<mysql_async::Row> =
+                    self.admin(place).await.query("XA RECOVER").await.unwrap();
+                if !prepared.is_empty() {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
+    /// All rows, wherever the map has a shard, once nothing is prepared.
     pub async fn found(&self) -> Found {
+        self.all_resolved().await;
         let view = self.view().await;
         let mut found = Found::default();
         for shard in view.keyspaces.iter().flat_map(|keyspace| &keyspace.shards) {

@@ -28,7 +28,7 @@ enum Standing {
     /// The session was lost with XA PREPARE sent: prepared, or rolled back, or to be prepared yet. As Preparing.
     Lost,
     /// The floor is being written; the decision is C. A crash leaves it prepared, and the resolver does the same.
-    Flooring,
+    Flooring(HybridTime),
     /// XA COMMIT was sent; the decision is C. As Flooring.
     Committing(Via),
     /// XA ROLLBACK was sent; no C exists, nor ever will. A crash leaves it rolled back or prepared; the resolver finds or makes the tombstone.
@@ -109,7 +109,7 @@ impl Branches {
             }
             match floor {
                 Some(stamp) => {
-                    branch.standing = Standing::Flooring;
+                    branch.standing = Standing::Flooring(stamp);
                     actions.push(Action::Floor { server: branch.server, stamp });
                 }
                 None => branch.commit(Via::Session, actions),
@@ -132,7 +132,7 @@ impl Branches {
     pub fn done(&mut self, server: ServerId, actions: &mut Vec<Action>) {
         let Some(branch) = self.find(server) else { return };
         match branch.standing {
-            Standing::Flooring => branch.commit(Via::Session, actions),
+            Standing::Flooring(_) => branch.commit(Via::Session, actions),
             Standing::Committing(_) | Standing::RollingBack(_) | Standing::Releasing => {
                 branch.standing = Standing::Finished;
             }
@@ -140,7 +140,8 @@ impl Branches {
         }
     }
 
-    /// What was outstanding at the server failed, with the connection or with an error (`lives`): there is one more way, or it is the resolver's.
+    /// What was outstanding at the server failed, with the connection or with an error (`lives`): there is one more way. A commit is tried until it is late: who was told OK is to
+    /// find what was written.
     pub fn failed(&mut self, server: ServerId, lives: bool, actions: &mut Vec<Action>) {
         let Some(branch) = self.find(server) else { return };
         let session = matches!(
@@ -151,11 +152,10 @@ impl Branches {
             actions.push(Action::Drop { server });
         }
         match branch.standing {
-            Standing::Committing(Via::Session) => branch.commit(Via::Side, actions),
+            Standing::Committing(_) => branch.commit(Via::Side, actions),
+            Standing::Flooring(stamp) => actions.push(Action::Floor { server, stamp }),
             Standing::RollingBack(Via::Session) => branch.roll_back(Via::Side, actions),
-            Standing::Flooring | Standing::Committing(Via::Side) | Standing::RollingBack(Via::Side) => {
-                branch.standing = Standing::Left;
-            }
+            Standing::RollingBack(Via::Side) => branch.standing = Standing::Left,
             Standing::Releasing => branch.standing = Standing::Finished,
             _ => {}
         }
@@ -172,7 +172,7 @@ impl Branches {
                     (via == Via::Session, Standing::Left)
                 }
                 // Its session is lost, or free since it is prepared.
-                Standing::Lost | Standing::Prepared(_) | Standing::Flooring => (false, Standing::Left),
+                Standing::Lost | Standing::Prepared(_) | Standing::Flooring(_) => (false, Standing::Left),
             };
             branch.standing = next;
             if session {

@@ -417,8 +417,12 @@ fn a_branch_that_cannot_be_committed_is_the_resolvers() {
     let (side, end) = (commit_on(Q, Via::Side), released(in_doubt));
     from(&commit, &[(Lost(Q), vec![side.clone()]), (Done(Q), release()), released(ok(NOW))]);
     from(&commit, &[(Refused(Q), vec![dropped(Q), side.clone()]), (Done(Q), release()), released(ok(NOW))]);
-    from(&commit, &[(Lost(Q), vec![side.clone()]), (Lost(Q), release()), end.clone()]);
-    from(&commit, &[(Lost(Q), vec![side.clone()]), (Refused(Q), release()), end.clone()]);
+    for event in [Lost(Q), Refused(Q)] {
+        let again = (event, vec![side.clone()]);
+        let begun = [(Lost(Q), vec![side.clone()]), again.clone(), again];
+        from(&commit, &[&begun[..], &[(Late, release()), end.clone()]].concat());
+        from(&commit, &[&begun[..], &[(Done(Q), release()), released(ok(NOW))]].concat());
+    }
     from(&commit, &[(Late, vec![dropped(Q), Release { server: READER }]), end.clone()]);
     from(&commit, &[(Lost(Q), vec![side]), (Late, release()), (Done(Q), vec![]), end]);
     from(&commit, &[(Done(P), vec![]), (Lost(P), vec![]), (RulingFailed, vec![]), (ABORTED, vec![])]);
@@ -429,9 +433,13 @@ fn without_its_floor_a_branch_is_not_committed() {
     let commit = flooring();
     assert_eq!(commit.phase(), Phase::Finish);
     let end = released(Outcome::Committed { stamp: Some(LATER), in_doubt_elsewhere: vec![Q] });
-    for event in [Lost(Q), Refused(Q), Late] {
-        from(&commit, &[(event, release()), end.clone()]);
+    let floor = Floor { server: Q, stamp: LATER };
+    for event in [Lost(Q), Refused(Q)] {
+        let again = (event, vec![floor.clone()]);
+        from(&commit, &[again.clone(), again.clone(), (Late, release()), end.clone()]);
+        from(&commit, &[again, (Done(Q), vec![commit_on(Q, Via::Session)])]);
     }
+    from(&commit, &[(Late, release()), end]);
     from(&commit, &[(Done(Q), vec![commit_on(Q, Via::Session)]), (Lost(Q), vec![commit_on(Q, Via::Side)])]);
 }
 
