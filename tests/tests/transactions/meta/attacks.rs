@@ -136,8 +136,11 @@ async fn what_a_session_is_told_of_a_call_gives_no_key_and_no_token_away() {
         let rows: Vec<Row> = conn.query(sql).await.unwrap();
         told += &format!("{rows:?}");
     }
-    let sql = "SELECT SQL_TEXT, MESSAGE_TEXT FROM performance_schema.events_statements_history WHERE THREAD_ID = PS_THREAD_ID(?)";
-    let rows: Vec<(Option<String>, Option<String>)> = ground.root.exec(sql, (conn.id(),)).await.unwrap();
+    let sql = format!(
+        "SELECT SQL_TEXT, MESSAGE_TEXT FROM performance_schema.events_statements_history WHERE THREAD_ID = PS_THREAD_ID({})",
+        conn.id()
+    );
+    let rows: Vec<(Option<String>, Option<String>)> = ground.root.query(sql).await.unwrap();
     assert!(!rows.is_empty());
     told += &format!("{rows:?}");
     let pads = pads(&mut ground.root).await;
