@@ -1,7 +1,7 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
 //! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `scatter` (a write on several shards) → `set` → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `scatter` (a write on several shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `set` → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
@@ -14,10 +14,12 @@ mod define;
 mod explain;
 mod gather;
 mod grants;
+mod key_cells;
 mod kill;
 mod literals;
 mod login;
 mod measured;
+mod move_rows;
 mod moving;
 mod prepared;
 mod refusal;

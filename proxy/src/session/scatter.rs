@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use podway_model::ServerId;
+use podway_model::{Keyspace, ServerId};
 use podway_router::{Piece, Route, Scatter, SqlMode};
 use podway_wire::{ErrPacket, Execute, OkPacket, ParamType};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
 use super::gather::{Bound, MAX_WARNINGS, keys_of, keyspace_of};
+use super::moving::Before;
 use super::run::{FRESH_CONNECTIONS, generated_id, warnings};
 use super::state::Warning;
 use crate::backend::{BackendConnection, Settings};
@@ -24,10 +25,12 @@ const NULL_REFUSED: u16 = 1048;
 
 /// What the pieces have done so far.
 #[derive(Default)]
-struct Done {
-    ok: Option<OkPacket>,
+pub(super) struct Done {
+    pub(super) ok: Option<OkPacket>,
     warnings: Vec<Warning>,
     last_insert_id: Option<u64>,
+    /// How many rows the last UPDATE has found.
+    pub(super) matched: Option<u64>,
     /// The servers on which the statement can be undone.
     servers: Vec<ServerId>,
 }
@@ -62,17 +65,13 @@ impl Session {
         }
         let mut done = Done::default();
         let settings = self.one_clock(scatter);
-        let mut failed = None;
-        for (piece, spot) in pieces.iter().zip(&spots) {
-            self.handle.seeks();
-            let was_there = before.is_on(spot.pool.id());
-            let of = Place { planned, spot, settings: &settings, saves: has_transaction, was_there };
-            if let Err(error) = self.write_piece(of, piece, bound, &mut done).await {
-                failed = Some(error);
-                break;
-            }
-        }
-        match failed {
+        let frame = Frame { planned, settings: &settings, saves: has_transaction, before: &before, bound };
+        let to_do = (keyspace.as_ref(), pieces.as_slice(), spots.as_slice());
+        let written = match scatter.moves.as_deref() {
+            Some(moves) => Box::pin(self.move_rows(frame, moves, to_do, &mut done)).await,
+            None => self.write_pieces(frame, to_do, &mut done).await,
+        };
+        match written.err() {
             Some(error @ ProxyError::ShardMoved(_)) if !before.has_server() => {
                 // It is the first statement: its transaction begins anew where its shards are then.
                 self.roll_back_quietly().await?;
@@ -106,34 +105,37 @@ impl Session {
         Arc::new(settings)
     }
 
+    /// Has all shards do their pieces, one after the other.
+    async fn write_pieces(
+        &mut self,
+        frame: Frame<'_>,
+        (_, pieces, spots): ToDo<'_>,
+        done: &mut Done,
+    ) -> Result<(), ProxyError> {
+        for (piece, spot) in pieces.iter().zip(spots) {
+            self.write_piece(frame.at(spot), piece, frame.bound, done).await?;
+        }
+        Ok(())
+    }
+
     /// Has one shard do its piece.
-    async fn write_piece(
+    pub(super) async fn write_piece(
         &mut self,
         of: Place<'_>,
         piece: &Piece,
         bound: Option<&Bound<'_>>,
         done: &mut Done,
     ) -> Result<(), ProxyError> {
-        let Place { planned, spot, settings, saves, was_there } = of;
-        let server = spot.pool.id();
-        let mut connection = match self.acquire_fresh(planned, spot).await {
-            Err(ProxyError::ShardMoved(_)) if was_there => return Err(self.restart().await?),
-            acquired => acquired?,
-        };
-        self.handle.set_running([connection.thread().clone()]);
+        let Place { planned, spot, settings, .. } = of;
+        let mut connection = self.enter_server(of).await?;
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
             planned.plan.piece_text(piece, (planned.sql, planned.normal), facts, &mut sql);
         });
         let preparation = self.preparation(planned, spot, &sql, settings);
-        let is_saved = done.servers.contains(&server);
         let packet = self.query_packet(if bound.is_none() { &sql } else { b"" });
         let work = async {
-            connection.synchronise(&spot.current, settings, None).await?;
-            if saves && !is_saved {
-                connection.execute(format!("SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
-                done.servers.push(server);
-            }
+            done.begin_on(&mut connection, of).await?;
             let ok = match bound {
                 None => connection.run(&packet, sequence_of_answer(&packet)).await?,
                 Some(bound) => execute(&mut connection, sql, piece, (bound, preparation)).await?,
@@ -145,6 +147,36 @@ impl Session {
             worked = work => worked,
             error = self.client.gone(self.command_bytes) => Err(ProxyError::ClientGone(error)),
         };
+        match self.leave_server(connection, of, worked).await {
+            Err(ProxyError::Server(refused)) if self.is_of_one_row(&refused, piece) => {
+                Err(ClientError::not_supported(
+                    "a NULL for a column that has none, in one of several rows and without strict mode",
+                )
+                .into())
+            }
+            left => left,
+        }
+    }
+
+    /// The connection on which the statement does something at this place, visible to KILL.
+    pub(super) async fn enter_server(&mut self, of: Place<'_>) -> Result<Box<BackendConnection>, ProxyError> {
+        self.handle.seeks();
+        let connection = match self.acquire_fresh(of.planned, of.spot).await {
+            Err(ProxyError::ShardMoved(_)) if of.was_there => return Err(self.restart().await?),
+            acquired => acquired?,
+        };
+        self.handle.set_running([connection.thread().clone()]);
+        Ok(connection)
+    }
+
+    /// Gives the connection back to the transaction. It has written there, as far as anybody can tell.
+    pub(super) async fn leave_server<T>(
+        &mut self,
+        mut connection: Box<BackendConnection>,
+        of: Place<'_>,
+        worked: Result<T, ProxyError>,
+    ) -> Result<T, ProxyError> {
+        let Place { spot, was_there, .. } = of;
         if self.handle.ended_running() {
             connection.never_reuse();
         }
@@ -154,21 +186,15 @@ impl Session {
         }
         self.settle(connection);
         if worked.is_ok() {
-            self.state.transaction.note_write(server);
+            self.state.transaction.note_write(spot.pool.id());
         }
         match worked.map_err(|error| self.in_logical_names(error, spot)) {
-            Err(ProxyError::Server(refused)) if self.is_of_one_row(&refused, piece) => {
-                Err(ClientError::not_supported(
-                    "a NULL for a column that has none, in one of several rows and without strict mode",
-                )
-                .into())
-            }
             Err(error) => match self.refused_early(error, spot) {
                 // What the transaction saw of the shard before is not to be had where it is now.
                 ProxyError::ShardMoved(_) if was_there => Err(self.restart().await?),
                 error => Err(error),
             },
-            Ok(()) => Ok(()),
+            worked => worked,
         }
     }
 
@@ -240,18 +266,56 @@ impl Session {
     }
 }
 
-/// Where a piece goes, and how.
-struct Place<'p> {
-    planned: &'p Planned<'p>,
-    spot: &'p Spot,
-    settings: &'p Arc<Settings>,
+/// What is done on which shards: the keyspace, each shard's piece and its place.
+pub(super) type ToDo<'p> = (&'p Keyspace, &'p [Piece], &'p [Spot]);
+
+/// What all steps of a statement have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'p> {
+    pub(super) planned: &'p Planned<'p>,
+    pub(super) settings: &'p Arc<Settings>,
+    /// Whether the statement may have to be undone alone.
+    pub(super) saves: bool,
+    /// The transaction before the statement.
+    pub(super) before: &'p Before,
+    pub(super) bound: Option<&'p Bound<'p>>,
+}
+
+/// Where something is done, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) planned: &'p Planned<'p>,
+    pub(super) spot: &'p Spot,
+    pub(super) settings: &'p Arc<Settings>,
     /// Whether the statement may have to be undone alone.
     saves: bool,
     /// Whether the transaction was on its server before the statement.
     was_there: bool,
 }
 
+impl<'p> Frame<'p> {
+    pub(super) fn at(self, spot: &'p Spot) -> Place<'p> {
+        let Frame { planned, settings, saves, before, .. } = self;
+        Place { planned, spot, settings, saves, was_there: before.is_on(spot.pool.id()) }
+    }
+}
+
 impl Done {
+    /// Brings a connection to the statement's settings, and sees to it that what follows can be undone there.
+    pub(super) async fn begin_on(
+        &mut self,
+        connection: &mut BackendConnection,
+        of: Place<'_>,
+    ) -> Result<(), ProxyError> {
+        connection.synchronise(&of.spot.current, of.settings, None).await?;
+        let server = of.spot.pool.id();
+        if of.saves && !self.servers.contains(&server) {
+            connection.execute(format!("SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
+            self.servers.push(server);
+        }
+        Ok(())
+    }
+
     async fn take(
         &mut self,
         connection: &mut BackendConnection,
@@ -274,6 +338,7 @@ impl Done {
             ok.last_insert_id = 0;
         }
         ok.info = info_of_rows(&ok, piece);
+        self.matched = numbers(&ok.info).first().copied();
         self.ok = Some(match self.ok.take() {
             None => ok,
             Some(before) => added(before, &ok),
@@ -312,10 +377,6 @@ fn added(mut before: OkPacket, more: &OkPacket) -> OkPacket {
 
 /// "Rows matched: 1  Changed: 1  Warnings: 0" of two: the words of the first, each number the sum of both.
 fn added_info(before: &[u8], more: &[u8]) -> Vec<u8> {
-    let numbers = |text: &[u8]| -> Vec<u64> {
-        let text = String::from_utf8_lossy(text).into_owned();
-        text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
-    };
     let (left, right) = (numbers(before), numbers(more));
     let mut sums =
         left.iter().zip(right.iter().chain(std::iter::repeat(&0))).map(|(left, right)| left + right);
@@ -329,6 +390,12 @@ fn added_info(before: &[u8], more: &[u8]) -> Vec<u8> {
         in_number = byte.is_ascii_digit();
     }
     out
+}
+
+/// The numbers in an answer's text.
+fn numbers(text: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(text).into_owned();
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Executes a piece with those of the execution's values that it has.

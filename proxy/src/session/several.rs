@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// Side connections to those of the servers that are in the map.
-    fn sides(&self, servers: &BTreeSet<ServerId>) -> Vec<SideServer> {
+    pub(super) fn sides(&self, servers: &BTreeSet<ServerId>) -> Vec<SideServer> {
         let newest = self.shared.map.load();
         let place = |server: &ServerId| {
             let known = newest.server(*server).or_else(|| self.under.as_ref()?.server(*server));

@@ -12,7 +12,7 @@ use podway_wire::CapabilityFlags;
 use tokio::time::timeout;
 
 use super::coordinator::Ruling;
-use crate::backend::{BackendConnection, Fit, PoolKey, Pools, ServerPool, Settings};
+use crate::backend::{BackendConnection, Fit, PoolKey, Pools, ServerPool, Settings, string_literal};
 use crate::config::BackendLimits;
 use crate::error::ProxyError;
 use crate::metrics::Metrics;
@@ -156,6 +156,28 @@ impl SideServer {
             Xid::recovered(number(row, 0)?, size(row, 1)?, size(row, 2)?, data)
         };
         Ok(rows.iter().map(|row| listed(row).map_or(Listed::Foreign, Listed::Ours)).collect())
+    }
+
+    /// What ties rows of a table to more than themselves there: triggers, foreign keys from and to it. `None`: nothing does.
+    pub async fn ties(&self, schema: &str, table: &str) -> Result<Option<&'static str>, ProxyError> {
+        let text = |name: &str| String::from_utf8_lossy(&string_literal(name.as_bytes())).into_owned();
+        let (schema, table) = (text(schema), text(table));
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER'), \
+             (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {schema} AND EVENT_OBJECT_TABLE = {table}), \
+             (SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME = {table} \
+             OR UNIQUE_CONSTRAINT_SCHEMA = {schema} AND REFERENCED_TABLE_NAME = {table})"
+        );
+        let rows = self.rows(sql.into_bytes()).await?;
+        let counts = rows.first().map(|row| [number(row, 0), number(row, 1), number(row, 2)]);
+        Ok(match counts {
+            Some([Some(0) | None, ..]) | None => {
+                Some("whose triggers Podway may not see: prepare its server again")
+            }
+            Some([_, Some(0), Some(0)]) => None,
+            Some([_, Some(0), _]) => Some("which has foreign keys"),
+            Some(_) => Some("which has triggers"),
+        })
     }
 
     /// Deletes decisions that are older than [`RETENTION`] and not of these transactions, and marks that are as old; the highest mark stays, for later stamps

@@ -5,7 +5,7 @@ use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
-use super::decide::{check, decide, one_target, refused_copy, written_copy};
+use super::decide::{check, check_assigned, decide, one_target, refused_copy, written_copy};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
@@ -283,6 +283,12 @@ impl Planning<'_> {
                 return Err(refused_copy(binding, id));
             }
             return Ok(self.scattered(scatter::copies(binding, &self.plan.recognised, id)?));
+        }
+        if let Some(id) = scatter::moved(binding)? {
+            if verb != Verb::Update {
+                check_assigned(binding, id)?;
+            }
+            return Ok(self.scattered(scatter::moves(binding, &self.plan.recognised, id)?));
         }
         match one_target(binding, keyspace) {
             Ok(target @ Target::Keys { .. }) => {

@@ -148,9 +148,6 @@ fn check_roles(binding: &Binding<'_>) -> Result<(), RouterError> {
             Place::Sharded(_) if binding.sketch.sources[id].role == Role::Whole => {
                 return Err(refused(what, "sharded table", bound));
             }
-            Place::Sharded(_) if binding.sketch.sources[id].role == Role::Change => {
-                check_assigned(binding, id)?
-            }
             _ => {}
         }
     }
@@ -177,19 +174,25 @@ pub(super) fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
 }
 
 /// Refuses a change of the sharding key: the row would have to move.
-fn check_assigned(binding: &Binding<'_>, id: SourceId) -> Result<(), RouterError> {
-    let (Place::Sharded(table), block) = (&binding.sources[id].place, binding.sketch.sources[id].block)
-    else {
-        return Ok(());
-    };
-    for (at, run) in &binding.sketch.assigned {
+pub(super) fn check_assigned(binding: &Binding<'_>, id: SourceId) -> Result<(), RouterError> {
+    match assigned_key(binding, id)? {
+        Some(name) => Err(RouterError::unsupported(format_args!("changing the sharding key column {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// The first sharding key column of this source that the statement sets, as it spells it.
+pub(super) fn assigned_key(binding: &Binding<'_>, id: SourceId) -> Result<Option<String>, RouterError> {
+    let Place::Sharded(table) = &binding.sources[id].place else { return Ok(None) };
+    let block = binding.sketch.sources[id].block;
+    for (_, run) in binding.sketch.assigned.iter().filter(|(at, _)| *at == block) {
         let name = binding.t.name(run.end - 1).ok_or_else(super::bind::unreadable)?;
         let is_key = table.key_columns().any(|column| column.name == podway_model::Name::caseless(&name));
-        if *at == block && is_key && binding.candidates(*run, block).contains(&id) {
-            return Err(RouterError::unsupported(format_args!("changing the sharding key column {name}")));
+        if is_key && binding.candidates(*run, block).contains(&id) {
+            return Ok(Some(name.into_owned()));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn check_locks(binding: &Binding<'_>) -> Result<(), RouterError> {

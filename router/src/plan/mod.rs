@@ -9,7 +9,7 @@
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
-//! * [`scatter`] and [`scattered`]: writes on several shards, and what each gets
+//! * [`scatter`], [`scattered`] and [`moved`]: writes on several shards, what each gets, and rows that go to another
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
@@ -31,6 +31,7 @@ mod functions;
 mod gather;
 mod gathered;
 mod mentions;
+mod moved;
 mod pins;
 #[allow(clippy::module_inception, reason = "the plan is this module's noun")]
 mod plan;
@@ -57,8 +58,9 @@ pub use gather::{
     Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows, Takes,
     Wanted,
 };
+pub use moved::Destination;
 pub use plan::Plan;
 pub use rewrite::{Facts, TextPiece};
-pub use scatter::{Piece, Scatter};
+pub use scatter::{Moves, Piece, Scatter};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};
 pub use usage::{Site, Usage, UsedAs, UsedTable, usage};

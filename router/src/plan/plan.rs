@@ -102,7 +102,8 @@ impl Plan {
             Target::Keys { pins, .. } => pins.iter().flat_map(|pin| &pin.columns).any(is_param),
             Target::Scattered { .. } => self.scatter.as_ref().is_some_and(|scatter| {
                 let counters = scatter.counters.iter().flat_map(|counters| &counters.values);
-                scatter.keys.iter().flat_map(|pin| &pin.columns).chain(counters).any(is_param)
+                let new = scatter.moves.iter().flat_map(|moves| &moves.given);
+                scatter.keys.iter().chain(new).flat_map(|pin| &pin.columns).chain(counters).any(is_param)
             }),
             _ => false,
         }

@@ -218,5 +218,10 @@ fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Res
     for source in scatter.counters.iter().flat_map(|counters| &counters.values) {
         write!(out, " | counter {}", printed_source(*source))?;
     }
+    match scatter.moves.as_deref().map(|moves| (moves, &moves.given)) {
+        Some((_, Some(pin))) => write!(out, " | to {}", printed_pin(pin))?,
+        Some((moves, None)) => write!(out, " | to what MySQL computes of {}", moves.table.name)?,
+        None => {}
+    }
     if scatter.reads_clock { write!(out, " | clock") } else { Ok(()) }
 }

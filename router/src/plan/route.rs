@@ -124,6 +124,18 @@ impl Plan {
         pins.iter().map(|pin| Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))).collect()
     }
 
+    /// The shard that one key leads to; none where MySQL refuses it, or where no row can have it.
+    pub(super) fn key_shard(
+        &self,
+        keyspace: &Keyspace,
+        pin: &KeyPin,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+    ) -> Result<Option<ShardIndex>, RouterError> {
+        let values = Given { plan: self, sql, n, params };
+        Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))
+    }
+
     /// Whether every copy of a reference table gets the same numbers for its AUTO_INCREMENT column.
     pub(super) fn check_counters(
         &self,

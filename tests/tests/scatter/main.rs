@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod failures;
+mod keys;
 mod statements;
 mod world;

@@ -113,7 +113,9 @@ async fn what_several_shards_cannot_do_alike_is_refused_and_changes_nothing() {
     for sql in [
         "UPDATE accounts SET amount = 0 LIMIT 3",
         "DELETE FROM accounts ORDER BY amount LIMIT 1",
-        "UPDATE accounts SET id = id + 1000",
+        "UPDATE accounts SET id = id + 1000 LIMIT 2",
+        "UPDATE IGNORE accounts SET id = 5",
+        "UPDATE accounts SET id = 'x' WHERE id = 4",
         "UPDATE accounts SET amount = 0 WHERE RAND() < 0.5",
         "UPDATE accounts a JOIN accounts b ON a.amount = b.amount SET a.owner = b.owner",
         "UPDATE accounts SET amount = (SELECT COUNT(*) FROM entries)",

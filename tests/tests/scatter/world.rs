@@ -45,6 +45,11 @@ async fn servers() -> &'static (Pod, Pod) {
 impl World {
     /// Filled tables, under this name.
     pub async fn new(name: &str) -> World {
+        World::with(name, &[]).await
+    }
+
+    /// The same, and further tables, by their definitions, sharded by these columns.
+    pub async fn with(name: &str, further: &[(&str, &str, &[&str])]) -> World {
         let (pod, mysql) = servers().await;
         let (third, fourth) = (format!("{name}_b"), format!("{name}__2"));
         let keyspace = pod.keyspace_named(name, &[name, name, &third, &fourth]).await.unwrap();
@@ -54,6 +59,10 @@ impl World {
         let theirs = Conn::new(options.db_name(Some(name)).stmt_cache_size(0)).await.unwrap();
         let ours = Conn::new(pod.client_options().db_name(Some(name)).stmt_cache_size(0)).await.unwrap();
         let mut world = World { keyspace, ours, theirs };
+        for (table, definition, key) in further {
+            world.theirs.query_drop(*definition).await.unwrap();
+            world.keyspace.create_table(definition, table, Declaration::sharded_by(key)).await.unwrap();
+        }
         for (table, definition) in TABLES {
             let declaration = match table {
                 "accounts" => Declaration::sharded_by(&["id"]),

@@ -22,7 +22,9 @@ pub(super) const PADS: &str = "pads";
 pub(super) const PASSWORD: &str = "password";
 
 /// Privileges of the account on everything. SYSTEM_USER keeps whoever has CREATE USER from changing it.
-pub(super) const PRIVILEGES: [&str; 4] = ["SYSTEM_USER", "PROCESS", "CONNECTION_ADMIN", "XA_RECOVER_ADMIN"];
+/// TRIGGER lets it see which tables have triggers and foreign keys.
+pub(super) const PRIVILEGES: [&str; 5] =
+    ["SYSTEM_USER", "PROCESS", "TRIGGER", "CONNECTION_ADMIN", "XA_RECOVER_ADMIN"];
 
 /// What the account reads of performance_schema: who waits for whose locks, and what proxies tell each other of it. A server that does not let it is seen no deadlocks on over several servers.
 pub(super) const WATCHED: [&str; 3] = ["data_lock_waits", "threads", "user_variables_by_thread"];

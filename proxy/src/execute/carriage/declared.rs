@@ -60,7 +60,7 @@ impl<'t> Declared<'t> {
             "json" => return Ok((Kind::Json, "LONGTEXT CHARACTER SET utf8mb4".to_owned())),
             "year" => return Ok((Kind::Digits, "YEAR".to_owned())),
             "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Kind::Integer,
-            "bit" => Kind::Bits,
+            "bit" => return Ok((Kind::Bits, self.bytes_of_bits()?)),
             "decimal" | "time" => Kind::Digits,
             "float" | "double" => Kind::Float { rounds: self.arguments.is_some() },
             "date" | "datetime" => Kind::Date,
@@ -84,6 +84,12 @@ impl<'t> Declared<'t> {
             typed.push_str(" UNSIGNED");
         }
         Ok(typed)
+    }
+
+    /// BIT of whole bytes: beside texts JSON_TABLE loses bits that fill none. Its values are as many bytes.
+    fn bytes_of_bits(&self) -> Result<String, &'static str> {
+        let bits: u64 = self.arguments.unwrap_or("1").parse().map_err(|_| "its length is not understood")?;
+        Ok(format!("BIT({})", bits.next_multiple_of(8)))
     }
 
     pub(super) fn hex_typed(&self) -> Result<String, &'static str> {

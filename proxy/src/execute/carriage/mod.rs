@@ -132,6 +132,11 @@ impl Carriage {
         out.extend_from_slice(list.join(", ").as_bytes());
     }
 
+    /// How many cells the select list has.
+    pub fn cells(&self) -> usize {
+        self.columns.len() + self.columns.iter().filter(|column| column.is_guarded()).count()
+    }
+
     /// Appends one row to a document, or nothing if it is an error. `cells` are those that the select list
     /// gave over the text protocol with character_set_results = utf8mb4. Documents of the same carriage may
     /// be appended to each other.

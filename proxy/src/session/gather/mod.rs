@@ -11,6 +11,8 @@ mod measure;
 mod merged;
 mod parts;
 
+pub(super) use parts::{reading, table_columns};
+
 use std::sync::Arc;
 
 use podway_model::{Keyspace, Map, Name, ShardIndex};

@@ -449,7 +449,7 @@ fn carriage(gather: &Gather, columns: Vec<TableColumn>) -> Result<Carriage, Unca
     if first.is_ok() { first } else { alone.find(Result::is_ok).unwrap_or(first) }
 }
 
-async fn table_columns(
+pub(in crate::session) async fn table_columns(
     schema: &str,
     table: &str,
     connection: &mut BackendConnection,
@@ -500,7 +500,7 @@ fn uncarried(part: &Part, error: &Uncarried) -> ProxyError {
 }
 
 /// Settings under which parts are read: the session's own, with text in UTF-8.
-fn reading(settings: &Settings) -> Arc<Settings> {
+pub(in crate::session) fn reading(settings: &Settings) -> Arc<Settings> {
     let mut settings = settings.clone();
     settings.put("character_set_results", &string_literal(b"utf8mb4"));
     // It counts rows of the whole result, not of its parts.

@@ -197,6 +197,9 @@ impl Plan {
         let text = (scene.sql, scene.n);
         let pieces = self.pieces(scatter, keyspace, text, &[])?;
         let mut notes = vec![match (scatter.is_copies, pieces.len()) {
+            _ if scatter.moves.is_some() => {
+                "not one shard: rows whose new sharding key leads to another one go there".to_owned()
+            }
             (true, _) => "not one shard: every shard has a copy of the reference table".to_owned(),
             (false, _) if scatter.rows.is_empty() && scatter.keys.is_empty() => {
                 "not one shard: nothing pins its rows to one key".to_owned()

@@ -107,7 +107,7 @@ fn check_change(
 }
 
 /// The value behind an assigned column.
-fn assigned_value(binding: &Binding<'_>, column: Run) -> Run {
+pub(super) fn assigned_value(binding: &Binding<'_>, column: Run) -> Run {
     let first = column.end + 1;
     let end = find(binding.t, first, &[",", "WHERE", "ORDER", "LIMIT"]).unwrap_or(binding.t.len());
     Run { first, end }

@@ -1,8 +1,9 @@
 //! Writes on several shards, each in its own text and all in one transaction. Data, and what stands in the way; never reads a value.
 //!
-//! There are three kinds, each certain to do together what one MySQL would:
+//! There are four kinds, each certain to do together what one MySQL would:
 //! * **changes**: UPDATE and DELETE whose rows meet no rows of other shards ([`changes`]); every shard runs the statement itself;
 //! * **rows**: INSERT and REPLACE of listed rows ([`inserts`]); every shard gets the statement with its own rows;
+//! * **moves**: changes that give rows other sharding keys ([`moves`]);
 //! * **copies**: what changes a reference table ([`copies`]); every shard runs the statement and does the same.
 //!
 //! Which words they may have is in [`words`]. Read next: [`super::scattered`], which says what each shard gets.
@@ -10,6 +11,7 @@
 mod changes;
 mod copies;
 mod inserts;
+mod moves;
 mod words;
 
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use crate::TemplateSpan;
 pub(super) use changes::changes;
 pub(super) use copies::copies;
 pub(super) use inserts::inserts;
+pub use moves::Moves;
+pub(super) use moves::{NewValue, moved, moves, uncertain};
 
 /// A write on several shards: each gets its own text, all in one transaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,8 @@ pub struct Scatter {
     pub reads_clock: bool,
     /// Whether every shard changes its copy of a reference table: the rows affected are those of one.
     pub is_copies: bool,
+    /// How rows get other sharding keys.
+    pub moves: Option<Box<Moves>>,
     /// Keys that lead to the shards of an UPDATE or DELETE; all shards where there are none.
     pub(super) keys: Vec<KeyPin>,
     /// The rows of an INSERT into a sharded table, in their order.
@@ -79,7 +85,15 @@ impl Piece {
 impl Scatter {
     fn new(keyspace: Name) -> Scatter {
         let (reads_clock, is_copies) = (false, false);
-        Scatter { keyspace, reads_clock, is_copies, keys: Vec::new(), rows: Vec::new(), counters: None }
+        Scatter {
+            keyspace,
+            reads_clock,
+            is_copies,
+            moves: None,
+            keys: Vec::new(),
+            rows: Vec::new(),
+            counters: None,
+        }
     }
 
     /// About how many bytes it holds.
@@ -88,6 +102,7 @@ impl Scatter {
         let counters = self.counters.as_ref().map_or(0, |counters| counters.values.capacity());
         size_of::<Scatter>()
             + keys
+            + self.moves.as_ref().map_or(0, |moves| moves.memory())
             + self.rows.capacity() * size_of::<Row>()
             + counters * size_of::<KeySource>()
     }

@@ -1,0 +1,170 @@
+//! Values of rows that a server gave, as the vindexes read them. What is not certain to be stored as it reads is unknown. Rows are read with
+//! `character_set_results = utf8mb4`.
+
+use podway_router::{CalendarTime, ClockTime, KeyValue, TextCharset};
+use podway_wire::{BinaryValue, ColumnDefinition, ColumnFlags, ColumnType};
+
+use super::literals::{Reading, sql_literal};
+
+/// The collation id of bytes.
+const BINARY: u16 = 63;
+
+/// How a column's values read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Whole,
+    Decimal,
+    Float,
+    Text,
+    Bytes,
+    Time,
+    Unknown,
+}
+
+fn kind(column: &ColumnDefinition) -> Kind {
+    use ColumnType::*;
+    if column.flags.intersects(ColumnFlags::ENUM_FLAG | ColumnFlags::SET_FLAG) {
+        // Stored in a number it is the member's index.
+        return Kind::Unknown;
+    }
+    match column.column_type {
+        MYSQL_TYPE_TINY | MYSQL_TYPE_SHORT | MYSQL_TYPE_INT24 | MYSQL_TYPE_LONG | MYSQL_TYPE_LONGLONG
+        | MYSQL_TYPE_YEAR => Kind::Whole,
+        MYSQL_TYPE_DECIMAL | MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
+        MYSQL_TYPE_FLOAT | MYSQL_TYPE_DOUBLE => Kind::Float,
+        MYSQL_TYPE_STRING
+        | MYSQL_TYPE_VAR_STRING
+        | MYSQL_TYPE_VARCHAR
+        | MYSQL_TYPE_TINY_BLOB
+        | MYSQL_TYPE_BLOB
+        | MYSQL_TYPE_MEDIUM_BLOB
+        | MYSQL_TYPE_LONG_BLOB => match column.charset {
+            BINARY => Kind::Bytes,
+            _ => Kind::Text,
+        },
+        MYSQL_TYPE_DATE | MYSQL_TYPE_NEWDATE | MYSQL_TYPE_DATETIME | MYSQL_TYPE_TIMESTAMP
+        | MYSQL_TYPE_TIME => Kind::Time,
+        _ => Kind::Unknown,
+    }
+}
+
+/// A cell of the text protocol.
+pub(super) fn key_of_cell<'c>(column: &ColumnDefinition, cell: Option<&'c [u8]>) -> KeyValue<'c> {
+    let Some(cell) = cell else { return KeyValue::Null };
+    let number = || std::str::from_utf8(cell).ok();
+    match kind(column) {
+        Kind::Whole => {
+            let signed = number().and_then(|text| text.parse().ok()).map(KeyValue::Int);
+            let unsigned = || number().and_then(|text| text.parse().ok()).map(KeyValue::UInt);
+            signed.or_else(unsigned).unwrap_or(KeyValue::Unknown)
+        }
+        Kind::Decimal => KeyValue::Decimal { negative: false, text: cell },
+        Kind::Text => KeyValue::text(cell, TextCharset::Utf8mb4),
+        Kind::Bytes => KeyValue::text(cell, TextCharset::Binary),
+        Kind::Time => KeyValue::text(cell, TextCharset::Ascii),
+        Kind::Float | Kind::Unknown => KeyValue::Unknown,
+    }
+}
+
+/// A value of the binary protocol.
+pub(super) fn key_of_value<'v>(column: &ColumnDefinition, value: &BinaryValue<'v>) -> KeyValue<'v> {
+    match (value, kind(column)) {
+        (BinaryValue::Null, _) => KeyValue::Null,
+        (BinaryValue::Int(value), Kind::Whole) => KeyValue::Int(*value),
+        (BinaryValue::UInt(value), Kind::Whole) => KeyValue::UInt(*value),
+        (BinaryValue::Float(value), Kind::Float) => KeyValue::Float(*value),
+        (BinaryValue::Double(value), Kind::Float) => KeyValue::Double(*value),
+        (BinaryValue::Bytes(cell), Kind::Decimal | Kind::Text | Kind::Bytes) => {
+            key_of_cell(column, Some(cell))
+        }
+        (&BinaryValue::Date { year, month, day, hour, minute, second, micros }, Kind::Time) => {
+            match column.column_type {
+                ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE => {
+                    KeyValue::Date { year, month, day }
+                }
+                _ => KeyValue::DateTime(CalendarTime { year, month, day, hour, minute, second, micros }),
+            }
+        }
+        (&BinaryValue::Time { negative, days, hours, minutes, seconds, micros }, Kind::Time) => {
+            KeyValue::Time(ClockTime {
+                negative,
+                hours: days.saturating_mul(24).saturating_add(hours.into()),
+                minutes,
+                seconds,
+                micros,
+            })
+        }
+        _ => KeyValue::Unknown,
+    }
+}
+
+/// The literal that equals this value in every session.
+pub(super) fn literal_of_value(column: &ColumnDefinition, value: &BinaryValue<'_>) -> Vec<u8> {
+    let hexadecimal = |bytes: &[u8], charset: &str| {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        format!("_{charset} X'{digits}'").into_bytes()
+    };
+    match (value, kind(column)) {
+        (BinaryValue::Bytes(text), Kind::Text) => hexadecimal(text, "utf8mb4"),
+        (BinaryValue::Bytes(bytes), Kind::Bytes) => hexadecimal(bytes, "binary"),
+        _ => {
+            let reading = Reading { charset: "utf8mb4", backslash_escapes: true };
+            sql_literal(value, column.column_type as u8, reading)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(column_type: ColumnType, charset: u16, flags: ColumnFlags) -> ColumnDefinition {
+        ColumnDefinition { column_type, charset, flags, ..ColumnDefinition::text("a") }
+    }
+
+    #[test]
+    fn cells_read_as_their_columns_say() {
+        use ColumnType::*;
+        let none = ColumnFlags::empty();
+        let cases = [
+            (column(MYSQL_TYPE_LONG, BINARY, none), "-5", KeyValue::Int(-5)),
+            (column(MYSQL_TYPE_LONGLONG, BINARY, none), "18446744073709551615", KeyValue::UInt(u64::MAX)),
+            (column(MYSQL_TYPE_LONG, BINARY, none), "x", KeyValue::Unknown),
+            (
+                column(MYSQL_TYPE_NEWDECIMAL, BINARY, none),
+                "-1.5",
+                KeyValue::Decimal { negative: false, text: b"-1.5" },
+            ),
+            (column(MYSQL_TYPE_VAR_STRING, 255, none), "5", KeyValue::text(b"5", TextCharset::Utf8mb4)),
+            (column(MYSQL_TYPE_BLOB, 255, none), "5", KeyValue::text(b"5", TextCharset::Utf8mb4)),
+            (column(MYSQL_TYPE_BLOB, BINARY, none), "5", KeyValue::Bytes(b"5".into())),
+            (column(MYSQL_TYPE_STRING, 255, ColumnFlags::ENUM_FLAG), "5", KeyValue::Unknown),
+            (column(MYSQL_TYPE_STRING, 255, ColumnFlags::SET_FLAG), "5", KeyValue::Unknown),
+            (
+                column(MYSQL_TYPE_DATE, BINARY, none),
+                "2024-02-09",
+                KeyValue::text(b"2024-02-09", TextCharset::Ascii),
+            ),
+            (column(MYSQL_TYPE_FLOAT, BINARY, none), "1.5", KeyValue::Unknown),
+            (column(MYSQL_TYPE_JSON, 255, none), "5", KeyValue::Unknown),
+            (column(MYSQL_TYPE_BIT, BINARY, none), "5", KeyValue::Unknown),
+        ];
+        for (column, cell, expected) in cases {
+            assert_eq!(key_of_cell(&column, Some(cell.as_bytes())), expected, "{column:?} {cell}");
+        }
+        assert_eq!(key_of_cell(&column(MYSQL_TYPE_BIT, BINARY, none), None), KeyValue::Null);
+    }
+
+    #[test]
+    fn literals_mean_the_same_whatever_the_session_has_set() {
+        let (text, none) = (ColumnType::MYSQL_TYPE_VAR_STRING, ColumnFlags::empty());
+        let literal = |column: &ColumnDefinition, value: BinaryValue<'_>| {
+            String::from_utf8(literal_of_value(column, &value)).unwrap()
+        };
+        assert_eq!(literal(&column(text, 255, none), BinaryValue::Bytes(b"a'\\")), "_utf8mb4 X'61275C'");
+        assert_eq!(literal(&column(text, BINARY, none), BinaryValue::Bytes(b"a")), "_binary X'61'");
+        let number = column(ColumnType::MYSQL_TYPE_LONGLONG, BINARY, none);
+        assert_eq!(literal(&number, BinaryValue::Int(-7)), "-7");
+        assert_eq!(literal(&number, BinaryValue::Null), "NULL");
+    }
+}
