@@ -28,7 +28,8 @@ struct Settings {
     names: String,
     map: String,
     temporary: String,
-    unmerged: String,
+    inside: bool,
+    limited: bool,
     effects: bool,
 }
 
@@ -43,9 +44,10 @@ impl Settings {
                 "names" => &mut self.names,
                 "map" => &mut self.map,
                 "temporary" => &mut self.temporary,
-                "unmerged" => &mut self.unmerged,
-                "effects" => {
-                    self.effects = true;
+                "effects" | "inside" | "limited" => {
+                    self.effects |= name == "effects";
+                    self.inside |= name == "inside";
+                    self.limited |= name == "limited";
                     continue;
                 }
                 _ => panic!("no such setting: {name}"),
@@ -110,9 +112,8 @@ impl Settings {
             charset: ctx.charset,
             sql_mode: ctx.sql_mode,
         };
-        let reason = (!self.unmerged.is_empty()).then_some(self.unmerged.as_str());
-        let sql = sql.as_bytes();
-        shown(self, &plan, &Scene { map: &map, sql, n: &n, facts, unmerged: reason, unfolded: None })
+        let (sql, is_inside, is_limited) = (sql.as_bytes(), self.inside, self.limited);
+        shown(self, &plan, &Scene { map: &map, sql, n: &n, facts, is_inside, is_limited })
     }
 }
 

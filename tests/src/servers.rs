@@ -31,8 +31,13 @@ pub fn plain_server() -> OptsBuilder {
 
 /// The path of MySQL's own `mysql` client.
 pub fn mysql_client() -> PathBuf {
+    client_program("mysql")
+}
+
+/// The path of one of MySQL's own client programs.
+pub fn client_program(program: &str) -> PathBuf {
     Tools::of(mysql_source())
-        .find("mysql", &|what| eprintln!("{what}"))
+        .find(program, &|what| eprintln!("{what}"))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), AdminError> {
         charset: ctx.charset,
         sql_mode: ctx.sql_mode,
     };
-    let scene = Scene { map: &map, sql, n: &n, facts, unmerged: None, unfolded: None };
+    let scene = Scene { map: &map, sql, n: &n, facts, is_inside: false, is_limited: false };
     let explanation = plan.explained(&scene).map_err(refused)?;
     let text = explanation.printed(&map, None);
     let shown = match context.is_json {

@@ -64,6 +64,15 @@ async fn shop(cluster: &Cluster) {
     }
 }
 
+fn check_explained(cluster: &Cluster) {
+    let explain = |sql: &str| cluster.run_all(&["explain", sql, "--keyspace", "shop"]);
+    let ran = explain("SELECT name FROM customers ORDER BY id");
+    assert!(ran.code == Some(0) && ran.printed.starts_with("way: merged\n"), "{ran:?}");
+    assert!(ran.printed.contains("shard 1 on ") && ran.printed.contains("shard 2 on "), "{ran:?}");
+    let ran = explain("SELECT name FROM customers FOR UPDATE");
+    assert!(ran.code == Some(1) && ran.said.contains("1235"), "{ran:?}");
+}
+
 fn create_app(cluster: &Cluster) {
     let password = cluster.file("app.password", "app's own\n").expect("a file");
     let ran = cluster.run_all(&[
@@ -130,12 +139,7 @@ async fn a_new_cluster_is_a_handful_of_commands() {
     ] {
         assert!(!cluster.json(list).as_array().unwrap().is_empty(), "{list}");
     }
-    let ran = cluster.run_all(&["explain", "SELECT name FROM customers ORDER BY id", "--keyspace", "shop"]);
-    assert!(ran.code == Some(0) && ran.printed.starts_with("way: merged\n"), "{ran:?}");
-    assert!(ran.printed.contains("shard 1 on ") && ran.printed.contains("shard 2 on "), "{ran:?}");
-    let ran = cluster.run_all(&["explain", "SELECT name FROM customers FOR UPDATE", "--keyspace", "shop"]);
-    assert!(ran.code == Some(1) && ran.said.contains("1235"), "{ran:?}");
-
+    check_explained(&cluster);
     let log = cluster.json("log --last 1");
     assert!(log[0]["what"].as_str().unwrap().contains("registered"), "{log}");
 

@@ -75,6 +75,11 @@ impl Rows {
         Some(String::from_utf8_lossy(cell).into_owned())
     }
 
+    /// The columns' definitions.
+    pub fn into_columns(self) -> Vec<ColumnDefinition> {
+        self.columns
+    }
+
     /// The heading of the column at this place.
     pub fn column_name(&self, column: usize) -> Option<&[u8]> {
         self.columns.get(column).map(|definition| definition.name.as_slice())

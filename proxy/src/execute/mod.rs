@@ -3,6 +3,7 @@
 //! names are to be put; it returns what the answer said. It never sees a session, and decides neither where nor whether.
 
 mod carriage;
+mod definition;
 mod forward;
 mod order;
 mod packet;

@@ -1,12 +1,17 @@
 //! Changes to an answer on its way: the physical schema's name back to the logical one, sequence numbers and the "more results" flag for a
 //! part of a multi-statement. Pure: packets in, packets out.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
+use podway_router::TableDirective;
 use podway_wire::codec::put_lenenc_bytes;
 use podway_wire::{
     CapabilityFlags, ColumnDefinition, Cursor, DecodeError, EofPacket, ErrPacket, HEADER, MAX_PAYLOAD,
     OkPacket, PacketEvent, PacketRole, StatusFlags, decode_text_row, write_packet,
 };
+
+use super::definition::declared;
 
 /// One name on the shard, another for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +29,9 @@ pub struct Rewriting {
     pub names: Option<NameChange>,
     /// Whether rows may hold that name: those of information_schema and SHOW.
     pub rows: bool,
-    /// Whether rows are in the binary protocol, which are not looked into.
+    /// How the rows lie of the table whose definition is the answer.
+    pub shows: Option<TableDirective>,
+    /// Whether rows are in the binary protocol, which are not looked into for names.
     pub binary: bool,
     /// Whether another statement's answer follows.
     pub more_follows: bool,
@@ -34,14 +41,21 @@ pub struct Rewriting {
 
 impl Default for Rewriting {
     fn default() -> Rewriting {
-        Rewriting { names: None, rows: false, binary: false, more_follows: false, first_sequence: 1 }
+        Rewriting {
+            names: None,
+            rows: false,
+            shows: None,
+            binary: false,
+            more_follows: false,
+            first_sequence: 1,
+        }
     }
 }
 
 impl Rewriting {
     /// Whether the bytes of an answer whose first packet has this sequence number can be copied as they are.
     pub fn is_none(&self, sequence: u8) -> bool {
-        self.names.is_none() && !self.more_follows && self.first_sequence == sequence
+        self.names.is_none() && self.shows.is_none() && !self.more_follows && self.first_sequence == sequence
     }
 
     /// Appends one packet, changed; `raw` is a whole packet with its header. `columns` counts the columns of the result it belongs to.
@@ -67,6 +81,10 @@ impl Rewriting {
                 write_packet(out, sequence, &self.error(body, caps)?);
                 return Ok(());
             }
+            PacketRole::Row if self.shows.is_some() && event.total < HEADER + MAX_PAYLOAD => {
+                write_packet(out, sequence, &self.definition(body, state.columns)?);
+                return Ok(());
+            }
             PacketRole::Row => {
                 if let Some(names) = self
                     .names
@@ -88,6 +106,17 @@ impl Rewriting {
         out.extend_from_slice(body);
         *sequence = sequence.wrapping_add(1);
         Ok(())
+    }
+
+    fn definition(&self, body: &[u8], columns: usize) -> Result<Vec<u8>, DecodeError> {
+        let named = match self.names.as_ref().filter(|_| !self.binary) {
+            Some(names) => Cow::Owned(names.row(body, columns)?),
+            None => Cow::Borrowed(body),
+        };
+        match &self.shows {
+            Some(directive) => declared(&named, self.binary, directive),
+            None => Ok(named.into_owned()),
+        }
     }
 
     fn error(&self, body: &[u8], caps: CapabilityFlags) -> Result<Vec<u8>, DecodeError> {

@@ -93,16 +93,13 @@ impl Session {
     }
 
     fn scene<'s>(&self, planned: &'s Planned<'_>) -> Scene<'s> {
-        let is_limited = self.state.settings.get("sql_select_limit").is_some();
-        let limited = is_limited.then_some("sql_select_limit is set");
-        let inside = "in a transaction each server has one connection, on which one answer follows the other";
         Scene {
             map: &planned.map,
             sql: planned.sql,
             n: planned.normal,
             facts: self.facts(planned.database, &|_| None),
-            unmerged: if self.is_inside() { Some(inside) } else { limited },
-            unfolded: limited,
+            is_inside: self.is_inside(),
+            is_limited: self.state.settings.get("sql_select_limit").is_some(),
         }
     }
 

@@ -33,6 +33,7 @@ mod shared;
 mod show;
 mod show_podway;
 mod state;
+mod table_status;
 mod text;
 mod transaction;
 

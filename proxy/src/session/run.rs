@@ -124,6 +124,7 @@ impl Session {
         Rewriting {
             names: spot.name_change(),
             rows: plan.effects().contains(Effects::READS_SYSTEM_SCHEMA),
+            shows: plan.shows.as_deref().cloned(),
             binary: self.place.binary,
             more_follows: self.place.more_follows,
             first_sequence: self.place.sequence,

@@ -169,6 +169,7 @@ impl Session {
             }
             Statement::ShowProcesslist { full } => self.show_processlist(*full).await?,
             Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
+            Statement::ShowTableStatus => self.show_table_status(planned).await?,
             Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,
             Statement::ExplainPodway { analyze } => self.explain_podway(planned, *analyze).await?,
             Statement::Define => self.define(planned, is_command).await?,

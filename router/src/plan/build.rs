@@ -20,7 +20,9 @@ use super::spread;
 use super::target::Target;
 use super::tokens::Tokens;
 use crate::statement::recognise;
-use crate::{Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode, Statement, Verb};
+use crate::{
+    Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode, Statement, TableDirective, Verb,
+};
 
 /// The plan of a statement, made from nothing but its text and the context.
 pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan {
@@ -50,8 +52,8 @@ pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> P
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
     let (target, splices, definition, gather) = (Target::Nowhere, Vec::new(), None, None);
-    let (scatter, unscattered, names) = (None, None, Names::default());
-    Plan { recognised, target, splices, definition, gather, scatter, unscattered, names, values }
+    let (scatter, shows, unscattered, names) = (None, None, None, Names::default());
+    Plan { recognised, target, splices, definition, gather, scatter, shows, unscattered, names, values }
 }
 
 /// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
@@ -361,8 +363,20 @@ impl Planning<'_> {
         let target = match (bind::database(ctx, &spelled)?, subject) {
             (Database::Foreign(name), _) => return Err(RouterError::unknown_database(name)),
             (Database::System, _) => Target::Home { keyspace: self.some_keyspace() },
-            (Database::Keyspace(_), Subject::Table { .. }) => self.structure(&binding)?,
-            (Database::Keyspace(keyspace), _) => Target::Home { keyspace: Some(keyspace.name.clone()) },
+            (Database::Keyspace(_), Subject::Table { .. }) => {
+                if t.is(1, "CREATE") {
+                    self.plan.shows = directive_of(&binding);
+                }
+                self.structure(&binding)?
+            }
+            (Database::Keyspace(keyspace), _) => {
+                // Of what WHERE says of sizes no shard knows whether it holds.
+                let has_condition = (0..t.len()).any(|at| t.is(at, "WHERE"));
+                if t.are(1, &["TABLE", "STATUS"]) && !keyspace.is_single() && !has_condition {
+                    self.plan.recognised.statement = Statement::ShowTableStatus;
+                }
+                Target::Home { keyspace: Some(keyspace.name.clone()) }
+            }
         };
         splices::understood(self.plan, &binding, Some(subject));
         Ok(target)
@@ -460,6 +474,15 @@ fn statement(w: &mut Walker<'_>, t: &Tokens<'_>, at: usize, verb: Option<Verb>) 
 fn shown(t: &Tokens<'_>, at: usize) -> String {
     let words: Vec<&str> = (at..at + 3).map(|at| t.text(at)).take_while(|text| !text.is_empty()).collect();
     words.join(" ")
+}
+
+/// How the rows of a table that every shard has lie.
+fn directive_of(binding: &Binding<'_>) -> Option<Box<TableDirective>> {
+    match &binding.sources.first()?.place {
+        Place::Sharded(table) => TableDirective::of_table(table).map(Box::new),
+        Place::Reference(_) => Some(Box::new(TableDirective::Reference)),
+        _ => None,
+    }
 }
 
 fn keyspace_of(target: &Target) -> Option<&Name> {

@@ -8,7 +8,7 @@ use super::definition::Definition;
 use super::gather::Gather;
 use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, Splice, Target};
-use crate::{ClientCharset, Effects, Recognised, RouterError, SqlMode, Statement, Verb};
+use crate::{ClientCharset, Effects, Recognised, RouterError, SqlMode, Statement, TableDirective, Verb};
 
 /// Where the statements of a template go, and what the proxy changes in them.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Plan {
     pub gather: Option<Box<Gather>>,
     /// How it writes on several shards where its values do not lead to one.
     pub scatter: Option<Box<Scatter>>,
+    /// What SHOW CREATE TABLE says of how its table's rows lie.
+    pub shows: Option<Box<TableDirective>>,
     /// Why it cannot, where one shard's values are served.
     pub(super) unscattered: Option<Box<RouterError>>,
     pub(super) names: Names,

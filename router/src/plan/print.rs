@@ -59,6 +59,9 @@ impl Plan {
             let end = name.find([' ', '(']).unwrap_or(name.len());
             write!(out, "\nstatement: {}", &name[..end])?;
         }
+        if let Some(directive) = &self.shows {
+            write!(out, "\nshows: {directive}")?;
+        }
         if let Some(definition) = &self.definition {
             print_definition(definition, out)?;
         }

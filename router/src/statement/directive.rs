@@ -9,7 +9,9 @@
 //! ```
 //! Words are read without case, and blanks may stand between any two of them.
 
-use podway_model::Vindex;
+use std::fmt;
+
+use podway_model::{Table, TableKind, Vindex};
 
 /// How a table's rows are to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,35 @@ pub enum TableDirective {
 const INTRODUCTION: &str = "podway:";
 
 impl TableDirective {
+    /// How this table's rows lie, if they lie otherwise than those of a table that nobody declared.
+    pub fn of_table(table: &Table) -> Option<TableDirective> {
+        match &table.kind {
+            TableKind::Sharded(sharding) => {
+                let columns = table.key_columns().map(|column| column.name.as_str().into()).collect();
+                Some(TableDirective::Sharded { columns, vindex: sharding.vindex })
+            }
+            TableKind::Reference => Some(TableDirective::Reference),
+            TableKind::Home | TableKind::View => None,
+        }
+    }
+
+    /// The definition of a table, as SHOW CREATE TABLE gives it, with this directive in its COMMENT: whoever runs it through Podway makes a table whose rows lie so. What
+    /// its COMMENT says of that already stays if it is this, and is made unreadable if it is something else.
+    pub fn in_definition(&self, definition: &str) -> String {
+        let Some(options) = definition.rfind("\n) ").map(|at| at + 1) else { return definition.to_owned() };
+        let end = definition[options..].find('\n').map_or(definition.len(), |at| options + at);
+        let (head, line, rest) = (&definition[..options], &definition[options..end], &definition[end..]);
+        let quoted = self.to_string().replace('\'', "''");
+        let Some((before, comment, after)) = comment_of(line) else {
+            return format!("{head}{line} COMMENT='{quoted}'{rest}");
+        };
+        if TableDirective::of_comment(comment).is_ok_and(|said| said.as_ref() == Some(self)) {
+            return definition.to_owned();
+        }
+        let earlier = without_introduction(comment);
+        format!("{head}{before}{earlier} {quoted}{after}{rest}")
+    }
+
     /// The directive in a table's COMMENT; `None` where there is none, an error where something is meant to be one and cannot be read.
     pub fn of_comment(comment: &str) -> Result<Option<TableDirective>, String> {
         let lower = comment.to_ascii_lowercase();
@@ -50,6 +81,58 @@ impl TableDirective {
             _ => Ok(Some(directive)),
         }
     }
+}
+
+impl fmt::Display for TableDirective {
+    /// As a COMMENT says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{INTRODUCTION} ")?;
+        match self {
+            TableDirective::Reference => f.write_str("reference"),
+            TableDirective::Home => f.write_str("home"),
+            TableDirective::Sharded { columns, vindex } => {
+                let columns: Vec<String> = columns.iter().map(|name| shown_column(name)).collect();
+                write!(f, "shard by ({})", columns.join(", "))?;
+                f.write_str(match vindex {
+                    Vindex::Xxh3 => "",
+                    Vindex::Hash => " using hash",
+                    Vindex::Identity => " using identity",
+                })
+            }
+        }
+    }
+}
+
+fn shown_column(name: &str) -> String {
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$') {
+        true => name.to_owned(),
+        false => format!("`{}`", name.replace('`', "``")),
+    }
+}
+
+/// A line of table options around the text of its COMMENT, which is as it is written: with doubled quotes.
+fn comment_of(line: &str) -> Option<(&str, &str, &str)> {
+    const OPTION: &str = " COMMENT='";
+    let start = line.find(OPTION)? + OPTION.len();
+    let mut end = start;
+    loop {
+        end += line[end..].find('\'')?;
+        // A doubled quote is one of the text.
+        if !line[end + 1..].starts_with('\'') {
+            return Some((&line[..start], &line[start..end], &line[end..]));
+        }
+        end += 2;
+    }
+}
+
+/// A comment in which nothing introduces a directive any more.
+fn without_introduction(comment: &str) -> String {
+    let lower = comment.to_ascii_lowercase();
+    let mut text = comment.to_owned();
+    for (at, _) in lower.match_indices(INTRODUCTION).collect::<Vec<_>>().into_iter().rev() {
+        text.replace_range(at + INTRODUCTION.len() - 1..at + INTRODUCTION.len(), " was:");
+    }
+    text
 }
 
 /// What is left of a text.
@@ -199,5 +282,38 @@ mod tests {
         for comment in cases {
             assert!(TableDirective::of_comment(comment).is_err(), "{comment:?}");
         }
+    }
+
+    #[test]
+    fn a_definition_says_how_its_tables_rows_lie() {
+        let by = sharded_by(&["a", "odd 'name"], Vindex::Hash);
+        let said = "podway: shard by (a, `odd ''name`) using hash";
+        let cases = [
+            (
+                "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB",
+                format!("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='{said}'"),
+            ),
+            (
+                "CREATE TABLE `t` (\n  `a` int COMMENT 'x'\n) ENGINE=InnoDB COMMENT='it''s old'\n/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 3 */",
+                format!(
+                    "CREATE TABLE `t` (\n  `a` int COMMENT 'x'\n) ENGINE=InnoDB COMMENT='it''s old {said}'\n/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 3 */"
+                ),
+            ),
+            (
+                "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='Podway: reference'",
+                format!(
+                    "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='Podway was: reference {said}'"
+                ),
+            ),
+        ];
+        for (definition, expected) in cases {
+            let made = by.in_definition(definition);
+            assert_eq!(made, expected);
+            assert_eq!(by.in_definition(&made).matches("podway:").count(), 1, "it is said once: {made}");
+        }
+        let reference = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='all, podway: reference'";
+        assert_eq!(TableDirective::Reference.in_definition(reference), reference);
+        let by = sharded_by(&["a"], Vindex::Xxh3);
+        assert_eq!(TableDirective::of_comment(&by.to_string()), Ok(Some(by)));
     }
 }

@@ -47,6 +47,8 @@ pub enum Statement {
     ShowPodway(Box<str>),
     /// SHOW WARNINGS, SHOW ERRORS.
     ShowWarnings(Diagnostics),
+    /// SHOW TABLE STATUS of a keyspace with several shards.
+    ShowTableStatus,
     /// LOCK TABLES.
     LockTables,
     /// UNLOCK TABLES.

@@ -220,7 +220,11 @@ fn object(at: &mut Cursor<'_>) -> Option<Object> {
         if let Some((_, object)) = OBJECTS.iter().find(|(word, _)| at.word(word)) {
             return Some(*object);
         }
-        let names_definer = at.any(&["DEFINER", "ALGORITHM"]) && at.symbol(Symbol::Equals);
+        let names_definer = at.is_any(&["DEFINER", "ALGORITHM"]) && at.is_symbol(1, Symbol::Equals);
+        if names_definer {
+            at.next();
+            at.next();
+        }
         if at.words(&["SPATIAL", "REFERENCE"]) {
             return Some(Object::Other);
         }

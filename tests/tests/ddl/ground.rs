@@ -183,6 +183,19 @@ impl Ground {
         Conn::new(options).await.unwrap()
     }
 
+    /// How a client program gets to one of the proxies.
+    pub fn way(&self, proxy: usize) -> Way {
+        let address = self.proxies[proxy].proxy.local_addr();
+        let (user, password) = (self.user.clone(), PASSWORD.to_owned());
+        Way { host: address.ip().to_string(), port: address.port(), user, password }
+    }
+
+    /// How a client program gets to one of the pod's servers, as its administrator.
+    pub async fn server_way(&self, server: u32) -> Way {
+        let login = self.keyspace.pod.server(ServerId(server)).await.admin();
+        Way { host: login.host, port: login.port, user: login.user, password: login.password }
+    }
+
     /// A connection to one of the pod's servers, as its administrator.
     pub async fn server(&self, server: u32) -> Conn {
         self.keyspace.pod.admin(ServerId(server)).await.unwrap()
@@ -238,6 +251,14 @@ impl Ground {
         self.proxies.iter().for_each(|follower| follower.beats.abort());
         self.node.take().unwrap().stop().await;
     }
+}
+
+/// How a client program gets in.
+pub struct Way {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub password: String,
 }
 
 /// MySQL's number of an error.

@@ -3,6 +3,7 @@
 
 mod crashes;
 mod declared;
+mod dumped;
 mod ground;
 mod refused;
 mod spread;

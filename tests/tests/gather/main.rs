@@ -1,7 +1,7 @@
 //! SELECTs over several shards beside plain MySQL: four shards on two servers answer as one database does, in both protocols; and what
 //! bounds, faults, rights and sessions make of them.
 //!
-//! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` → `explain` →
+//! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` → `explain` → `table_status` →
 //! `sessions`.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
@@ -15,5 +15,6 @@ mod folds;
 mod order;
 mod rights;
 mod sessions;
+mod table_status;
 mod tables;
 mod world;

@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
-use crate::world::world;
+use crate::world::{refusal, world};
 
 #[tokio::test]
 async fn warnings_are_the_sessions() {
@@ -299,4 +299,37 @@ async fn a_prepared_statement_runs_with_one_value_after_the_other() {
         assert_eq!(all, Some(48));
         assert_eq!(second.exec_first::<u64, _, _>(&two, (group,)).await.unwrap(), expected);
     }
+}
+
+#[tokio::test]
+async fn in_a_transaction_rows_in_any_order_come_shard_by_shard_without_a_bound() {
+    // Not a row may be gathered here.
+    let mut both = world().await.both_merging().await;
+    for sql in ["BEGIN", "INSERT INTO nothing VALUES (11, 1, 'a'), (12, 2, 'b'), (13, 3, 'c'), (14, 4, 'd')"]
+    {
+        both.same_rows(sql).await;
+    }
+    for sql in [
+        "SELECT * FROM nothing",
+        "SELECT id, word FROM kinds WHERE i > 3",
+        "SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer = c.id",
+        "SELECT id FROM nothing WHERE id > 1000",
+        "SELECT 'x' FROM nothing LIMIT 3",
+        "SELECT 'x' FROM nothing LIMIT 2, 50",
+        "SELECT 'x' FROM nothing LIMIT 3, 1",
+        "SELECT 'x' FROM nothing LIMIT 0",
+        "SELECT FOUND_ROWS()",
+    ] {
+        both.same_text(sql).await;
+    }
+    both.same_prepared("SELECT id, v, w FROM nothing", &[]).await;
+    both.same_text("SELECT COUNT(*) FROM nothing WHERE id = 12").await;
+    both.same_rows("ROLLBACK").await;
+    both.same_text("SELECT * FROM nothing").await;
+    // Ordered they are gathered, which is bounded.
+    both.ours.query_drop("BEGIN").await.unwrap();
+    let error = both.ours.query_drop("SELECT id FROM kinds ORDER BY id").await.unwrap_err();
+    assert_eq!(refusal(error).0, 1041);
+    both.ours.query_drop("ROLLBACK").await.unwrap();
+    both.end();
 }

@@ -14,7 +14,7 @@ use crate::error::{ClientError, ErrorCode, ProxyError};
 const OUTPUT_CHUNK: usize = 32 << 10;
 
 /// An answer on its way to the client.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     out: BytesMut,
     payload: Vec<u8>,
     columns: Vec<ColumnDefinition>,
@@ -33,7 +33,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(columns: Vec<ColumnDefinition>, session: &Session, is_bound: bool) -> Answer {
+    pub(crate) fn of(columns: Vec<ColumnDefinition>, session: &Session, is_bound: bool) -> Answer {
         let (out, payload) = (BytesMut::new(), Vec::new());
         Answer {
             out,
@@ -64,7 +64,7 @@ impl Answer {
 }
 
 impl Session {
-    pub(super) fn put_columns(&mut self, answer: &mut Answer) {
+    pub(crate) fn put_columns(&mut self, answer: &mut Answer) {
         if answer.is_measured {
             return;
         }
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Adds a row, and sends what has come together where that is much.
-    pub(super) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
+    pub(crate) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
         answer.rows += 1;
         answer.bytes += row.len() as u64;
         if answer.is_measured {
@@ -111,7 +111,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn put_end(&mut self, answer: &mut Answer, warnings: usize) -> Result<(), ProxyError> {
+    pub(crate) async fn put_end(&mut self, answer: &mut Answer, warnings: usize) -> Result<(), ProxyError> {
         if answer.is_measured {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
-//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer, [`finished`] has MySQL compute the statement over rows that were read; [`measure`]
+//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer (inside a
+//! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`measure`]
 //! notes what that takes, for EXPLAIN ANALYZE.
 //!
 //! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
@@ -7,6 +8,7 @@
 
 mod answer;
 mod finished;
+mod in_turn;
 mod measure;
 mod merged;
 mod parts;
@@ -20,6 +22,7 @@ use podway_router::{Facts, Gather, KeyValue, Route, Rows};
 use podway_wire::{Execute, ResponseKind};
 use xxhash_rust::xxh3::Xxh3;
 
+pub(super) use answer::Answer;
 pub(super) use measure::Taking;
 
 use super::core::{Planned, Session, Spot};
@@ -78,10 +81,12 @@ impl Session {
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             self.measure_anew();
-            // In a transaction each server has one connection, on which one answer follows the other.
-            let may_merge = !self.is_inside() && self.state.settings.get("sql_select_limit").is_none();
+            let may_merge = self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
-            let result = match merge {
+            // In a transaction each server has one connection, on which one answer follows the other.
+            let is_inside = self.is_inside();
+            let result = match merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none()) {
+                Some(merge) if is_inside => Box::pin(self.run_in_turn(planned, &keyspace, merge)).await,
                 Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
                 None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
             };
@@ -100,7 +105,7 @@ impl Session {
     }
 
     /// The session's settings for a connection that is outside its transaction.
-    fn settings_outside(&self) -> Arc<Settings> {
+    pub(super) fn settings_outside(&self) -> Arc<Settings> {
         if self.state.autocommit {
             return self.state.settings.clone();
         }
@@ -133,7 +138,11 @@ impl Session {
     }
 
     /// The shards' spots, where none is about to change its owner.
-    async fn spots(&mut self, planned: &Planned<'_>, shards: &[ShardIndex]) -> Result<Vec<Spot>, ProxyError> {
+    pub(super) async fn spots(
+        &mut self,
+        planned: &Planned<'_>,
+        shards: &[ShardIndex],
+    ) -> Result<Vec<Spot>, ProxyError> {
         let mut spots = Vec::with_capacity(shards.len());
         for &shard in shards {
             let spot = self.spot(&planned.map, &planned.plan, Route::Shard(shard))?;

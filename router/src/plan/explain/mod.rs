@@ -9,6 +9,7 @@ mod ways;
 
 use podway_model::{Keyspace, Map, Name, ShardIndex};
 
+use super::gather::Merge;
 use super::plan::Plan;
 use super::rewrite::Facts;
 use super::target::{Route, Target};
@@ -27,10 +28,26 @@ pub struct Scene<'a> {
     pub n: &'a Normalised,
     /// What its session knows; schemas are those of each shard that is spoken of.
     pub facts: Facts<'a>,
-    /// Why this session's rows are not merged, if they are not.
-    pub unmerged: Option<&'a str>,
-    /// Why its aggregates are not folded, if they are not.
-    pub unfolded: Option<&'a str>,
+    /// Whether its session is in a transaction: each server has one connection, and rows of several shards are put in no order.
+    pub is_inside: bool,
+    /// Whether `sql_select_limit` is set: it counts rows of the whole result.
+    pub is_limited: bool,
+}
+
+/// Why nothing is merged nor folded for a session with such a limit.
+const LIMITED: &str = "sql_select_limit is set";
+/// Why nothing is merged in order in a transaction.
+const INSIDE: &str = "in a transaction each server has one connection, on which one answer follows the other";
+
+impl Scene<'_> {
+    /// Why this session's rows are not merged, where they are not.
+    fn unmerged(&self, merge: &Merge) -> Option<&'static str> {
+        match self {
+            Scene { is_limited: true, .. } => Some(LIMITED),
+            Scene { is_inside: true, .. } if !merge.order.is_empty() => Some(INSIDE),
+            _ => None,
+        }
+    }
 }
 
 /// How a statement is run.
@@ -129,7 +146,11 @@ impl Plan {
         notes.push("one shard, if all keys lead to it".to_owned());
         let gather = self.gather.as_deref();
         let other = match (gather, &self.scatter) {
-            (Some(gather), _) if gather.merge.is_some() && scene.unmerged.is_none() => Some(Way::Merged),
+            (Some(gather), _)
+                if gather.merge.as_ref().is_some_and(|merge| scene.unmerged(merge).is_none()) =>
+            {
+                Some(Way::Merged)
+            }
             (Some(_), _) => Some(Way::Finished),
             (None, Some(_)) => Some(Way::Scattered),
             (None, None) => None,

@@ -3,13 +3,13 @@
 use podway_model::{Keyspace, Name, ShardIndex, TableKind};
 
 use super::said::{keys_said, merge_said};
-use super::{ExplainedPart, Explanation, Last, Scene, Sent, Way, with_facts};
+use super::{ExplainedPart, Explanation, LIMITED, Last, Scene, Sent, Way, with_facts};
 use crate::plan::definition::TableChange;
 use crate::plan::gather::{Fold, Gather, Merge, Part, Rows};
 use crate::plan::plan::Plan;
 use crate::plan::rewrite::{TextPiece, put_name};
 use crate::plan::target::Target;
-use crate::{ClientCharset, RouterError};
+use crate::{ClientCharset, RouterError, Statement};
 
 impl Plan {
     /// One shard runs it.
@@ -22,6 +22,9 @@ impl Plan {
             }
             Target::Whole { .. } => notes.push("the keyspace has one shard".to_owned()),
             _ => {}
+        }
+        if self.recognised.statement == Statement::ShowTableStatus {
+            notes.push("and the others are asked for the sizes of sharded tables".to_owned());
         }
         let sent = vec![self.as_sent(scene, keyspace, shard)];
         let parts = vec![ExplainedPart { title: None, sent }];
@@ -52,16 +55,16 @@ impl Plan {
             return Err(RouterError::unsupported("a plan that does not say how rows are gathered"));
         };
         let not_one = self.not_one(gather, scene, keyspace);
-        if let Some(merge) = gather.merge.as_ref().filter(|_| scene.unmerged.is_none()) {
-            return self.merged(scene, keyspace, (merge, not_one));
-        }
-        let reason = match (&gather.unmerged, scene.unmerged) {
-            (Some(reason), _) => reason,
+        let hindrance = gather.merge.as_ref().map(|merge| (merge, scene.unmerged(merge)));
+        let reason = match (hindrance, &gather.unmerged) {
+            (Some((merge, None)), _) => return self.merged(scene, keyspace, (merge, not_one)),
+            (Some((_, Some(reason))), _) => reason,
             (None, Some(reason)) => reason,
             (None, None) => "it is not certain that the shards' own answers are the answer",
         };
         let mut notes = vec![not_one, format!("not merged: {reason}")];
-        match (&gather.fold, scene.unfolded) {
+        let unfolded = scene.is_limited.then_some(LIMITED);
+        match (&gather.fold, unfolded) {
             (Some(fold), None) => Ok(self.folded(scene, keyspace, (gather, fold), notes)),
             (fold, reason) => {
                 if let (Some(_), Some(reason)) = (fold, reason) {
