@@ -135,7 +135,10 @@ impl Session {
             None => self.reader(&spot, &settings).await?,
         };
         let prepared = self.prepare_explained(planned, &spot, &mut connection).await;
-        self.settle(connection);
+        match held {
+            Some(_) => self.settle(connection),
+            None => self.put_away(connection, false),
+        }
         prepared.map_err(|error| self.in_logical_names(error, &spot))
     }
 

@@ -70,7 +70,8 @@ impl Session {
         loop {
             let mut connection = self.reader(spot, settings).await?;
             let rows = connection.rows(sql).await;
-            self.settle(connection);
+            let is_condemned = self.handle.ended_running();
+            self.put_away(connection, is_condemned);
             match rows {
                 Err(ProxyError::BackendUnusable { .. }) if attempts > 0 => attempts -= 1,
                 rows => return rows.map_err(|error| self.in_logical_names(error, spot)),

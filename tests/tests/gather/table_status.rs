@@ -34,6 +34,14 @@ async fn a_sharded_tables_line_is_about_all_its_rows() {
     let line: Row = both.ours.query_first("SHOW TABLE STATUS LIKE 'kinds'").await.unwrap().unwrap();
     let (bytes, mean): (u64, u64) = (line.get("Data_length").unwrap(), line.get("Avg_row_length").unwrap());
     assert_eq!((bytes, mean), (sizes, sizes / KINDS));
+    // What is open stays open: it is asked for beside the transaction.
+    both.ours.query_drop("BEGIN").await.unwrap();
+    both.ours.query_drop("INSERT INTO nothing VALUES (81, 1, 'a'), (82, 1, 'b'), (83, 1, 'c')").await.unwrap();
+    both.ours.query_drop("SHOW TABLE STATUS").await.unwrap();
+    let inside: Option<u64> = both.ours.query_first("SELECT COUNT(*) FROM nothing").await.unwrap();
+    both.ours.query_drop("ROLLBACK").await.unwrap();
+    let after: Option<u64> = both.ours.query_first("SELECT COUNT(*) FROM nothing").await.unwrap();
+    assert_eq!((inside, after), (Some(3), Some(0)));
     // A copy counts once, and every table is there once, by the same names and columns.
     let names = "SHOW TABLE STATUS";
     let (ours, theirs): (Vec<Row>, Vec<Row>) =

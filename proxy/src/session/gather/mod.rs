@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// Gives a reader back, or closes it: in the middle of an answer, or where a KILL for it may be on its way.
-    fn put_away(&self, mut connection: Box<BackendConnection>, is_condemned: bool) {
+    pub(super) fn put_away(&self, mut connection: Box<BackendConnection>, is_condemned: bool) {
         if is_condemned {
             connection.never_reuse();
         }
