@@ -131,7 +131,9 @@ const OF_THE_PLAN: ColumnFlags = ColumnFlags::BINARY_FLAG
     .union(ColumnFlags::UNIQUE_KEY_FLAG)
     .union(ColumnFlags::MULTIPLE_KEY_FLAG)
     .union(ColumnFlags::PART_KEY_FLAG)
-    .union(ColumnFlags::AUTO_INCREMENT_FLAG);
+    .union(ColumnFlags::AUTO_INCREMENT_FLAG)
+    // Of MySQL itself, for groups; 8.0 lets it out.
+    .union(ColumnFlags::NUM_FLAG);
 
 /// A column's flags, but for those of the plan and for one more: the database's name is put in as a literal, which MySQL knows is never NULL.
 fn flags(column: &Column) -> ColumnFlags {
