@@ -60,6 +60,8 @@ codes! {
     PRIVILEGE_NEEDED = 1227, b"42000";
     /// ER_NOT_SUPPORTED_YET
     NOT_SUPPORTED = 1235, b"42000";
+    /// ER_WRONG_ARGUMENTS
+    WRONG_ARGUMENTS = 1210, b"HY000";
     /// ER_LOCK_DEADLOCK: the transaction was rolled back and may be tried again
     TRY_AGAIN = 1213, b"40001";
     /// ER_UNKNOWN_STMT_HANDLER

@@ -96,6 +96,11 @@ impl UserVariables {
         if literal == b"NULL" { self.0.remove(name) } else { self.0.put(name, literal) }
     }
 
+    /// The literal that sets this variable; `None`: it is NULL.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.literals.get(name.to_lowercase().as_str()).map(|literal| &literal[..])
+    }
+
     /// The statement that turns a connection with the variables `from` into one with these; `None` if it is.
     pub fn statement_from(&self, from: &UserVariables) -> Option<Vec<u8>> {
         let variable = |name: &str| format!("@{}", quoted_identifier(name)).into_bytes();

@@ -177,6 +177,7 @@ impl Session {
     pub(super) fn reset(&mut self) {
         self.held.clear();
         self.statements.clear();
+        self.sql_statements.clear();
         let database = self.state.database.take();
         self.state = self.initial.clone();
         self.state.database = database;

@@ -43,6 +43,8 @@ pub struct Session {
     /// Boxed: an execution takes its statement out and puts it back.
     pub(super) statements: FxHashMap<u32, Box<ClientStatement>>,
     pub(super) next_statement: u32,
+    /// What PREPARE made, by its name, where the session keeps it: in keyspaces with several shards.
+    pub(super) sql_statements: HashMap<Name, Box<ClientStatement>>,
     /// The nonce that the client's next proof of its password is made with.
     pub(super) nonce: [u8; 20],
     /// When the command at work came.

@@ -49,7 +49,8 @@ pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, reading: Reading<'_
     text.into_bytes()
 }
 
-fn quoted(text: &[u8], reading: Reading<'_>) -> Vec<u8> {
+/// Text as a literal that such a session reads as this.
+pub fn quoted(text: &[u8], reading: Reading<'_>) -> Vec<u8> {
     if QUOTES_IN_CHARACTERS.contains(&reading.charset) && !text.is_ascii() {
         return hexadecimal(text, reading.charset).into_bytes();
     }

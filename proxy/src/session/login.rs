@@ -303,6 +303,7 @@ impl Session {
             nonce,
             started: Instant::now(),
             ended: Instant::now(),
+            sql_statements: Default::default(),
             measures: None,
             lost: false,
             late: None,
@@ -350,6 +351,7 @@ impl Session {
         self.client.consume(std::mem::take(&mut self.command_bytes));
         self.held.clear();
         self.statements.clear();
+        self.sql_statements.clear();
         let mut auth = ServerAuth::new(self.nonce, Some(self.shared.rsa.clone()));
         let first = auth.on_change_user(&wanted, self.capabilities, self.client.is_tls());
         let mut reader = PacketReader::new(1);

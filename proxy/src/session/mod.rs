@@ -32,6 +32,7 @@ mod several;
 mod shared;
 mod show;
 mod show_podway;
+mod sql_prepared;
 mod state;
 mod table_status;
 mod text;

@@ -68,12 +68,25 @@ impl Session {
             return Err(ClientError::new(ErrorCode::TOO_MANY_STATEMENTS, message).into());
         }
         let map = self.shared.map.load();
+        let (statement, description) = self.statement_of(text, &map).await?;
+        let id = self.next_statement;
+        self.next_statement = self.next_statement.wrapping_add(1).max(1);
+        self.statements.insert(id, statement);
+        self.reply_prepared(id, &description).await
+    }
+
+    /// A text as a statement that can be executed, and what it answers.
+    pub(super) async fn statement_of(
+        &mut self,
+        text: &[u8],
+        map: &Arc<Map>,
+    ) -> Result<(Box<ClientStatement>, Description), ProxyError> {
         let mut normal = Normalised::new();
         normal.set_version(map.lowest_version());
         normal
             .run(text, self.state.lexical.sql_mode, self.state.lexical.charset)
             .map_err(ClientError::from)?;
-        let plan = self.plan(&map, text, &normal, self.state.database.as_ref());
+        let plan = self.plan(map, text, &normal, self.state.database.as_ref());
         if is_about_accounts(&plan.recognised, &normal) {
             check_accounts_alone(text, &normal).map_err(ClientError::from)?;
         }
@@ -82,7 +95,7 @@ impl Session {
             && !is_for_every_server
         {
             let refused = ClientError::from(error.clone());
-            return Err(Box::pin(self.refusal(text, &map, &plan, refused)).await);
+            return Err(Box::pin(self.refusal(text, map, &plan, refused)).await);
         }
         let mut statement = Box::new(ClientStatement {
             text: Bytes::copy_from_slice(text),
@@ -99,12 +112,9 @@ impl Session {
         // What the topology runs answers no rows, and is not prepared anywhere.
         let description = match is_for_every_server {
             true => Description::default(),
-            false => self.describe(&mut statement, &map).await?,
+            false => self.describe(&mut statement, map).await?,
         };
-        let id = self.next_statement;
-        self.next_statement = self.next_statement.wrapping_add(1).max(1);
-        self.statements.insert(id, statement);
-        self.reply_prepared(id, &description).await
+        Ok((statement, description))
     }
 
     /// Has a shard prepare the statement, for its description and its errors.

@@ -176,6 +176,15 @@ impl Session {
             Statement::DeclareTable { schema, name, directive } => {
                 self.declare_table(planned, schema.as_deref(), name, directive).await?;
             }
+            Statement::Prepare { name, source } if planned.plan.target == Target::Nowhere => {
+                self.prepare_in_sql(planned, name, source).await?;
+            }
+            Statement::Execute { name, using } if planned.plan.target == Target::Nowhere => {
+                return Box::pin(self.execute_in_sql(name, using)).await;
+            }
+            Statement::Deallocate(name) if planned.plan.target == Target::Nowhere => {
+                self.deallocate_in_sql(name).await?;
+            }
             Statement::Refused(what) => return Err(ClientError::not_supported(what).into()),
             _ => self.run_text(planned, is_command).await?,
         }

@@ -238,6 +238,13 @@ impl Planning<'_> {
     /// Some keyspace concerned has several shards: nothing goes anywhere that is not understood.
     fn several(&mut self, mentions: &Mentions) -> Result<Target, RouterError> {
         let (ctx, t) = (self.ctx, self.t);
+        if matches!(
+            self.plan.statement(),
+            Statement::Prepare { .. } | Statement::Execute { .. } | Statement::Deallocate(_)
+        ) {
+            // What a name stands for the session knows, which plans it then.
+            return Ok(Target::Nowhere);
+        }
         if let Some(what) = refused_verb(self.plan) {
             return Err(RouterError::unsupported(what));
         }

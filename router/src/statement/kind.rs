@@ -60,8 +60,13 @@ pub enum Statement {
         /// Its text: a literal or a user variable.
         source: Scalar,
     },
-    /// EXECUTE name.
-    Execute(Name),
+    /// EXECUTE name USING variables.
+    Execute {
+        /// The statement's name.
+        name: Name,
+        /// The user variables with its parameters' values, in order.
+        using: Vec<Name>,
+    },
     /// DEALLOCATE PREPARE name, DROP PREPARE name.
     Deallocate(Name),
     /// XA in any form.

@@ -2,6 +2,7 @@
 //!
 //! A form that is not MySQL's is [`None`]: it goes to a server, which says what is wrong. Read next: [`super::observe`].
 
+use super::assignment::Scalar;
 use super::cursor::Cursor;
 use super::kind::{Diagnostics, Limit, Statement};
 use crate::lex::Symbol;
@@ -70,7 +71,18 @@ pub(super) fn prepare(at: &mut Cursor<'_>) -> Option<Statement> {
 
 /// Behind EXECUTE.
 pub(super) fn execute(at: &mut Cursor<'_>) -> Option<Statement> {
-    at.caseless().map(Statement::Execute)
+    let name = at.caseless()?;
+    let mut using = Vec::new();
+    if at.word("USING") {
+        loop {
+            let Scalar::UserVariable(variable) = at.scalar() else { return None };
+            using.push(variable);
+            if !at.symbol(Symbol::Comma) {
+                break;
+            }
+        }
+    }
+    at.at_end().then_some(Statement::Execute { name, using })
 }
 
 /// Behind DEALLOCATE PREPARE or DROP PREPARE.

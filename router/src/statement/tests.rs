@@ -238,7 +238,7 @@ fn the_sessions_own_statements_are_read() {
         ("UNLOCK TABLE", "UnlockTables"),
         ("PREPARE p FROM 'SELECT 1'", "Prepare { name: `p`, source: Literal(0) }"),
         ("PREPARE p FROM @s", "Prepare { name: `p`, source: UserVariable(`s`) }"),
-        ("EXECUTE p USING @a, @b", "Execute(`p`)"),
+        ("EXECUTE p USING @a, @b", "Execute { name: `p`, using: [`a`, `b`] }"),
         ("DEALLOCATE PREPARE p", "Deallocate(`p`)"),
         ("DROP PREPARE p", "Deallocate(`p`)"),
         ("XA START 'x'", "Xa"),

@@ -333,3 +333,54 @@ async fn in_a_transaction_rows_in_any_order_come_shard_by_shard_without_a_bound(
     both.ours.query_drop("ROLLBACK").await.unwrap();
     both.end();
 }
+
+#[tokio::test]
+async fn prepare_and_execute_as_statements_go_where_their_values_lead() {
+    let mut both = world().await.both().await;
+    for sql in [
+        "SET @sql = 'SELECT name FROM customers WHERE id = ?', @three = 3, @name = 'it''s', @none = NULL",
+        "PREPARE one FROM @sql",
+        "EXECUTE one USING @three",
+        "SET @three = '4'",
+        "EXECUTE one USING @three",
+        "EXECUTE one USING @none",
+        "PREPARE one FROM 'SELECT id, name FROM customers WHERE id > ? ORDER BY id LIMIT ?'",
+        "SET @three = 3, @five = 5",
+        "EXECUTE one USING @three, @five",
+        "PREPARE counted FROM 'SELECT country, COUNT(*) AS n FROM customers WHERE name <> ? GROUP BY country ORDER BY country'",
+        "EXECUTE counted USING @name",
+        "PREPARE written FROM \"INSERT INTO nothing VALUES (?, ?, ?), (72, NULL, 'x'), (73, 1, 'y')\"",
+        "SET @id = 71",
+        "BEGIN",
+        "EXECUTE written USING @id, @none, @name",
+        "SELECT ROW_COUNT()",
+        "PREPARE removed FROM 'DELETE FROM nothing WHERE id = ?'",
+        "EXECUTE removed USING @id",
+        "SELECT ROW_COUNT()",
+        "SELECT id, w FROM nothing",
+        "ROLLBACK",
+        "DEALLOCATE PREPARE removed",
+        "DROP PREPARE written",
+    ] {
+        both.same_rows(sql).await;
+    }
+    for sql in [
+        "EXECUTE removed USING @id",
+        "DEALLOCATE PREPARE never",
+        "EXECUTE one USING @three",
+        "PREPARE bad FROM 'SELECT nothing_such FROM customers'",
+        "PREPARE one FROM 'SELEC 1'",
+        "EXECUTE one USING @three, @five",
+        "PREPARE two FROM 'EXECUTE counted'",
+        "PREPARE two FROM 'SELECT 1; SELECT 2'",
+    ] {
+        let (ours, theirs) = (both.ours.query_drop(sql).await, both.theirs.query_drop(sql).await);
+        let (ours, theirs) = (refusal(ours.expect_err(sql)), refusal(theirs.expect_err(sql)));
+        assert_eq!((ours.0, &ours.1), (theirs.0, &theirs.1), "{sql}");
+    }
+    // What a query may have assigned is not known.
+    both.ours.query_drop("SELECT @three := 9").await.unwrap();
+    let error = both.ours.query_drop("EXECUTE counted USING @three").await.unwrap_err();
+    assert_eq!(refusal(error).0, 1235);
+    both.end();
+}

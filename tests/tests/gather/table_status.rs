@@ -36,7 +36,10 @@ async fn a_sharded_tables_line_is_about_all_its_rows() {
     assert_eq!((bytes, mean), (sizes, sizes / KINDS));
     // What is open stays open: it is asked for beside the transaction.
     both.ours.query_drop("BEGIN").await.unwrap();
-    both.ours.query_drop("INSERT INTO nothing VALUES (81, 1, 'a'), (82, 1, 'b'), (83, 1, 'c')").await.unwrap();
+    both.ours
+        .query_drop("INSERT INTO nothing VALUES (81, 1, 'a'), (82, 1, 'b'), (83, 1, 'c')")
+        .await
+        .unwrap();
     both.ours.query_drop("SHOW TABLE STATUS").await.unwrap();
     let inside: Option<u64> = both.ours.query_first("SELECT COUNT(*) FROM nothing").await.unwrap();
     both.ours.query_drop("ROLLBACK").await.unwrap();
