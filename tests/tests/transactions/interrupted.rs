@@ -53,15 +53,16 @@ async fn write(ground: &Ground, mut conn: Conn) -> Conn {
     conn
 }
 
-/// Sends COMMIT; what it is answered comes later.
-fn commit(mut conn: Conn) -> JoinHandle<Result<(), Error>> {
+/// Sends COMMIT; what it is answered comes later: its warnings, or its error.
+fn commit(mut conn: Conn) -> JoinHandle<Result<Vec<String>, Error>> {
     tokio::spawn(async move {
-        let answer = conn.query_drop("COMMIT").await;
+        conn.query_drop("COMMIT").await?;
+        let told = conn.get_warnings();
+        let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await.unwrap();
+        assert_eq!(warnings.len(), usize::from(told));
         // Whoever was told that it is committed has a session that goes on.
-        if answer.is_ok() {
-            conn.query_drop("SELECT COUNT(*) FROM cells").await.unwrap();
-        }
-        answer
+        conn.query_drop("SELECT COUNT(*) FROM cells").await.unwrap();
+        Ok(warnings.into_iter().map(|(.., message)| message).collect())
     })
 }
 
@@ -96,7 +97,7 @@ async fn outcome(ground: &Ground) -> bool {
     effects[0]
 }
 
-fn refusal(answer: Result<(), Error>) -> (u16, String) {
+fn refusal<T: std::fmt::Debug>(answer: Result<T, Error>) -> (u16, String) {
     match answer {
         Err(Error::Server(error)) => (error.code, error.message),
         other => panic!("{other:?}"),
@@ -206,7 +207,8 @@ async fn what_is_decided_is_committed_by_others_where_a_branch_cannot_be_reached
     let mut lock = root(&ground, 1).await;
     lock.query_drop("FLUSH TABLES WITH READ LOCK").await.unwrap();
     holder.query_drop("ROLLBACK").await.unwrap();
-    commit.await.unwrap().unwrap();
+    let warnings = commit.await.unwrap().unwrap();
+    assert!(matches!(&*warnings, [one] if one.contains("commit_step")), "{warnings:?}");
     assert_eq!(effects(&ground).await, [true, false, true], "it is committed, and not there yet");
     lock.query_drop("UNLOCK TABLES").await.unwrap();
     drop((lock, holder));
@@ -238,6 +240,10 @@ async fn a_branch_whose_server_died_after_it_was_prepared_is_committed_when_it_i
     // The session may have lost its connection, but not what became of the transaction.
     let answer = tokio::time::timeout(SOON, commit).await.unwrap();
     assert!(!matches!(answer, Ok(Err(_))), "{answer:?}");
+    if let Ok(Ok(warnings)) = answer {
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(effects(&ground).await, [true; PARTS], "who was told so without a warning finds it");
+    }
     assert!(outcome(&ground).await);
 }
 
