@@ -8,12 +8,9 @@ use podway_topology::Moment;
 use podway_topology_api::{MoveStep, View};
 
 use super::history::Key;
-use super::load::{Load, TRY_AGAIN, code, read, transaction};
+use super::load::{Load, TRY_AGAIN, WRONG_SHARD, code, read, transaction};
 use super::node::{Node, Parts, moment};
 use super::rig::{MOVING, Rig, SERVERS, eventually};
-
-/// What only a client with an old map could get: none of it may reach one.
-pub const WRONG_SHARD: [u16; 6] = [1044, 1049, 1142, 1143, 1146, 3989];
 
 /// Something that goes wrong during a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
