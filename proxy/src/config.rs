@@ -65,6 +65,8 @@ pub struct ClientLimits {
     pub read_deadline: Duration,
     /// How long each step of a COMMIT over several servers may take: preparing, deciding, finishing.
     pub commit_step: Duration,
+    /// How long the snapshots of several servers may take to be of one moment.
+    pub snapshot_deadline: Duration,
     /// How long one statement may run.
     pub statement_deadline: Duration,
     /// How long a statement waits while its shard changes its owner, where the map does not say (`freeze.hold`).
@@ -132,6 +134,7 @@ impl Default for ClientLimits {
             write_deadline: Duration::from_secs(60),
             read_deadline: Duration::from_secs(30),
             commit_step: Duration::from_secs(4),
+            snapshot_deadline: Duration::from_secs(20),
             statement_deadline: Duration::from_secs(3_600),
             move_deadline: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(5),

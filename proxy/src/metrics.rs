@@ -33,6 +33,10 @@ pub struct Metrics {
     pub deadlocks: AtomicU64,
     /// Looks at all servers for deadlocks.
     pub deadlock_looks: AtomicU64,
+    /// Snapshots of several servers that were opened.
+    pub snapshots: AtomicU64,
+    /// How often their servers' snapshots were opened and compared.
+    pub snapshot_rounds: AtomicU64,
     latency: Box<[AtomicU64]>,
     /// All latencies together, in nanoseconds: over 500 years of them fit.
     took_nanos: AtomicU64,
@@ -63,6 +67,10 @@ pub struct MetricsSnapshot {
     pub deadlocks: u64,
     /// Looks at all servers for deadlocks.
     pub deadlock_looks: u64,
+    /// Snapshots of several servers that were opened.
+    pub snapshots: u64,
+    /// How often their servers' snapshots were opened and compared.
+    pub snapshot_rounds: u64,
     /// Statements that found their plan.
     pub plan_hits: u64,
     /// Statements that had to be planned.
@@ -91,6 +99,8 @@ impl Default for Metrics {
             rerouted: zero(),
             deadlocks: zero(),
             deadlock_looks: zero(),
+            snapshots: zero(),
+            snapshot_rounds: zero(),
             latency: (0..STEPS * DOUBLINGS).map(|_| zero()).collect(),
             took_nanos: zero(),
         }
@@ -123,6 +133,8 @@ impl Metrics {
             rerouted: read(&self.rerouted),
             deadlocks: read(&self.deadlocks),
             deadlock_looks: read(&self.deadlock_looks),
+            snapshots: read(&self.snapshots),
+            snapshot_rounds: read(&self.snapshot_rounds),
             plan_hits: 0,
             plan_misses: 0,
         }

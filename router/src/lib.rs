@@ -40,6 +40,6 @@ pub use sql_mode::SqlMode;
 pub use statement::{
     AccessMode, Assignment, BeginOptions, Completion, Diagnostics, Effects, FunctionKind, FunctionSpan,
     Isolation, Limit, QualifiedName, Recognised, Scalar, Scope, SetTarget, Statement, SystemVariable,
-    TableDirective, TemplateSpan, TransactionSettings, Value, Verb, recognise,
+    TableDirective, TemplateSpan, TransactionSettings, Value, Verb, recognise, shown_variables,
 };
 pub use vindex::*;

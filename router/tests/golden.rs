@@ -109,6 +109,7 @@ impl Settings {
             found_rows: 0,
             warning_count: 0,
             error_count: 0,
+            podway: podway_router::PodwayVariables::default(),
             charset: ctx.charset,
             sql_mode: ctx.sql_mode,
         };

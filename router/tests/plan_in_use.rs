@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use podway_model::{Map, Name, NameRule, ShardIndex};
 use podway_router::{
-    ClientCharset, Facts, KeyValue, Normalised, Plan, PlanCache, PlanContext, Route, RouterError, SqlMode,
-    plan_uncached,
+    ClientCharset, Facts, KeyValue, Normalised, Plan, PlanCache, PlanContext, PodwayVariables, Route,
+    RouterError, SqlMode, plan_uncached,
 };
 
 const MODE: SqlMode = SqlMode::STRICT;
@@ -191,6 +191,7 @@ fn facts<'a>(physical: &'a dyn Fn(&Name) -> Option<&'a str>) -> Facts<'a> {
         error_count: 1,
         charset: ClientCharset::Utf8,
         sql_mode: MODE,
+        podway: PodwayVariables::default(),
     }
 }
 
@@ -221,6 +222,13 @@ fn rewriting_replaces_what_only_the_proxy_knows_and_nothing_else() {
             Some(
                 "SELECT CAST(42 AS UNSIGNED) AS `CONNECTION_ID()`, CAST(-1 AS SIGNED) AS r, \
                  CAST(7 AS SIGNED) + 1 AS `FOUND_ROWS() + 1` FROM DUAL;",
+            ),
+        ),
+        (
+            "SELECT PODWAY_LAST_COMMIT(), @@podway_last_commit, @@SESSION.podway_read r, @@global.podway_read",
+            Some(
+                "SELECT NULL AS `PODWAY_LAST_COMMIT()`, _utf8mb4'' AS `@@podway_last_commit`, _utf8mb4'' r, \
+                 @@global.podway_read",
             ),
         ),
         (

@@ -6,8 +6,8 @@ mod shop;
 
 use podway_model::{Keyspace, Map, Name, NameRule, ShardIndex};
 use podway_router::{
-    ClientCharset, Facts, KeyValue, Normalised, Piece, Plan, PlanContext, Route, RouterError, SqlMode,
-    plan_uncached,
+    ClientCharset, Facts, KeyValue, Normalised, Piece, Plan, PlanContext, PodwayVariables, Route,
+    RouterError, SqlMode, plan_uncached,
 };
 
 /// A statement, planned in the keyspace `shop`.
@@ -66,6 +66,7 @@ impl Planned {
             error_count: 0,
             charset: ClientCharset::Utf8,
             sql_mode: SqlMode::STRICT,
+            podway: PodwayVariables::default(),
         };
         let mut out = Vec::new();
         self.plan.piece_text(piece, (self.sql.as_bytes(), &self.n), &facts, &mut out);

@@ -70,6 +70,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), AdminError> {
         found_rows: 0,
         warning_count: 0,
         error_count: 0,
+        podway: podway_router::PodwayVariables::default(),
         charset: ctx.charset,
         sql_mode: ctx.sql_mode,
     };

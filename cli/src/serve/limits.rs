@@ -30,6 +30,7 @@ struct Client {
     read_deadline: Option<Span>,
     statement_deadline: Option<Span>,
     commit_step: Option<Span>,
+    snapshot_deadline: Option<Span>,
     move_deadline: Option<Span>,
     drain_deadline: Option<Span>,
     max_held: Option<usize>,
@@ -93,6 +94,7 @@ impl Client {
         set(&mut limits.read_deadline, self.read_deadline);
         set(&mut limits.statement_deadline, self.statement_deadline);
         set(&mut limits.commit_step, self.commit_step);
+        set(&mut limits.snapshot_deadline, self.snapshot_deadline);
         set(&mut limits.move_deadline, self.move_deadline);
         set(&mut limits.drain_deadline, self.drain_deadline);
         set(&mut limits.max_held, self.max_held);

@@ -79,11 +79,19 @@ pub struct Place {
     pub binary: bool,
     /// Whether it is the answer of a COMMIT or ROLLBACK: if it is lost, so is what became of the transaction.
     pub ends_transaction: bool,
+    /// Whether the statement has a snapshot of its own open, of several servers.
+    pub in_own_snapshot: bool,
 }
 
 impl Default for Place {
     fn default() -> Place {
-        Place { sequence: 1, more_follows: false, binary: false, ends_transaction: false }
+        Place {
+            sequence: 1,
+            more_follows: false,
+            binary: false,
+            ends_transaction: false,
+            in_own_snapshot: false,
+        }
     }
 }
 

@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    fn scene<'s>(&self, planned: &'s Planned<'_>) -> Scene<'s> {
+    fn scene<'s>(&'s self, planned: &'s Planned<'_>) -> Scene<'s> {
         Scene {
             map: &planned.map,
             sql: planned.sql,

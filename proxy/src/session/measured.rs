@@ -79,6 +79,12 @@ impl Shared {
                 self.deadlocks.unseen_count() as u64,
                 "Servers that do not show who waits for whom: only lock timeouts end deadlocks over them and others",
             ),
+            counter("snapshots", now.snapshots, "Snapshots of several servers that were opened"),
+            counter(
+                "snapshot_rounds",
+                now.snapshot_rounds,
+                "How often snapshots of several servers were opened until they were of one moment",
+            ),
             counter("plan_cache_hits", plans.hits, "Statements that found their plan"),
             counter("plan_cache_misses", plans.misses, "Statements that had to be planned"),
             counter("plan_cache_evictions", plans.evictions, "Plans that were given up for lack of room"),

@@ -1,7 +1,7 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
 //! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `scatter` (a write on several shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `set` → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `snapshot` (reads of one moment on several servers) → `scatter` (a write on several shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `set` → `own_variables` (those that are Podway's) → `stamps` (what clients are told of commits) → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
@@ -21,6 +21,7 @@ mod login;
 mod measured;
 mod move_rows;
 mod moving;
+mod own_variables;
 mod prepared;
 mod refusal;
 mod registry;
@@ -32,7 +33,9 @@ mod several;
 mod shared;
 mod show;
 mod show_podway;
+mod snapshot;
 mod sql_prepared;
+mod stamps;
 mod state;
 mod table_status;
 mod text;

@@ -21,6 +21,7 @@ use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
 use super::gather::Bound;
 use super::literals::{Reading, is_binary, sql_literal};
 use super::moving::Tries;
+use super::stamps::own_description;
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Request, execute_packet};
@@ -109,10 +110,9 @@ impl Session {
             long_data_bytes: 0,
             cursor: None,
         });
-        // What the topology runs answers no rows, and is not prepared anywhere.
-        let description = match is_for_every_server {
-            true => Description::default(),
-            false => self.describe(&mut statement, map).await?,
+        let description = match own_description(&statement.plan, &statement.normal, is_for_every_server) {
+            Some(description) => description,
+            None => self.describe(&mut statement, map).await?,
         };
         Ok((statement, description))
     }

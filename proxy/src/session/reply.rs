@@ -37,6 +37,8 @@ impl Session {
     /// Answers OK with these numbers; the status is the session's.
     pub(super) async fn reply_ok_with(&mut self, ok: OkPacket) -> Result<(), ProxyError> {
         let mut payload = Vec::new();
+        let mut ok = ok;
+        self.state.own.tell(&mut ok.session_track);
         OkPacket { status: self.status(), ..ok }.encode(self.capabilities, &mut payload);
         self.reply_packet(&payload).await
     }
@@ -62,7 +64,16 @@ impl Session {
         rows: &[Vec<Cell<'_>>],
     ) -> Result<(), ProxyError> {
         let columns: Vec<ColumnDefinition> = columns.iter().map(definition).collect();
-        let result = ResultSet { columns: &columns, rows, status: self.status(), warnings: 0 };
+        self.reply_result(&columns, rows).await
+    }
+
+    /// Answers with rows under these columns.
+    pub(super) async fn reply_result(
+        &mut self,
+        columns: &[ColumnDefinition],
+        rows: &[Vec<Cell<'_>>],
+    ) -> Result<(), ProxyError> {
+        let result = ResultSet { columns, rows, status: self.status(), warnings: 0 };
         let format = if self.place.binary { RowFormat::Binary } else { RowFormat::Text };
         let mut out = BytesMut::new();
         result.write(&mut out, &mut self.place.sequence, self.capabilities, format);

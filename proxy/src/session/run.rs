@@ -184,15 +184,15 @@ impl Session {
         !self.state.transaction.is_on(server) && !self.held.iter().any(|held| held.endpoint().id() == server)
     }
 
-    /// Statements before which MySQL commits do so on the transaction's server, which may not be their own.
+    /// Statements before which MySQL commits do so on the transaction's server, which may not be their own. Before others a transaction's snapshot is opened, if it is to have one.
     pub(super) async fn commit_before(
         &mut self,
         plan: &Plan,
-        map: &Map,
+        map: &Arc<Map>,
         route: Route,
     ) -> Result<(), ProxyError> {
         if !plan.effects().contains(Effects::IMPLICIT_COMMIT) || !self.state.transaction.is_open() {
-            return Ok(());
+            return self.begin_snapshot(plan, map).await;
         }
         let server = self.spot(map, plan, route)?.pool.id();
         match self.state.transaction.server() {
@@ -209,6 +209,9 @@ impl Session {
     ) -> Result<Box<BackendConnection>, ProxyError> {
         let server = spot.pool.id();
         self.check_joins(plan, server)?;
+        if !plan.only_reads() {
+            self.check_writes([server])?;
+        }
         self.check_variables(plan, server)?;
         let held = self.held.iter().position(|held| held.endpoint().id() == spot.pool.id());
         let mut connection = match held {
@@ -284,7 +287,7 @@ impl Session {
     }
 
     /// A statement that every shard answers alike does not settle where the transaction goes.
-    fn runs_outside(&self, plan: &Plan) -> bool {
+    pub(super) fn runs_outside(&self, plan: &Plan) -> bool {
         let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
         // Without autocommit a server begins a transaction by itself.
         self.state.autocommit
@@ -371,7 +374,7 @@ impl Session {
 
     /// What the session knows, for a text that is sent to a server where keyspaces' schemas are called so.
     pub(super) fn facts<'f>(
-        &self,
+        &'f self,
         database: Option<&'f Name>,
         physical: &'f dyn Fn(&Name) -> Option<&'f str>,
     ) -> Facts<'f> {
@@ -385,6 +388,7 @@ impl Session {
             error_count: self.state.error_count(),
             charset: self.state.lexical.charset,
             sql_mode: self.state.lexical.sql_mode,
+            podway: self.state.own.facts(),
         }
     }
 
@@ -546,9 +550,10 @@ impl From<TransactionError> for ProxyError {
             TransactionError::NoSavepoint(_) => {
                 ClientError::new(ErrorCode::NO_SAVEPOINT, error.to_string()).into()
             }
-            TransactionError::Snapshot | TransactionError::OwnXa | TransactionError::TooManySavepoints => {
-                ClientError::not_supported(&error.to_string()).into()
-            }
+            TransactionError::Snapshot
+            | TransactionError::OwnXa
+            | TransactionError::SecondWriter
+            | TransactionError::TooManySavepoints => ClientError::not_supported(&error.to_string()).into(),
         }
     }
 }

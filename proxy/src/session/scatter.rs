@@ -58,6 +58,10 @@ impl Session {
             self.check_moving(&spot).await?;
             spots.push(spot);
         }
+        if self.is_inside() {
+            self.begin_snapshot(&plan, &planned.map).await?;
+            self.check_writes(spots.iter().map(|spot| spot.pool.id()))?;
+        }
         let before = self.before();
         let has_transaction = self.is_inside();
         if !has_transaction {

@@ -18,11 +18,14 @@ use crate::error::{ClientError, ErrorCode, ProxyError};
 const MAX_CARRIED: usize = 1 << 20;
 
 /// Variables that are the proxy's: accepted, checked by it, never sent on.
-const OWNED: [&str; 9] = [
+const OWNED: [&str; 12] = [
     "completion_type",
     "interactive_timeout",
     "net_read_timeout",
     "net_write_timeout",
+    "podway_after",
+    "podway_last_commit",
+    "podway_read",
     "session_track_gtids",
     "session_track_schema",
     "session_track_state_change",
@@ -91,10 +94,11 @@ impl Session {
         }
         let all_sent = sorted.sent.len() == assignments.len();
         let mut state = self.state.clone();
-        sorted
-            .owned
-            .iter()
-            .try_for_each(|(name, assignment)| set_owned(&mut state, planned, name, assignment))?;
+        for (name, assignment) in &sorted.owned {
+            if !self.set_own(&mut state, planned, name, assignment)? {
+                set_owned(&mut state, planned, name, assignment)?;
+            }
+        }
         if !sorted.next.is_empty() {
             let texts: Vec<Vec<u8>> =
                 sorted.next.iter().map(|assignment| text_of(planned, assignment)).collect();
@@ -260,7 +264,7 @@ fn is_transaction_variable(name: &Name) -> bool {
 }
 
 /// The text of a value that is one literal or word.
-fn plain_value(planned: &Planned<'_>, scalar: &Scalar) -> Option<String> {
+pub(super) fn plain_value(planned: &Planned<'_>, scalar: &Scalar) -> Option<String> {
     match scalar {
         Scalar::Literal(n) => {
             let text = planned.normal.literals().get(*n)?.text(planned.sql);

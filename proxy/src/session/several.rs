@@ -22,6 +22,9 @@ impl Session {
     /// Commits a transaction over several servers, or rolls it back. It goes on to its end if the client leaves meanwhile.
     pub(super) async fn end_distributed(&mut self, wants_commit: bool) -> Result<(), ProxyError> {
         self.late = None;
+        if self.state.transaction.is_snapshot() {
+            return self.end_snapshot(wants_commit).await;
+        }
         let Some(participants) = self.state.transaction.participants() else { return Ok(()) };
         let commits = wants_commit && self.is_whole(&participants).await;
         let servers: BTreeSet<ServerId> = servers(&participants).collect();
@@ -62,7 +65,8 @@ impl Session {
             Outcome::RolledBack { why: Why::Client } if wants_commit && !commits => {
                 Err(again("A server has ended its part"))
             }
-            Outcome::Committed { in_doubt_elsewhere, .. } => {
+            Outcome::Committed { stamp, in_doubt_elsewhere } => {
+                self.state.own.committed(stamp);
                 self.late = late_warning(&in_doubt_elsewhere, &gtrid.to_string());
                 Ok(())
             }
@@ -132,8 +136,7 @@ impl Session {
             Statement::RollbackTo(_) => format!("ROLLBACK TO SAVEPOINT `{quoted}`"),
             _ => format!("RELEASE SAVEPOINT `{quoted}`"),
         };
-        let Some(participants) = self.state.transaction.participants() else { return Ok(()) };
-        for (nth, server) in servers(&participants).enumerate() {
+        for (nth, server) in self.state.transaction.servers().into_iter().enumerate() {
             let held = self.held.iter_mut().find(|held| held.endpoint().id() == server);
             let done = match held {
                 Some(connection) => connection.execute(text.as_bytes()).await.map(|_| ()),
@@ -220,7 +223,7 @@ fn late_warning(servers: &[ServerId], gtrid: &str) -> Option<Warning> {
 
 fn unknown(gtrid: &str) -> ProxyError {
     let message = format!(
-        "It is not known yet whether the transaction {gtrid} was committed: it will be, on all of its servers, or on none"
+        "It is not known yet whether the transaction {gtrid} was committed: it will be, on all of its servers, or on none; SELECT PODWAY_OUTCOME('{gtrid}') says which"
     );
     ClientError::new(ErrorCode::UNKNOWN, message).into()
 }

@@ -6,6 +6,7 @@ use podway_model::{Name, ServerId};
 use podway_router::{ClientCharset, SqlMode};
 
 use super::literals::Reading;
+use super::own_variables::OwnVariables;
 use crate::backend::{Settings, UserVariables};
 use crate::txn::{Characteristics, Transaction};
 
@@ -38,6 +39,8 @@ pub struct SessionState {
     pub found_rows: u64,
     /// SHOW WARNINGS.
     pub warnings: Vec<Warning>,
+    /// The variables that are Podway's own.
+    pub own: OwnVariables,
     /// Temporary tables of this session.
     pub temporary_tables: Vec<Name>,
 }

@@ -89,6 +89,9 @@ impl Session {
         if !planned.map.is_one_server() && is_show_grants(&planned.plan.recognised, planned.normal) {
             return Box::pin(self.show_grants(&planned)).await.map(|()| Flow::Next);
         }
+        if let Some(pattern) = self.own_pattern(&planned) {
+            return Box::pin(self.show_own_variables(&pattern)).await.map(|()| Flow::Next);
+        }
         if *planned.plan.statement() == Statement::Query {
             return self.run_text(&planned, is_command).await.map(|()| Flow::Next);
         }
@@ -168,6 +171,9 @@ impl Session {
                 return self.kill(id, *query_only).await;
             }
             Statement::ShowProcesslist { full } => self.show_processlist(*full).await?,
+            Statement::Outcome { id, alias, item } => {
+                self.show_outcome(planned, id, alias.as_deref(), *item).await?;
+            }
             Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
             Statement::ShowTableStatus => self.show_table_status(planned).await?,
             Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,

@@ -7,6 +7,8 @@ use podway_wire::{OkPacket, ResponseKind, Summary};
 use super::core::Planned;
 use super::core::Work;
 use super::core::{Flow, Session};
+use super::own_variables::ReadMode;
+use super::snapshot::SERIALIZABLE;
 use super::state::{CompletionType, Warning};
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -28,15 +30,24 @@ impl Session {
             .into());
         }
         self.commit_quietly().await?;
-        self.state.transaction =
-            Transaction::begin(Begin { read_only: options.read_only, read_write: options.read_write });
+        self.state.transaction = Transaction::begin(Begin {
+            read_only: options.read_only,
+            read_write: options.read_write,
+            atomic: false,
+        });
+        let mode = self.take_read_mode();
+        self.begin_as(mode)?;
         if options.consistent_snapshot {
-            if !self.is_single_shard(&planned.map) {
-                self.state.transaction = Transaction::None;
-                return Err(ClientError::not_supported(
-                    "START TRANSACTION WITH CONSISTENT SNAPSHOT over several shards",
-                )
-                .into());
+            match self.open_snapshot(&planned.map, None).await {
+                Ok(false) => {}
+                Ok(true) => return self.reply_ok().await,
+                Err(error) => {
+                    self.state.transaction = Transaction::None;
+                    // It may be tried again.
+                    self.state.own.read_next = Some(mode);
+                    self.state.characteristics.take_if(|set| set == SERIALIZABLE);
+                    return Err(error);
+                }
             }
             self.state.transaction = Transaction::None;
             let work = Work { kind: ResponseKind::Query, as_received: false };
@@ -47,14 +58,24 @@ impl Session {
         self.reply_ok().await
     }
 
-    fn is_single_shard(&self, map: &Map) -> bool {
-        let current = self
-            .state
-            .database
-            .as_ref()
-            .and_then(|name| map.keyspace(name))
-            .or_else(|| map.default_keyspace());
-        current.is_some_and(|keyspace| keyspace.is_single())
+    /// How a transaction that has begun reads.
+    fn begin_as(&mut self, mode: ReadMode) -> Result<(), ProxyError> {
+        match mode {
+            ReadMode::Fast => {}
+            ReadMode::Atomic => {
+                let Some((begin, _)) = self.state.transaction.pending() else { return Ok(()) };
+                self.state.transaction = Transaction::begin(Begin { atomic: true, ..begin });
+            }
+            ReadMode::Serializable if self.state.characteristics.is_some() => {
+                self.state.transaction = Transaction::None;
+                let what = "podway_read = 'serializable' for a transaction that SET TRANSACTION is about";
+                return Err(ClientError::not_supported(what).into());
+            }
+            ReadMode::Serializable => {
+                self.state.characteristics = Some(SERIALIZABLE.to_vec());
+            }
+        }
+        Ok(())
     }
 
     /// COMMIT, ROLLBACK.

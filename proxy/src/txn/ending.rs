@@ -59,6 +59,8 @@ struct Done {
 
 struct Drive {
     commit: Commit,
+    /// When its stamp was first thought of, by this machine's clock: the decision must not come much later.
+    begun: Duration,
     connections: BTreeMap<ServerId, Box<BackendConnection>>,
     sides: BTreeMap<ServerId, SideServer>,
     clock: Arc<HybridClock>,
@@ -78,21 +80,23 @@ pub fn wall_clock() -> Duration {
 impl Ending {
     /// Commits.
     pub async fn commit(self) -> Ended {
-        let (commit, actions) = Commit::new(&self.participants, self.clock.now(wall_clock()));
-        self.drive(commit, actions).await
+        let begun = wall_clock();
+        let (commit, actions) = Commit::new(&self.participants, self.clock.now(begun));
+        self.drive(commit, actions, begun).await
     }
 
     /// Rolls back.
     pub async fn roll_back(self) -> Ended {
         let (commit, actions) = Commit::roll_back(&self.participants);
-        self.drive(commit, actions).await
+        self.drive(commit, actions, wall_clock()).await
     }
 
-    async fn drive(self, commit: Commit, actions: Vec<Action>) -> Ended {
+    async fn drive(self, commit: Commit, actions: Vec<Action>, begun: Duration) -> Ended {
         let step = self.step;
         let by_server = |connection: Box<BackendConnection>| (connection.endpoint().id(), connection);
         let mut drive = Drive {
             commit,
+            begun,
             connections: self.connections.into_iter().map(by_server).collect(),
             sides: self.sides.into_iter().map(|side| (side.id(), side)).collect(),
             clock: self.clock,
@@ -274,7 +278,7 @@ impl Drive {
         let (gtrid, parts) = (self.commit.gtrid().to_string(), self.commit.parts());
         let thread = connection.thread().number.to_string();
         // By the server's clock, which may be another than this one: the stamp is not to be older than this when it appears.
-        let deadline = (wall_clock() + DECIDE_WITHIN).as_micros().to_string();
+        let deadline = (self.begun + DECIDE_WITHIN).as_micros().to_string();
         let stamp = stamp.0.to_string();
         let parts_of_token = ["decide", &thread, &gtrid, &deadline, &stamp, &parts];
         let token = connection.endpoint().transaction_token(&parts_of_token);
@@ -346,8 +350,8 @@ async fn rested(done: Result<(), ProxyError>) -> Result<(), ProxyError> {
     done
 }
 
-/// How long a stamp may wait for its commit.
-const DECIDE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stamp may wait for its decision, by the primary's clock: whoever compares snapshots looks so far back for what is decided after them.
+pub(super) const DECIDE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whose answer counts.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -113,13 +113,19 @@ impl SideServer {
             Err(ProxyError::Server(refused)) if refused.code == DUPLICATE => {}
             Err(error) => return Err(error),
         }
+        self.decided(gtrid).await?.ok_or_else(|| self.odd("a decision that was there is not there"))
+    }
+
+    /// What has been decided here of a transaction, if anything has: nothing is written, so a transaction that goes on is not disturbed. That nothing has says nothing of
+    /// what will be.
+    pub async fn decided(&self, gtrid: Gtrid) -> Result<Option<Ruling>, ProxyError> {
         let sql = format!("SELECT st, cts FROM _podway.decision WHERE g = '{gtrid}'");
         let rows = self.rows(sql.into_bytes()).await?;
-        let row = rows.first().ok_or_else(|| self.odd("a decision that was there is not there"))?;
+        let Some(row) = rows.first() else { return Ok(None) };
         match row.first().and_then(Option::as_deref) {
-            Some(b"A") => Ok(Ruling::Aborted),
+            Some(b"A") => Ok(Some(Ruling::Aborted)),
             Some(b"C") => number(row, 1)
-                .map(|stamp| Ruling::Committed(HybridTime(stamp)))
+                .map(|stamp| Some(Ruling::Committed(HybridTime(stamp))))
                 .ok_or_else(|| self.odd("a decision without a stamp")),
             _ => Err(self.odd("a decision that is neither")),
         }
@@ -178,6 +184,24 @@ impl SideServer {
             Some([_, Some(0), _]) => Some("which has foreign keys"),
             Some(_) => Some("which has triggers"),
         })
+    }
+
+    /// Podway's branches that are prepared there.
+    pub async fn prepared_ours(&self) -> Result<Vec<Xid>, ProxyError> {
+        let ours = |listed: Listed| match listed {
+            Listed::Ours(xid) => Some(xid),
+            Listed::Foreign => None,
+        };
+        Ok(self.prepared().await?.into_iter().filter_map(ours).collect())
+    }
+
+    /// The server's clock, since 1970, and then which of Podway's branches are prepared there.
+    pub async fn moment(&self) -> Result<(Duration, Vec<Xid>), ProxyError> {
+        let sql = b"SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) LIMIT 1".to_vec();
+        let rows = self.rows(sql).await?;
+        let clock = rows.first().and_then(|row| number(row, 0));
+        let clock = clock.ok_or_else(|| self.odd("the server's clock is no number"))?;
+        Ok((Duration::from_micros(clock), self.prepared_ours().await?))
     }
 
     /// Deletes decisions that are older than [`RETENTION`] and not of these transactions, and marks that are as old; the highest mark stays, for later stamps

@@ -16,6 +16,8 @@ pub struct Begin {
     pub read_only: bool,
     /// START TRANSACTION READ WRITE.
     pub read_write: bool,
+    /// It reads from snapshots of one moment on all servers, where there are several.
+    pub atomic: bool,
 }
 
 /// SET TRANSACTION without a scope: it counts for the next transaction only.
@@ -50,6 +52,8 @@ pub struct Open {
     /// Whether the session's transactions only read where nothing else is said.
     reads_by_default: bool,
     savepoints: Vec<Name>,
+    /// Whether all of its servers have had plain transactions since its begin, with snapshots of one moment; it writes on one of them at most.
+    is_snapshot: bool,
     /// Why no further server may join, if so.
     alone: Option<TransactionError>,
     /// Whether one of its servers has ended its part by itself, as after a deadlock: the others' parts have to be rolled back.
@@ -73,6 +77,11 @@ pub enum TransactionError {
     /// Its end is the client's to say, on the one server.
     #[error("a further server in an XA transaction of the client's own")]
     OwnXa,
+    /// Snapshots of several servers are no branches: only one of them can be committed.
+    #[error(
+        "a write on a second server in a transaction that reads from one snapshot of all (it began WITH CONSISTENT SNAPSHOT, or podway_read is 'atomic')"
+    )]
+    SecondWriter,
 }
 
 impl Transaction {
@@ -159,9 +168,84 @@ impl Transaction {
     pub fn opened(&mut self, server: ServerId, characteristics: Option<Characteristics>) {
         let open = Open::on(server);
         *self = Transaction::Open(Arc::new(match std::mem::take(self) {
-            Transaction::Pending { begin, savepoints } => Open { begin, savepoints, characteristics, ..open },
+            // Where there is more than one server its snapshots are opened on all, at once.
+            Transaction::Pending { begin, savepoints } => {
+                let alone = begin.atomic.then_some(TransactionError::Snapshot);
+                Open { begin, savepoints, characteristics, alone, ..open }
+            }
             Transaction::None | Transaction::Open(_) => Open { characteristics, ..open },
         }));
+    }
+
+    /// The statements that open a pending transaction's snapshot on any of its servers, in their order. REPEATABLE READ, whatever the session has: at no other level is there a snapshot.
+    pub fn opening_snapshot(
+        begin: Begin,
+        savepoints: &[Name],
+        before: Option<&Characteristics>,
+    ) -> Vec<Vec<u8>> {
+        let mode = match (begin.read_only, begin.read_write) {
+            (true, _) => ", READ ONLY",
+            (_, true) => ", READ WRITE",
+            _ => "",
+        };
+        let mut statements: Vec<Vec<u8>> = before.cloned().into_iter().collect();
+        statements.push(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_vec());
+        statements.push(format!("START TRANSACTION WITH CONSISTENT SNAPSHOT{mode}").into_bytes());
+        statements.extend(savepoints.iter().map(|name| savepoint(name).into_bytes()));
+        statements
+    }
+
+    /// Its snapshot has been opened on these servers.
+    pub fn opened_snapshot(
+        servers: &[ServerId],
+        begin: Begin,
+        savepoints: Vec<Name>,
+        characteristics: Option<Characteristics>,
+    ) -> Transaction {
+        let Some((first, others)) = servers.split_first() else { return Transaction::begin(begin) };
+        let branches = others.iter().map(|server| Participant { server: *server, wrote: false }).collect();
+        Transaction::Open(Arc::new(Open {
+            branches,
+            begin,
+            savepoints,
+            characteristics,
+            is_snapshot: true,
+            alone: Some(TransactionError::Snapshot),
+            ..Open::on(*first)
+        }))
+    }
+
+    /// Whether it is one snapshot of several servers.
+    pub fn is_snapshot(&self) -> bool {
+        self.as_open().is_some_and(|open| open.is_snapshot)
+    }
+
+    /// How a transaction that no server knows of was asked to begin, and its savepoints.
+    pub fn pending(&self) -> Option<(Begin, &[Name])> {
+        match self {
+            Transaction::Pending { begin, savepoints } => Some((*begin, savepoints)),
+            Transaction::None | Transaction::Open(_) => None,
+        }
+    }
+
+    /// Its servers, the first one first.
+    pub fn servers(&self) -> Vec<ServerId> {
+        self.as_open().map(|open| open.servers().collect()).unwrap_or_default()
+    }
+
+    /// The servers that may have been written to.
+    pub fn writers(&self) -> Vec<ServerId> {
+        let wrote = |open: &Open| open.all().filter(|of| of.wrote).map(|of| of.server).collect();
+        self.as_open().map(wrote).unwrap_or_default()
+    }
+
+    /// Lets a statement that may write run on this server.
+    ///
+    /// # Errors
+    /// Where another one has been written to, and both could not be committed together.
+    pub fn check_write(&self, server: ServerId) -> Result<(), TransactionError> {
+        let is_second = self.is_snapshot() && self.writers().iter().any(|writer| *writer != server);
+        if is_second { Err(TransactionError::SecondWriter) } else { Ok(()) }
     }
 
     /// The statements by which a further server joins, in their order. `fresh`: its name, if it has none yet. `reads_by_default`: whether the session's transactions only
@@ -327,6 +411,7 @@ impl Open {
             characteristics: None,
             reads_by_default: false,
             savepoints: Vec::new(),
+            is_snapshot: false,
             alone: None,
             is_broken: false,
         }

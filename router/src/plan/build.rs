@@ -21,7 +21,8 @@ use super::target::Target;
 use super::tokens::Tokens;
 use crate::statement::recognise;
 use crate::{
-    Effects, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode, Statement, TableDirective, Verb,
+    Effects, FunctionKind, FunctionSpan, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode,
+    Statement, TableDirective, Verb,
 };
 
 /// The plan of a statement, made from nothing but its text and the context.
@@ -71,6 +72,13 @@ fn own_target(ctx: &PlanContext<'_>, recognised: &Recognised) -> Option<Target> 
     if recognised.effects.contains(Effects::NAMES_PODWAY) {
         let refusal = bind::database(ctx, "_podway").err()?;
         return Some(Target::Refused(refusal));
+    }
+    let asks_outcome = |call: &FunctionSpan| call.kind == FunctionKind::PodwayOutcome;
+    if !matches!(recognised.statement, Statement::Outcome { .. })
+        && recognised.functions.iter().any(asks_outcome)
+    {
+        let what = "PODWAY_OUTCOME() in another statement than SELECT PODWAY_OUTCOME('id')";
+        return Some(Target::Refused(RouterError::unsupported(what)));
     }
     match &recognised.statement {
         Statement::Refused(what) => Some(Target::Refused(RouterError::unsupported(what))),

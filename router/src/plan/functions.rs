@@ -21,7 +21,8 @@ pub(super) enum Native {
 
 /// What the function with this name in capitals is on the servers of this version.
 pub(super) fn native(name: &str, version: MySqlVersion) -> Native {
-    if FUNCTIONS.binary_search(&name).is_ok() || version >= VECTORS_FROM && VECTOR_FUNCTIONS.contains(&name) {
+    let is_of_version = || version >= VECTORS_FROM && VECTOR_FUNCTIONS.contains(&name);
+    if FUNCTIONS.binary_search(&name).is_ok() || is_of_version() || PODWAY_FUNCTIONS.contains(&name) {
         Native::Anywhere
     } else if HOME_FUNCTIONS.contains(&name) {
         Native::AtHome
@@ -59,6 +60,9 @@ pub(super) const TYPES: [&str; 7] = ["BIT", "DATETIME", "FIXED", "NCHAR", "NVARC
 
 const VECTOR_FUNCTIONS: [&str; 6] =
     ["DISTANCE", "FROM_VECTOR", "STRING_TO_VECTOR", "TO_VECTOR", "VECTOR_DIM", "VECTOR_TO_STRING"];
+
+/// What the proxy puts in itself.
+const PODWAY_FUNCTIONS: [&str; 2] = ["PODWAY_LAST_COMMIT", "PODWAY_OUTCOME"];
 
 /// User locks, files and replication positions belong to a server.
 const HOME_FUNCTIONS: [&str; 10] = [

@@ -60,7 +60,7 @@ pub use gather::{
 };
 pub use moved::Destination;
 pub use plan::Plan;
-pub use rewrite::{Facts, TextPiece};
+pub use rewrite::{Facts, PodwayVariables, TextPiece};
 pub use scatter::{Moves, Piece, Scatter};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};
 pub use usage::{Site, Usage, UsedAs, UsedTable, usage};

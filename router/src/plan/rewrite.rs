@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::ops::Range;
 
-use podway_model::Name;
+use podway_model::{HybridTime, Name};
 
 use super::plan::Plan;
 use super::target::SpliceKind;
@@ -31,6 +31,21 @@ pub struct Facts<'a> {
     pub charset: ClientCharset,
     /// The session's `sql_mode`.
     pub sql_mode: SqlMode,
+    /// The variables that are Podway's own.
+    pub podway: PodwayVariables<'a>,
+}
+
+/// A session's variables that are Podway's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PodwayVariables<'a> {
+    /// `@@podway_read`.
+    pub read: &'a str,
+    /// `@@podway_after`.
+    pub after: Option<HybridTime>,
+    /// `@@podway_last_commit`.
+    pub last_commit: Option<HybridTime>,
+    /// `@@session_track_system_variables`.
+    pub tracked: &'a str,
 }
 
 /// A part of a statement for several shards.
@@ -193,6 +208,19 @@ impl Plan {
             FunctionKind::FoundRows => write!(text, "CAST({} AS SIGNED)", facts.found_rows),
             FunctionKind::WarningCount => write!(text, "CAST({} AS UNSIGNED)", facts.warning_count),
             FunctionKind::ErrorCount => write!(text, "CAST({} AS UNSIGNED)", facts.error_count),
+            FunctionKind::PodwayLastCommit if facts.podway.last_commit.is_none() => write!(text, "NULL"),
+            FunctionKind::PodwayLastCommit | FunctionKind::PodwayLastCommitVariable => {
+                write!(text, "_utf8mb4'{}'", stamp(facts.podway.last_commit))
+            }
+            FunctionKind::PodwayAfter => write!(text, "_utf8mb4'{}'", stamp(facts.podway.after)),
+            FunctionKind::PodwayRead => write!(text, "_utf8mb4'{}'", facts.podway.read),
+            FunctionKind::TrackedVariables => {
+                text.extend_from_slice(b"_utf8mb4");
+                put_text(facts.podway.tracked.as_bytes(), b'\'', &mut text);
+                Ok(())
+            }
+            // It is answered by the proxy; this is for whoever asks what its answer will look like.
+            FunctionKind::PodwayOutcome => write!(text, "LOWER"),
             FunctionKind::Database => {
                 let Some(database) = facts.database else {
                     text.extend_from_slice(b"NULL");
@@ -224,6 +252,10 @@ impl Plan {
         let keyspace = self.keyspaces().find(|keyspace| keyspace.as_str() == inner)?;
         (facts.physical)(keyspace).filter(|physical| *physical != inner)
     }
+}
+
+fn stamp(stamp: Option<HybridTime>) -> String {
+    stamp.map_or_else(String::new, |stamp| stamp.to_string())
 }
 
 /// A name in backticks. A backtick may also be the second half of a character: those are left alone.

@@ -7,7 +7,7 @@ use super::show::Subject;
 use super::sketch::parts::Run;
 use super::target::{Splice, SpliceKind};
 use super::tokens::{Class, Tokens};
-use crate::{Effects, FunctionKind, TemplateSpan};
+use crate::{Effects, FunctionKind, FunctionSpan, TemplateSpan};
 
 /// The splices of a statement that was understood.
 pub(super) fn understood(plan: &mut Plan, binding: &Binding<'_>, show: Option<Subject>) {
@@ -68,12 +68,25 @@ fn calls(plan: &mut Plan, about_server: bool) {
         | FunctionKind::RowCount
         | FunctionKind::FoundRows
         | FunctionKind::WarningCount
-        | FunctionKind::ErrorCount => true,
+        | FunctionKind::ErrorCount
+        | FunctionKind::PodwayLastCommit
+        | FunctionKind::PodwayOutcome
+        | FunctionKind::PodwayLastCommitVariable
+        | FunctionKind::PodwayAfter
+        | FunctionKind::PodwayRead
+        | FunctionKind::TrackedVariables => true,
         _ => false,
+    };
+    let place = |call: &FunctionSpan| match call.kind {
+        // Its argument stays.
+        FunctionKind::PodwayOutcome => {
+            TemplateSpan { end: call.span.start + "PODWAY_OUTCOME".len() as u32, ..call.span }
+        }
+        _ => call.span,
     };
     let calls = plan.recognised.functions.iter().filter(|call| spliced(call.kind));
     let calls: Vec<Splice> =
-        calls.map(|call| Splice { span: call.span, kind: SpliceKind::Function(call.kind) }).collect();
+        calls.map(|call| Splice { span: place(call), kind: SpliceKind::Function(call.kind) }).collect();
     plan.splices.extend(calls);
 }
 

@@ -25,7 +25,7 @@ const fn call(name: &'static str, form: Form, kind: FunctionKind) -> Call {
     Call { name, form, kind }
 }
 
-const CALLS: [Call; 17] = [
+const CALLS: [Call; 19] = [
     call("CONNECTION_ID", Form::Native, FunctionKind::ConnectionId),
     call("DATABASE", Form::Keyword, FunctionKind::Database),
     call("SCHEMA", Form::Keyword, FunctionKind::Database),
@@ -43,6 +43,8 @@ const CALLS: [Call; 17] = [
     call("IS_FREE_LOCK", Form::Native, FunctionKind::InspectLock),
     call("IS_USED_LOCK", Form::Native, FunctionKind::InspectLock),
     call("LOAD_FILE", Form::Native, FunctionKind::LoadFile),
+    call("PODWAY_LAST_COMMIT", Form::Native, FunctionKind::PodwayLastCommit),
+    call("PODWAY_OUTCOME", Form::Keyword, FunctionKind::PodwayOutcome),
 ];
 
 /// The call that a name is, by how it stands.
@@ -59,12 +61,20 @@ pub(super) fn function(name: &[u8], quoted: bool, opens: bool) -> Option<Functio
 /// Whether the call has arguments: without them (or with them) the name is something else.
 pub(super) fn takes_arguments(kind: FunctionKind) -> bool {
     use FunctionKind as F;
-    matches!(kind, F::SetLastInsertId | F::GetLock | F::ReleaseLock | F::InspectLock | F::LoadFile)
+    matches!(
+        kind,
+        F::SetLastInsertId | F::GetLock | F::ReleaseLock | F::InspectLock | F::LoadFile | F::PodwayOutcome
+    )
 }
 
-/// The variable behind `@@` that only the proxy can answer.
-pub(super) fn variable(name: &str) -> Option<FunctionKind> {
+/// The variable behind `@@` that only the proxy can answer. `is_global`: GLOBAL or the like is written, and what a session has is not meant.
+pub(super) fn variable(name: &str, is_global: bool) -> Option<FunctionKind> {
     Some(match name {
+        _ if is_global && is_podways(name) => return None,
+        "podway_after" => FunctionKind::PodwayAfter,
+        "podway_last_commit" => FunctionKind::PodwayLastCommitVariable,
+        "podway_read" => FunctionKind::PodwayRead,
+        "session_track_system_variables" => FunctionKind::TrackedVariables,
         "last_insert_id" => FunctionKind::LastInsertIdVariable,
         "identity" => FunctionKind::Identity,
         "warning_count" => FunctionKind::WarningCount,
@@ -72,6 +82,10 @@ pub(super) fn variable(name: &str) -> Option<FunctionKind> {
         "pseudo_thread_id" => FunctionKind::PseudoThreadId,
         _ => return None,
     })
+}
+
+fn is_podways(name: &str) -> bool {
+    name.starts_with("podway_") || name == "session_track_system_variables"
 }
 
 /// What a call means for the statement.
@@ -87,5 +101,11 @@ pub(super) fn effects(kind: FunctionKind) -> Effects {
         F::ConnectionId | F::Database | F::PseudoThreadId | F::User | F::CurrentUser | F::CurrentRole => {
             Effects::empty()
         }
+        F::PodwayLastCommit
+        | F::PodwayOutcome
+        | F::PodwayLastCommitVariable
+        | F::PodwayAfter
+        | F::PodwayRead
+        | F::TrackedVariables => Effects::empty(),
     }
 }

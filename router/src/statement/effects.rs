@@ -108,6 +108,18 @@ pub enum FunctionKind {
     InspectLock,
     /// LOAD_FILE(…)
     LoadFile,
+    /// PODWAY_LAST_COMMIT()
+    PodwayLastCommit,
+    /// PODWAY_OUTCOME(…)
+    PodwayOutcome,
+    /// @@podway_last_commit
+    PodwayLastCommitVariable,
+    /// @@podway_after
+    PodwayAfter,
+    /// @@podway_read
+    PodwayRead,
+    /// @@session_track_system_variables, of which the proxy decides for its own
+    TrackedVariables,
 }
 
 /// `@@x` that is read.

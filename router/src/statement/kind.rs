@@ -7,6 +7,7 @@ use podway_model::Name;
 
 use super::assignment::{Assignment, Scalar};
 use super::directive::TableDirective;
+use super::span::TemplateSpan;
 
 /// What the session has to do about a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,15 @@ pub enum Statement {
     },
     /// SHOW PODWAY topic: Podway's own picture of the cluster. The topic as written; empty where there is none.
     ShowPodway(Box<str>),
+    /// SELECT PODWAY_OUTCOME(id), alone.
+    Outcome {
+        /// The transaction's id.
+        id: Scalar,
+        /// The column's name, where it is given.
+        alias: Option<Box<str>>,
+        /// The call, whose text is the column's name otherwise.
+        item: TemplateSpan,
+    },
     /// SHOW WARNINGS, SHOW ERRORS.
     ShowWarnings(Diagnostics),
     /// SHOW TABLE STATUS of a keyspace with several shards.

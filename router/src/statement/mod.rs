@@ -2,7 +2,7 @@
 //! statement. Never builds a tree, never looks at a map, never decides where a statement goes.
 //!
 //! Reading order: [`span`], [`assignment`], [`kind`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
-//! [`set`], [`session`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
+//! [`set`], [`session`], [`own_variables`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
 //! [`recognise`].
 
 mod assignment;
@@ -13,6 +13,7 @@ mod effects;
 mod items;
 mod kind;
 mod observe;
+mod own_variables;
 mod podway_table;
 mod session;
 mod set;
@@ -28,6 +29,7 @@ pub use directive::TableDirective;
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
 pub(crate) use items::SELECT_OPTIONS;
 pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, Verb};
+pub use own_variables::shown_variables;
 pub use span::TemplateSpan;
 
 use std::borrow::Cow;
@@ -140,6 +142,7 @@ fn statement_of(n: &Normalised, at: &mut Cursor<'_>, verb: Verb) -> Statement {
         Verb::LockTables => Some(Statement::LockTables),
         Verb::UnlockTables => at.at_end().then_some(Statement::UnlockTables),
         Verb::Xa => Some(Statement::Xa),
+        Verb::Select => return own_variables::outcome(at).unwrap_or(Statement::Query),
         Verb::Show => return session::show(at).unwrap_or(Statement::Query),
         Verb::Unknown | Verb::AlterTable => {
             at.seek(0);

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use podway_model::Name;
 
+use super::assignment::Scope;
 use super::calls;
 use super::cursor::system_name;
 use super::effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
@@ -241,7 +242,8 @@ impl Observer<'_> {
         let Some((scope, name, used)) = system_name(self.n, &self.tokens[at + 1..]) else { return at + 1 };
         let next = at + 1 + used;
         let span = TemplateSpan { start: self.tokens[at].start, end: self.tokens[next - 1].end };
-        if let Some(kind) = calls::variable(name.key()) {
+        let is_global = !matches!(scope, Scope::Unscoped | Scope::Session);
+        if let Some(kind) = calls::variable(name.key(), is_global) {
             self.function(kind, span);
         }
         self.seen.system_variables.push(SystemVariable { scope, name, span });

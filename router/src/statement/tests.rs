@@ -253,6 +253,23 @@ fn the_sessions_own_statements_are_read() {
     ]);
 }
 
+#[test]
+fn what_is_asked_of_a_transactions_outcome_stands_alone() {
+    check_statements(&[
+        (
+            "select podway_outcome('x')",
+            "Outcome { id: Literal(0), alias: None, item: TemplateSpan { start: 7, end: 24 } }",
+        ),
+        (
+            "SELECT PODWAY_OUTCOME(NULL) AS o",
+            "Outcome { id: Null, alias: Some(\"o\"), item: TemplateSpan { start: 7, end: 27 } }",
+        ),
+        ("SELECT PODWAY_OUTCOME('x') FROM t", "Query"),
+        ("SELECT PODWAY_OUTCOME('x'), 1", "Query"),
+        ("SELECT PODWAY_OUTCOME('x') AS", "Query"),
+    ]);
+}
+
 // structure: one table of cases, which reads best whole
 #[test]
 fn verbs_are_seen_behind_comments_parentheses_and_common_tables() {

@@ -8,7 +8,7 @@ use podway_tests::{Pod, TestKeyspace, harness};
 use podway_wire::CapabilityFlags;
 use tokio::sync::OnceCell;
 
-use crate::raw::{Answer, RawClient};
+use podway_tests::raw::{Answer, RawClient};
 
 /// What one test may add to the process's memory, while others run beside it. Loose: it tells bounded from unbounded, no more.
 pub const MUCH_MEMORY: u64 = 400 << 20;

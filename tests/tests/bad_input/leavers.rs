@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::ground::{proxy, seed};
-use crate::raw::{Answer, RawClient};
+use podway_tests::raw::{Answer, RawClient};
 
 const COLOURS: [&str; 3] = ["red", "green", "blue"];
 const IDS: std::ops::RangeInclusive<u32> = 1..=24;

@@ -7,7 +7,7 @@ use podway_tests::{eventually_async, is_left_out};
 use podway_wire::{CapabilityFlags, ClientAuth, ServerKey, write_packet};
 
 use crate::ground::{MUCH_MEMORY, Witness, proxy, resident_bytes};
-use crate::raw::{Answer, CAPABILITIES, RawClient, login_of};
+use podway_tests::raw::{Answer, CAPABILITIES, RawClient, login_of};
 
 const LOGIN_DEADLINE: Duration = Duration::from_secs(2);
 /// For a loaded machine: when a deadline has surely been noticed.

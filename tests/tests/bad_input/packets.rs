@@ -7,7 +7,7 @@ use podway_tests::{TestKeyspace, is_left_out};
 use podway_wire::CapabilityFlags;
 
 use crate::ground::{MUCH_MEMORY, Witness, keyspace, proxy, resident_bytes};
-use crate::raw::{Answer, RawClient};
+use podway_tests::raw::{Answer, RawClient};
 
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use podway_tests::{Pod, TestKeyspace, is_left_out};
 use podway_wire::CapabilityFlags;
 
 use crate::ground::{MUCH_MEMORY, Witness, keyspace, proxy, resident_bytes};
-use crate::raw::{Answer, RawClient};
+use podway_tests::raw::{Answer, RawClient};
 
 /// No hostile text holds a session for longer, in an unoptimised build on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(30);

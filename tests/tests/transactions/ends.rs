@@ -102,7 +102,7 @@ async fn a_snapshot_keeps_a_transaction_on_its_server() {
     let one = single(&ground, "ends_snapshot_one").await;
     let mut ours = ground.session().await;
     let begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT";
-    assert_eq!(answer(&mut ours, begin).await, "error 1235 42000", "over several shards");
+    assert_eq!(answer(&mut ours, begin).await, "0 rows affected", "over several shards it is of all");
     ours.query_drop(format!("USE {}", one.name)).await.unwrap();
     ours.query_drop(begin).await.unwrap();
     let mut other = one.connect().await.unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod atomic;
 mod bank;
 mod deadlocks;
 mod edges;
@@ -15,3 +16,4 @@ mod reads;
 mod savepoints;
 mod sessions;
 mod several;
+mod stamps;

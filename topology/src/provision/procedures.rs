@@ -7,7 +7,7 @@
 use podway_model::transaction_token;
 
 /// Counts up when what is here changes; what a later version made stays.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A session in which procedures are made: they keep these settings.
 pub(super) const SETTINGS: [(&str, &str); 4] = [
@@ -68,7 +68,7 @@ pub(super) struct Procedure {
 }
 
 /// The procedures.
-pub(super) const PROCEDURES: [Procedure; 3] = [
+pub(super) const PROCEDURES: [Procedure; 4] = [
     Procedure {
         name: "mark",
         parameters: "IN token CHAR(64) CHARACTER SET ascii COLLATE ascii_bin, \
@@ -104,6 +104,21 @@ END",
   DROP TEMPORARY TABLE IF EXISTS _podway.mark;
   SELECT COALESCE(MAX(m.ts), 0) AS ts FROM _podway.mark AS m LIMIT 1;
   COMMIT AND NO CHAIN NO RELEASE;
+END",
+    },
+    // It runs in a snapshot that is open, and tells which transactions are in it: those with stamps from `since` on, and those of the given names (a JSON array). The
+    // transaction may be READ ONLY, where no temporary table can be dropped: whoever has put one before the marks deceives his own snapshot alone.
+    Procedure {
+        name: "seen",
+        parameters: "IN since BIGINT UNSIGNED, IN names LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, \
+                     OUT marks LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        body: "BEGIN
+  SELECT JSON_ARRAYAGG(CONCAT(s.g, ' ', s.parts)) INTO marks FROM (
+    SELECT m.g, m.parts FROM _podway.mark AS m WHERE m.ts >= since
+    UNION DISTINCT
+    SELECT k.g, k.parts FROM JSON_TABLE(names, '$[*]' COLUMNS (g VARCHAR(80) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS n
+      STRAIGHT_JOIN _podway.mark AS k ON k.g = n.g
+  ) AS s LIMIT 1;
 END",
     },
 ];

@@ -42,6 +42,8 @@ impl Session {
         let fold = self.foldable(gather, bound);
         let prepared =
             self.prepare_and_read(planned, (keyspace, gather, fold), &spot, &mut connection, bound).await;
+        // What is computed now is of rows that were read: nothing has to be seen by the servers any more.
+        let prepared = self.leave_own_snapshot().await.and(prepared);
         let (columns, rows) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -7,6 +7,7 @@ use podway_wire::{ColumnDefinition, DecodeError, ResponseKind};
 
 use super::super::core::{Planned, Session, Spot, Work};
 use super::super::run::warnings;
+use super::super::snapshot::Readers;
 use super::super::state::Warning;
 use super::answer::Answer;
 use super::measure::Taking;
@@ -33,8 +34,9 @@ impl Session {
         planned: &Planned<'_>,
         keyspace: &Keyspace,
         merge: &Merge,
-        bound: Option<&Bound<'_>>,
+        (bound, readers): (Option<&Bound<'_>>, Option<Readers>),
     ) -> Result<(), ProxyError> {
+        let is_snapshot = readers.is_some();
         let text = (planned.sql, planned.normal);
         let mut shards = planned.plan.shards(keyspace, &merge.keys, text, keys_of(bound));
         if shards.is_empty() {
@@ -47,7 +49,7 @@ impl Session {
         self.check_free()?;
         let wanted = merge.wanted(planned.sql, planned.normal).map_err(ClientError::from)?;
         let spots = self.spots(planned, &shards).await?;
-        let mut streams = self.send_to_all(planned, (merge, wanted), &spots, bound).await?;
+        let mut streams = self.send_to_all(planned, (merge, wanted), &spots, (bound, readers)).await?;
         let done = self.pass_merged((merge, wanted), &spots, &mut streams, bound.is_some()).await;
         let is_condemned = self.handle.ended_running();
         let mut found = Vec::new();
@@ -56,6 +58,10 @@ impl Session {
             let (mut connection, summary) = shard.stream.into_parts();
             if connection.is_usable() && summary.warnings > 0 && done.is_ok() && found.len() < MAX_WARNINGS {
                 found.extend(warnings(&mut connection).await.unwrap_or_default());
+            }
+            if is_snapshot && connection.is_usable() && !is_condemned {
+                // It leaves nothing; one that does not end it is not used again.
+                let _ended = connection.execute(b"ROLLBACK AND NO CHAIN NO RELEASE").await;
             }
             self.put_away(connection, is_condemned);
         }
@@ -80,12 +86,16 @@ impl Session {
         planned: &Planned<'_>,
         (merge, wanted): (&Merge, Wanted),
         spots: &[Spot],
-        bound: Option<&Bound<'_>>,
+        (bound, mut readers): (Option<&Bound<'_>>, Option<Readers>),
     ) -> Result<Vec<Shard>, ProxyError> {
         let mut connections = Vec::with_capacity(spots.len());
         let settings = self.state.settings.clone();
         for spot in spots {
-            connections.push(self.reader(spot, &settings).await?);
+            let opened = readers.as_mut().and_then(|readers| readers.remove(&spot.pool.id()));
+            connections.push(match opened {
+                Some(opened) => opened,
+                None => self.reader(spot, &settings).await?,
+            });
         }
         let threads: Vec<_> = connections.iter().map(|connection| connection.thread().clone()).collect();
         self.handle.set_running(threads);

@@ -1,5 +1,5 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
-//! ([`podway_router::Gather`]); [`merged`] passes on what the shards themselves answer (inside a
+//! ([`podway_router::Gather`]); [`atomic`] has it read from one snapshot; [`merged`] passes on what the shards themselves answer (inside a
 //! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`measure`]
 //! notes what that takes, for EXPLAIN ANALYZE.
 //!
@@ -7,6 +7,7 @@
 //! statement free to be tried again.
 
 mod answer;
+mod atomic;
 mod finished;
 mod in_turn;
 mod measure;
@@ -78,22 +79,34 @@ impl Session {
             );
         };
         let keyspace = keyspace_of(&planned.map, &gather.keyspace)?;
+        self.begin_snapshot(&planned.plan, &planned.map).await?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             self.measure_anew();
+            let atomic = Box::pin(self.gather_atomically(planned, (&keyspace, gather), bound)).await;
             let may_merge = self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
             // In a transaction each server has one connection, on which one answer follows the other.
             let is_inside = self.is_inside();
-            let result = match merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none()) {
-                Some(merge) if is_inside => Box::pin(self.run_in_turn(planned, &keyspace, merge)).await,
-                Some(merge) => Box::pin(self.run_merged(planned, &keyspace, merge, bound)).await,
-                None => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
+            let merge = merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none());
+            let result = match (atomic, merge) {
+                (Some(done), _) => done,
+                (None, Some(merge)) if is_inside => {
+                    Box::pin(self.run_in_turn(planned, &keyspace, merge)).await
+                }
+                (None, Some(merge)) => {
+                    Box::pin(self.run_merged(planned, &keyspace, merge, (bound, None))).await
+                }
+                (None, None) => Box::pin(self.run_finished(planned, &keyspace, gather, bound)).await,
             };
             // What failed has closed its connections: a KILL on its way hits nobody else.
             self.handle.ended_running();
             match result {
-                Err(ProxyError::BackendUnusable { .. }) if attempts > 0 && !self.lost => attempts -= 1,
+                Err(ProxyError::BackendUnusable { .. })
+                    if attempts > 0 && !self.lost && !self.state.transaction.is_snapshot() =>
+                {
+                    attempts -= 1;
+                }
                 result => return result,
             }
         }

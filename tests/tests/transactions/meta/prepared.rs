@@ -54,7 +54,7 @@ async fn preparing_a_server_again_changes_nothing_and_puts_right_what_is_not() {
         works(&pod, &password, &secret.transaction_key(&uuid), damage).await;
     }
     let sql = "SELECT COUNT(*) FROM mysql.procs_priv WHERE Db = '_podway' AND User IN ('late', '')";
-    assert_eq!(root.query_first::<u64, _>(sql).await.unwrap(), Some(6), "each procedure for both");
+    assert_eq!(root.query_first::<u64, _>(sql).await.unwrap(), Some(8), "each procedure for both");
 
     // A server that took another's place has another key and another password; a cluster with another secret too.
     let other = ClusterSecret::new(b"another");

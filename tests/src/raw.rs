@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::users::APP;
 use bytes::BytesMut;
-use podway_tests::APP;
 use podway_wire::{
     BackendLogin, CapabilityFlags, ClientAuth, ClientStep, ErrPacket, Greeting, PacketReader, ServerHello,
     ServerKey, write_packet,
