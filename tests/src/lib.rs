@@ -3,9 +3,10 @@
 //!
 //! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
 //! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) → `told` (a map that comes from three topology nodes) →
-//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → `telling` (what a topology is told of them) → [`answer`] (what a statement was answered with) → [`raw`] (a client that speaks the protocol by hand) → [`structure`].
+//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → `telling` (what a topology is told of them) → [`answer`] (what a statement was answered with) → [`raw`] (a client that speaks the protocol by hand) → [`chaos`] (a cluster that is hurt) → [`structure`].
 
 pub mod answer;
+pub mod chaos;
 mod eventually;
 mod given;
 mod keyspace;

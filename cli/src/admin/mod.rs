@@ -6,6 +6,7 @@
 //! `settings`, `transactions`, `verify`, `log`, `watch` → `cluster_file` (apply, diff, export) → `explain`, `advise`.
 
 mod advise;
+mod branches;
 mod bring;
 mod clock;
 mod cluster_file;
@@ -23,6 +24,7 @@ mod print;
 mod promote;
 mod proxies;
 mod recovering;
+mod resolving;
 mod retired;
 mod secret_input;
 mod server;

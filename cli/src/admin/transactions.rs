@@ -1,22 +1,24 @@
-//! `podway txn`: transactions over several servers that are not finished yet, and what became of one. Servers are read as their administrator; nothing is changed:
-//! proxies finish what others left.
+//! `podway txn`: transactions over several servers that are not finished yet, and what became of one. Servers are read as their administrator; nothing is changed here:
+//! proxies finish what others left, and `resolving` does when it is asked to.
 
 use std::collections::BTreeMap;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use podway_model::{Gtrid, ServerId, Xid};
+use podway_model::{Gtrid, ServerId};
 use podway_topology_api::View;
 use serde::Serialize;
 
+use super::branches::{Decision, decision, gtrid, is_older_than_decisions, prepared};
 use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row};
+use super::resolving;
 use crate::provision::ProvisionError;
 
-/// ER_BAD_DB_ERROR and ER_NO_SUCH_TABLE: the server is not prepared for such transactions.
-const UNPREPARED: [u16; 2] = [1049, 1146];
+/// Waiting statements that are shown of one server.
+const MAX_WAITING: usize = 100;
 
 /// Transactions over several servers
 #[derive(Debug, clap::Subcommand)]
@@ -37,16 +39,23 @@ pub enum TransactionCommandLine {
         #[command(flatten)]
         common: Common,
     },
-}
-
-/// What a transaction's first server says of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Decision {
-    Committed,
-    RolledBack,
-    None,
-    Unreachable,
+    /// Finishes a transaction's prepared branches now, as its first server has decided
+    #[command(
+        after_help = "Proxies do this by themselves within seconds: this is for when none runs, or none reaches the servers. What becomes of the transaction is not chosen: its first server \
+                      says so. Where it has decided nothing the transaction is rolled back for good; a COMMIT that is under way gets error 1213.\n\n\
+                      Examples:\n  podway txn resolve 6a1b2c3d4e5f6071-0007-0003-0000a91f"
+    )]
+    Resolve {
+        /// Its id
+        id: String,
+        /// Only where nobody can say any more what was decided, since the first server has left the cluster for good, or the decision is too old to be there still: rolls back what is prepared. If
+        /// the transaction was committed it is then HALF OF ONE: its other servers' rows stay. To confirm, the id again
+        #[arg(long, value_name = "ID")]
+        roll_back_undecidable: Option<String>,
+        /// The topology, and how to answer
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 /// A prepared branch in a list.
@@ -68,6 +77,16 @@ struct Shown {
     stamp: Option<u64>,
     servers: Vec<String>,
     prepared_on: Vec<String>,
+    waiting: Vec<WaitingRow>,
+}
+
+/// A statement that waits for a lock of a prepared branch.
+#[derive(Serialize)]
+struct WaitingRow {
+    server: String,
+    thread: u64,
+    seconds: u64,
+    statement: String,
 }
 
 impl Row for BranchRow {
@@ -94,6 +113,9 @@ pub(super) async fn run(line: TransactionCommandLine) -> Result<(), AdminError> 
     match line {
         TransactionCommandLine::List { common } => list(&common).await,
         TransactionCommandLine::Show { id, common } => show(&id, &common).await,
+        TransactionCommandLine::Resolve { id, roll_back_undecidable, common } => {
+            resolving::resolve(&id, roll_back_undecidable.as_deref(), &common).await
+        }
     }
 }
 
@@ -156,20 +178,17 @@ fn meaning(decision: Option<Decision>) -> &'static str {
 }
 
 async fn show(id: &str, common: &Common) -> Result<(), AdminError> {
-    let Some(gtrid) = Gtrid::parse(id) else {
-        return Err(AdminError::Usage(format!(
-            "'{id}' is no id of a transaction: such as 6a1b2c3d4e5f6071-0007-0003-0000a91f"
-        )));
-    };
+    let gtrid = gtrid(id)?;
     let context = Context::new(common)?;
     let view = context.view().await?;
     let servers = context.servers(&view).await?;
-    let (mut prepared_on, mut found) = (Vec::new(), None);
+    let (mut prepared_on, mut found, mut waiting) = (Vec::new(), None, Vec::new());
     for server in servers.all() {
         let (mut conn, name) = servers.connect(server.id).await?;
         let branches = prepared(&mut conn).await.map_err(AdminError::at(name))?;
         if branches.into_iter().flatten().any(|xid| xid.gtrid == gtrid) {
             prepared_on.push(name.to_owned());
+            waiting.extend(waiting_there(&mut conn, name).await.map_err(AdminError::at(name))?);
         }
         if let Some(row) = decision(&mut conn, gtrid).await.map_err(AdminError::at(name))? {
             found = Some((name.to_owned(), row));
@@ -183,6 +202,10 @@ async fn show(id: &str, common: &Common) -> Result<(), AdminError> {
         (Some(_), true) => "rolled back on all of its servers",
         (Some(_), false) => "rolled back; a proxy rolls back what is still prepared",
         (None, true) => "not known: it was rolled back, or wrote on one server alone, or is older than a day",
+        (None, false) if is_older_than_decisions(gtrid) => {
+            "not known any more: it is older than decisions are kept. A server that was restored from a backup has again what was prepared then; whether it was committed the transaction's other \
+             servers' rows may show (podway txn resolve --help)"
+        }
         (None, false) => "not decided yet",
     };
     let (decided_on, stamp, parts) = match found {
@@ -196,6 +219,10 @@ async fn show(id: &str, common: &Common) -> Result<(), AdminError> {
         stamp,
         servers: named(&view, &parts),
         prepared_on,
+        waiting,
+    };
+    let waits = |row: &WaitingRow| {
+        format!("{} thread {} for {} s: {}", row.server, row.thread, row.seconds, row.statement)
     };
     let properties = [
         ("transaction", shown.transaction.clone()),
@@ -203,6 +230,7 @@ async fn show(id: &str, common: &Common) -> Result<(), AdminError> {
         ("decided on", shown.decided_on.clone().unwrap_or_default()),
         ("servers", shown.servers.join(", ")),
         ("prepared on", shown.prepared_on.join(", ")),
+        ("waiting for it", shown.waiting.iter().map(waits).collect::<Vec<_>>().join("; ")),
     ];
     Ok(print::one(&shown, &properties, context.is_json)?)
 }
@@ -213,17 +241,22 @@ fn named(view: &View, parts: &str) -> Vec<String> {
     numbers.map(|id| find::server_name(view, ServerId(id))).collect()
 }
 
-/// The prepared branches of a server; those of other programs without a name.
-async fn prepared(conn: &mut Conn) -> Result<Vec<Option<Xid>>, ProvisionError> {
-    let rows: Vec<(u64, usize, usize, String)> =
-        conn.query("XA RECOVER CONVERT XID").await.map_err(|error| ProvisionError::Statement {
-            doing: "listing prepared branches".to_owned(),
-            error,
-        })?;
-    Ok(rows
-        .iter()
-        .map(|(format, gtrid, bqual, data)| Xid::recovered(*format, *gtrid, *bqual, data))
-        .collect())
+/// The statements that wait for locks of prepared branches on a server; whose branch's, where several are prepared, it does not say.
+async fn waiting_there(conn: &mut Conn, server: &str) -> Result<Vec<WaitingRow>, ProvisionError> {
+    let sql = format!(
+        "SELECT DISTINCT r.trx_mysql_thread_id, GREATEST(0, TIMESTAMPDIFF(SECOND, r.trx_wait_started, NOW())), COALESCE(LEFT(r.trx_query, 200), '') \
+         FROM performance_schema.data_lock_waits w \
+         JOIN information_schema.INNODB_TRX r ON r.trx_id = w.REQUESTING_ENGINE_TRANSACTION_ID \
+         JOIN information_schema.INNODB_TRX b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID AND b.trx_mysql_thread_id = 0 \
+         ORDER BY 2 DESC LIMIT {MAX_WAITING}"
+    );
+    let rows: Vec<(u64, u64, String)> = conn.query(sql).await.map_err(|error| ProvisionError::Statement {
+        doing: "reading who waits for locks".to_owned(),
+        error,
+    })?;
+    let of =
+        |(thread, seconds, statement)| WaitingRow { server: server.to_owned(), thread, seconds, statement };
+    Ok(rows.into_iter().map(of).collect())
 }
 
 /// What a transaction's first server has decided of it.
@@ -231,23 +264,4 @@ async fn standing(servers: &Servers, primary: ServerId, gtrid: Gtrid) -> Result<
     let (mut conn, name) = servers.connect(primary).await?;
     let row = decision(&mut conn, gtrid).await.map_err(AdminError::at(name))?;
     Ok(row.map_or(Decision::None, |(decision, _, _)| decision))
-}
-
-/// What a server has decided of a transaction, with the stamp and the servers; none if it has no row of it.
-async fn decision(
-    conn: &mut Conn,
-    gtrid: Gtrid,
-) -> Result<Option<(Decision, Option<u64>, String)>, ProvisionError> {
-    let sql = "SELECT st, cts, parts FROM _podway.decision WHERE g = ?";
-    let row = conn.exec_first::<(String, Option<u64>, String), _, _>(sql, (gtrid.to_string(),)).await;
-    let row = match row {
-        Err(mysql_async::Error::Server(error)) if UNPREPARED.contains(&error.code) => None,
-        row => {
-            row.map_err(|error| ProvisionError::Statement { doing: "reading a decision".to_owned(), error })?
-        }
-    };
-    Ok(row.map(|(standing, stamp, parts)| {
-        let decision = if standing == "C" { Decision::Committed } else { Decision::RolledBack };
-        (decision, stamp, parts)
-    }))
 }

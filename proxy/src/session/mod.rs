@@ -21,6 +21,7 @@ mod login;
 mod measured;
 mod move_rows;
 mod moving;
+mod next_transaction;
 mod own_variables;
 mod prepared;
 mod refusal;

@@ -10,6 +10,7 @@ use podway_wire::{ColumnType, OkPacket};
 
 use super::core::Planned;
 use super::core::Session;
+use super::next_transaction::NextTransaction;
 use super::state::{CompletionType, SessionState};
 use crate::backend::{BackendConnection, Rows, Settings, UserVariables, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -100,9 +101,20 @@ impl Session {
             }
         }
         if !sorted.next.is_empty() {
-            let texts: Vec<Vec<u8>> =
-                sorted.next.iter().map(|assignment| text_of(planned, assignment)).collect();
-            state.characteristics = Some([b"SET ".as_slice(), &texts.join(b", ".as_slice())].concat());
+            // What was said before, and no transaction has begun since, holds on.
+            if state.characteristics.is_none() {
+                state.next = NextTransaction::default();
+            }
+            for assignment in &sorted.next {
+                match &assignment.target {
+                    SetTarget::Transaction(settings) => state.next.set(settings),
+                    SetTarget::SessionTransient(name) => {
+                        state.next.assign(name.key(), text_of(planned, assignment));
+                    }
+                    _ => {}
+                }
+            }
+            state.characteristics = state.next.statement();
         }
         let ok = if sorted.sent.is_empty() {
             OkPacket::default()
@@ -286,6 +298,11 @@ fn set_owned(
         return Ok(());
     }
     let value = plain_value(planned, &assignment.value.scalar);
+    let written = &planned.sql[planned.normal.original_range(assignment.value.span.range())];
+    if written.eq_ignore_ascii_case(b"RELEASE") {
+        let message = "You have an error in your SQL syntax; RELEASE is a reserved word: write 'RELEASE'";
+        return Err(ClientError::new(ErrorCode::SYNTAX, message).into());
+    }
     state.completion =
         match (value.map(|text| text.to_ascii_uppercase()).as_deref(), &assignment.value.scalar) {
             (Some("0" | "NO_CHAIN"), _) | (_, Scalar::Default) => CompletionType::NoChain,

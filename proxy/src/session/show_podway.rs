@@ -189,6 +189,7 @@ fn transactions(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
         let state = match branch.xid {
             None => "FOREIGN",
             Some(_) if branch.in_hand => "ENDING",
+            Some(_) if branch.is_too_old => "TOO OLD",
             Some(_) => "IN DOUBT",
         };
         let seen = number(branch.seen.as_millis());

@@ -6,6 +6,7 @@ use podway_model::{Name, ServerId};
 use podway_router::{ClientCharset, SqlMode};
 
 use super::literals::Reading;
+use super::next_transaction::NextTransaction;
 use super::own_variables::OwnVariables;
 use crate::backend::{Settings, UserVariables};
 use crate::txn::{Characteristics, Transaction};
@@ -31,6 +32,8 @@ pub struct SessionState {
     pub assigned_on: Option<ServerId>,
     /// SET TRANSACTION for the next transaction.
     pub characteristics: Option<Characteristics>,
+    /// What that is made of.
+    pub next: NextTransaction,
     /// LAST_INSERT_ID().
     pub last_insert_id: u64,
     /// ROW_COUNT().

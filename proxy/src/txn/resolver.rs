@@ -1,6 +1,7 @@
 //! Prepared branches that nobody finishes, found and finished: every proxy looks at every server. Which of them gets there first does not matter; what the
 //! row at the primary says is the same for all.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +11,9 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 
 use super::coordinator::{Resolve, ResolveAction, ResolveEvent, Ruling};
-use super::side::{Listed, SideServer};
-use super::transactions::{InDoubt, Transactions};
+use super::ending::wall_clock;
+use super::side::{Listed, RETENTION, SideServer};
+use super::transactions::{InDoubt, Transactions, registration};
 use crate::error::ProxyError;
 use crate::topology_watch::CurrentMap;
 
@@ -114,30 +116,12 @@ impl Look {
         };
         known.has_answered = true;
         let now = self.begun.elapsed();
-        let (mut ours, mut seen) = (Vec::new(), Vec::new());
-        for branch in listed {
-            let Listed::Ours(xid) = branch else {
-                seen.push(InDoubt {
-                    server: self.side.id(),
-                    xid: None,
-                    seen: Duration::ZERO,
-                    in_hand: false,
-                });
-                continue;
-            };
-            let in_hand = self.transactions.has_in_hand(xid.gtrid);
-            let since = known.branches.get(&xid).map_or(now, |(_, since)| *since);
-            seen.push(InDoubt {
-                server: self.side.id(),
-                xid: Some(xid),
-                seen: now.saturating_sub(since),
-                in_hand,
-            });
-            ours.push((xid, in_hand));
-        }
-        self.transactions.in_doubt.insert(self.side.id(), seen);
+        let ours: Vec<Xid> = listed
+            .iter()
+            .filter_map(|one| if let Listed::Ours(xid) = one { Some(*xid) } else { None })
+            .collect();
         known.branches.retain(|xid, (resolve, _)| {
-            let is_listed = ours.iter().any(|(listed, _)| listed == xid);
+            let is_listed = ours.contains(xid);
             if !is_listed
                 && let Some(ResolveAction::Resolved(Some(ruling))) = resolve.on(ResolveEvent::Unlisted)
             {
@@ -145,21 +129,57 @@ impl Look {
             }
             is_listed
         });
+        let foreign = listed.len() - ours.len();
+        let in_hand: Vec<(Xid, bool)> =
+            ours.into_iter().map(|xid| (xid, self.transactions.has_in_hand(xid.gtrid))).collect();
+        for (xid, in_hand) in &in_hand {
+            match known.branches.entry(*xid) {
+                Entry::Vacant(entry) => drop(entry.insert((Resolve::new(*xid, now), now))),
+                // Its patience begins when its coordinator here has left it.
+                Entry::Occupied(mut entry) if *in_hand => drop(entry.insert((Resolve::new(*xid, now), now))),
+                Entry::Occupied(_) => {}
+            }
+        }
+        self.show(&known, &in_hand, foreign, now);
+        self.resolve(&mut known, &in_hand, now).await;
+        self.show(&known, &in_hand, foreign, now);
+        known
+    }
+
+    /// What people see of it.
+    fn show(&self, known: &Known, ours: &[(Xid, bool)], foreign: usize, now: Duration) {
+        let server = self.side.id();
+        let of = |(xid, in_hand): &(Xid, bool)| {
+            let (resolve, since) = known.branches.get(xid)?;
+            let seen = now.saturating_sub(*since);
+            Some(InDoubt {
+                server,
+                xid: Some(*xid),
+                seen,
+                in_hand: *in_hand,
+                is_too_old: resolve.is_too_old(),
+            })
+        };
+        let other = InDoubt { server, xid: None, seen: Duration::ZERO, in_hand: false, is_too_old: false };
+        let seen = ours.iter().filter_map(of).chain(std::iter::repeat_n(other, foreign)).collect();
+        self.transactions.in_doubt.insert(server, seen);
+    }
+
+    /// Finishes what nobody has in hand, as far as it is time.
+    async fn resolve(&self, known: &mut Known, ours: &[(Xid, bool)], now: Duration) {
         // One primary that is away is not waited for again for each of its branches.
         let mut away: BTreeSet<ServerId> = BTreeSet::new();
-        for (xid, in_hand) in ours {
+        let mut proxies = Proxies::default();
+        for (xid, _) in ours.iter().filter(|(_, in_hand)| !in_hand) {
+            let Some((resolve, _)) = known.branches.get_mut(xid) else { continue };
             if away.contains(&xid.branch.primary) {
-                known.branches.entry(xid).or_insert_with(|| (Resolve::new(xid, now), now));
                 continue;
             }
-            if in_hand {
-                // Its patience begins when its coordinator here has left it.
-                known.branches.insert(xid, (Resolve::new(xid, now), now));
-                continue;
-            }
-            let (mut resolve, since) =
-                known.branches.remove(&xid).unwrap_or_else(|| (Resolve::new(xid, now), now));
+            let was_too_old = resolve.is_too_old();
             let mut action = resolve.on(ResolveEvent::Listed { now });
+            if action.is_none() && resolve.is_patient() && self.is_left(*xid, &mut proxies).await {
+                action = resolve.on(ResolveEvent::Left);
+            }
             while let Some(next) = action {
                 let event = self.act(resolve.xid(), next).await;
                 if next == ResolveAction::Ask && event == ResolveEvent::Failed {
@@ -167,9 +187,24 @@ impl Look {
                 }
                 action = resolve.on(event);
             }
-            known.branches.insert(xid, (resolve, since));
+            if resolve.is_too_old() && !was_too_old {
+                let server = self.side.address();
+                tracing::error!(server, transaction = %xid.gtrid, "a prepared branch is older than decisions are kept, and its primary has none: nobody can say what becomes of it (podway txn show)");
+            }
         }
-        known
+    }
+
+    /// Whether the proxy of a branch is gone: its registration has no connection that rests here, nor one to the primary. One that is stopped, or out of touch, has.
+    async fn is_left(&self, xid: Xid, proxies: &mut Proxies) -> bool {
+        let Some(registration) = registration(xid.gtrid) else { return false };
+        let primary = (self.map)().and_then(|map| map.server(xid.branch.primary).cloned());
+        let Some(primary) = primary.map(|primary| self.transactions.side.of(&primary)) else { return false };
+        for server in [&self.side, &primary] {
+            if proxies.may_have(server, registration).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn act(&self, xid: Xid, action: ResolveAction) -> ResolveEvent {
@@ -178,9 +213,9 @@ impl Look {
                 let Some(map) = (self.map)() else { return ResolveEvent::Failed };
                 let Some(primary) = map.server(xid.branch.primary) else { return ResolveEvent::Failed };
                 let primary = self.transactions.side.of(primary);
-                let parts = podway_model::parts_text(xid.branch.primary, [xid.branch.server]);
-                match primary.rule(xid.gtrid, &parts).await {
-                    Ok(ruling) => return ResolveEvent::Ruled(ruling),
+                match self.ask(&primary, xid).await {
+                    Ok(Some(ruling)) => return ResolveEvent::Ruled(ruling),
+                    Ok(None) => return ResolveEvent::TooOld,
                     Err(error) => Err(error),
                 }
             }
@@ -198,6 +233,16 @@ impl Look {
         }
     }
 
+    /// What the primary says. Of a transaction that began before decisions are kept there may have been one: that there is none says nothing.
+    async fn ask(&self, primary: &SideServer, xid: Xid) -> Result<Option<Ruling>, ProxyError> {
+        let age = wall_clock().saturating_sub(xid.gtrid.begun.since_1970());
+        if age > RETENTION {
+            return primary.decided(xid.gtrid).await;
+        }
+        let parts = podway_model::parts_text(xid.branch.primary, [xid.branch.server]);
+        primary.rule(xid.gtrid, &parts).await.map(Some)
+    }
+
     fn failed(&self, xid: Xid, error: &ProxyError) {
         let server = self.side.address();
         tracing::warn!(server, transaction = %xid.gtrid, %error, "a prepared branch could not be resolved yet");
@@ -207,6 +252,21 @@ impl Look {
         let server = self.side.address();
         let what = if matches!(ruling, Ruling::Committed(_)) { "committed" } else { "rolled back" };
         tracing::info!(server, transaction = %xid.gtrid, "a branch that its proxy had left was {what}");
+    }
+}
+
+/// The registrations that have connections to servers, each server asked once.
+#[derive(Default)]
+struct Proxies(BTreeMap<ServerId, Option<BTreeSet<u32>>>);
+
+impl Proxies {
+    /// Whether this one may have a connection there: that it has none is certain only where the server says so.
+    async fn may_have(&mut self, server: &SideServer, registration: u32) -> bool {
+        if let Entry::Vacant(entry) = self.0.entry(server.id()) {
+            entry.insert(server.connected().await.ok().flatten());
+        }
+        let connected = self.0.get(&server.id()).and_then(Option::as_ref);
+        connected.is_none_or(|connected| connected.contains(&registration))
     }
 }
 

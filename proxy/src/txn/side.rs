@@ -22,7 +22,7 @@ const MAX_CONNECTIONS: usize = 8;
 /// How long one errand may take, connecting included.
 const ERRAND: Duration = Duration::from_secs(10);
 /// How long decisions and marks are kept at least.
-const RETENTION: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const RETENTION: Duration = Duration::from_secs(24 * 3_600);
 /// How many of them are deleted at once.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 /// ER_DUP_ENTRY.
@@ -129,6 +129,20 @@ impl SideServer {
                 .ok_or_else(|| self.odd("a decision without a stamp")),
             _ => Err(self.odd("a decision that is neither")),
         }
+    }
+
+    /// The registrations of which proxies have connections there that rest; none where the server does not show them. A proxy that lives has some: Podway's own. What a dead one's sessions
+    /// were at may go on there, waiting for a lock.
+    pub async fn connected(&self) -> Result<Option<BTreeSet<u32>>, ProxyError> {
+        let sql = "SELECT a.ATTR_VALUE, MAX(t.PROCESSLIST_ID = CONNECTION_ID()) FROM performance_schema.session_connect_attrs a \
+                   JOIN performance_schema.threads t ON t.PROCESSLIST_ID = a.PROCESSLIST_ID \
+                   WHERE a.ATTR_NAME = 'podway_incarnation' AND (t.PROCESSLIST_COMMAND = 'Sleep' OR t.PROCESSLIST_ID = CONNECTION_ID()) \
+                   GROUP BY a.ATTR_VALUE";
+        let rows = self.rows(sql.as_bytes().to_vec()).await?;
+        // Who does not see itself sees nobody.
+        let shows = rows.iter().any(|row| number(row, 1) == Some(1));
+        let registration = |row: &Vec<_>| number(row, 0).and_then(|number| u32::try_from(number).ok());
+        Ok(shows.then(|| rows.iter().filter_map(registration).collect()))
     }
 
     /// Sees to it that later stamps here are above this one.

@@ -12,6 +12,9 @@ use super::side::Side;
 use crate::config::BackendLimits;
 use crate::metrics::Metrics;
 
+/// In the numbers that proxies without a registration give themselves: the topology's count up from 1.
+const UNREGISTERED: u32 = 1 << 31;
+
 /// What all sessions share for transactions over several servers.
 pub struct Transactions {
     /// Podway's own connections.
@@ -37,6 +40,8 @@ pub struct InDoubt {
     pub seen: Duration,
     /// Whether it is being ended here just now.
     pub in_hand: bool,
+    /// Whether nobody can say what becomes of it: it is older than decisions are kept, and there is none.
+    pub is_too_old: bool,
 }
 
 /// Says for as long as it lives that a transaction is being ended here.
@@ -56,7 +61,7 @@ impl Transactions {
         Transactions {
             side: Side::new(limits, secret, metrics),
             clock,
-            identity: AtomicU32::new(rand::random()),
+            identity: AtomicU32::new(rand::random::<u32>() | UNREGISTERED),
             sequence: AtomicU32::new(0),
             ending: Arc::default(),
             in_doubt: DashMap::new(),
@@ -95,6 +100,12 @@ impl Transactions {
     pub fn has_in_hand(&self, gtrid: Gtrid) -> bool {
         self.ending.contains(&gtrid)
     }
+}
+
+/// The registration of the proxy that a transaction is of, if it had one: its connections bear it.
+pub(super) fn registration(gtrid: Gtrid) -> Option<u32> {
+    let identity = u32::from(gtrid.node) << 16 | u32::from(gtrid.incarnation);
+    (identity & UNREGISTERED == 0).then_some(identity)
 }
 
 impl Drop for InHand {

@@ -1,14 +1,17 @@
 //! Prepared branches that a dead coordinator left, made by hand: the primary's row says what becomes of each, and another program's are left alone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 use podway_model::{HybridClock, HybridTime, ServerId, ShardIndex, transaction_token};
 use podway_tests::eventually_async;
+use podway_topology_api::Incarnation;
 
 use crate::ground::{Ground, SOON, add, code, prepared};
 
+/// What a resolver gives a coordinator that may live.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Long after every test.
 const LATER: i64 = 4_000_000_000_000_000;
 
@@ -182,6 +185,71 @@ async fn a_decision_that_is_being_written_is_waited_for() {
     assert_eq!(standing(&ground, 0, &withdrawn).await.unwrap().0, "A");
     assert_eq!(standing(&ground, 0, &committed).await.unwrap().0, "C");
     drop((deciding, looking));
+    ground.nothing_is_open().await;
+}
+
+#[tokio::test]
+async fn what_a_dead_proxy_left_is_finished_at_once_and_a_living_ones_later() {
+    let ground = Ground::new("left_behind_dead").await;
+    // The proxy of `gtrid` is registered under this number.
+    let (here, there) = (Incarnation(0x00ff_0002), Incarnation(0x00ff_0001));
+    let proxy = ground.pod.another_proxy(ground.pod.watch(), |_| {}).await.unwrap();
+    proxy.proxy.set_incarnation(here);
+    let alive = ground.pod.another_proxy(ground.pod.watch(), |_| {}).await.unwrap();
+    alive.proxy.set_incarnation(there);
+    let options = ground.pod.client_options().tcp_port(alive.address.port());
+    let mut at_work = Conn::new(options.db_name(Some(&ground.keyspace.name))).await.unwrap();
+    for sql in ["BEGIN".to_owned(), add(ground.row(0, 5), 1), add(ground.row(1, 5), 1)] {
+        at_work.query_drop(sql).await.unwrap();
+    }
+    let attributes = "SELECT COUNT(DISTINCT ATTR_VALUE) FROM performance_schema.session_connect_attrs WHERE ATTR_NAME = 'podway_incarnation'";
+    eventually_async(SOON, "both have connections", async || {
+        let mut counts = Vec::new();
+        for server in [0, 1] {
+            counts.push(root(&ground, server).await.query_first::<u64, _>(attributes).await.unwrap());
+        }
+        (counts == [Some(2), Some(2)]).then_some(())
+    })
+    .await;
+    let [waits, left] = [41, 42].map(gtrid);
+    leave(&ground, &format!("'{waits}','0.1',1347"), 1, 0).await;
+    let begun = Instant::now();
+    until_finished(&ground, &[&waits]).await;
+    assert!(begun.elapsed() >= PATIENCE - Duration::from_secs(1), "its proxy lives: {:?}", begun.elapsed());
+
+    drop((at_work, alive));
+    eventually_async(SOON, "its connections are gone", async || {
+        let count: Option<u64> = root(&ground, 1).await.query_first(attributes).await.unwrap();
+        (count == Some(1)).then_some(())
+    })
+    .await;
+    leave(&ground, &format!("'{left}','0.1',1347"), 1, 1).await;
+    let begun = Instant::now();
+    until_finished(&ground, &[&left]).await;
+    assert!(begun.elapsed() < PATIENCE - Duration::from_secs(1), "its proxy is dead: {:?}", begun.elapsed());
+    assert_eq!(standing(&ground, 0, &left).await.unwrap().0, "A");
+    drop(proxy);
+    ground.nothing_is_open().await;
+}
+
+#[tokio::test]
+async fn a_branch_that_is_older_than_decisions_are_kept_is_nobodys_to_guess() {
+    let ground = Ground::new("left_behind_old").await;
+    let day = 24 * 3_600_u64;
+    let old = format!("{:016x}-00ff-0001-00000051", now().0 - ((day + 60) << 32));
+    leave(&ground, &format!("'{old}','0.1',1347"), 1, 0).await;
+    type Row = (Option<String>, String, Option<String>, u64, String);
+    eventually_async(SOON, "it is seen that it is too old", async || {
+        let rows: Vec<Row> = ground.session().await.query("SHOW PODWAY TRANSACTIONS").await.unwrap();
+        let is_it = |row: &&Row| row.0.as_ref() == Some(&old);
+        rows.iter().find(is_it).filter(|row| row.4 == "TOO OLD").map(|_| ())
+    })
+    .await;
+    assert_eq!(standing(&ground, 0, &old).await, None, "no tombstone says what nobody knows");
+    assert_eq!(prepared(ground.pod).await.len(), 1);
+    decided(&ground, 0, &old, "C", Some(now().0)).await;
+    until_finished(&ground, &[&old]).await;
+    assert_eq!(added(&ground, 1, 0).await, 1);
     ground.nothing_is_open().await;
 }
 

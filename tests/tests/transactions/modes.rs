@@ -71,6 +71,16 @@ async fn an_isolation_level_counts_on_every_server_and_for_one_transaction() {
 }
 
 #[tokio::test]
+async fn what_completion_type_can_be_set_to_is_mysqls() {
+    let ground = Ground::new("modes_completion").await;
+    let mut both = ground.both().await;
+    for value in ["RELEASE", "`RELEASE`", "'release'", "CHAIN", "no_chain", "2", "3", "NONSENSE", "DEFAULT"] {
+        both.same(&format!("SET completion_type = {value}")).await;
+    }
+    both.same("SET completion_type = RELEASE, @a = 1").await;
+}
+
+#[tokio::test]
 async fn a_transaction_that_only_reads_writes_on_no_server() {
     let mut ground = Ground::new("modes_read_only").await;
     let mut both = ground.both().await;
@@ -80,6 +90,8 @@ async fn a_transaction_that_only_reads_writes_on_no_server() {
         vec!["SET TRANSACTION READ ONLY", "BEGIN"],
         vec!["SET TRANSACTION READ ONLY", "START TRANSACTION"],
         vec!["SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", "BEGIN"],
+        vec!["SET TRANSACTION READ ONLY", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"],
+        vec!["SET TRANSACTION READ WRITE", "SET @@transaction_read_only = 1", "BEGIN"],
         vec!["SET SESSION TRANSACTION READ ONLY", "BEGIN"],
     ] {
         both.all(&begin).await;

@@ -26,8 +26,10 @@ pub(super) const PASSWORD: &str = "password";
 pub(super) const PRIVILEGES: [&str; 5] =
     ["SYSTEM_USER", "PROCESS", "TRIGGER", "CONNECTION_ADMIN", "XA_RECOVER_ADMIN"];
 
-/// What the account reads of performance_schema: who waits for whose locks, and what proxies tell each other of it. A server that does not let it is seen no deadlocks on over several servers.
-pub(super) const WATCHED: [&str; 3] = ["data_lock_waits", "threads", "user_variables_by_thread"];
+/// What the account reads of performance_schema: who waits for whose locks, what proxies tell each other of it, and which proxies have connections. Where a server does not let it,
+/// deadlocks over it and others end by lock timeouts, and what a dead proxy left by the patience that a stopped one is given.
+pub(super) const WATCHED: [&str; 4] =
+    ["data_lock_waits", "threads", "user_variables_by_thread", "session_connect_attrs"];
 
 /// A table of `_podway`.
 pub(super) struct MetaTable {

@@ -200,7 +200,7 @@ impl Preparation<'_> {
         Ok(())
     }
 
-    /// Lets the account see who waits for whom. Administrators of servers that others run may not grant this: then lock timeouts end what nobody sees.
+    /// Lets the account see who waits for whom, and which proxies are there. Administrators of servers that others run may not grant this: it is not needed for safety.
     async fn watching(&mut self, grantee: &str, whom: &str) {
         let sql = format!(
             "SELECT TABLE_NAME FROM information_schema.TABLE_PRIVILEGES \
@@ -209,8 +209,10 @@ impl Preparation<'_> {
         let has: Vec<String> = self.rows(&sql).await.unwrap_or_default();
         for table in WATCHED.iter().filter(|table| !has.iter().any(|has| has == *table)) {
             let sql = format!("GRANT SELECT ON performance_schema.{table} TO {whom}");
-            if let Err(error) = self.change(&sql, "letting Podway's own account see lock waits").await {
-                tracing::warn!(server = self.server_uuid, %error, "deadlocks over several servers will not be seen there");
+            if let Err(error) =
+                self.change(&sql, "letting Podway's own account read performance_schema").await
+            {
+                tracing::warn!(server = self.server_uuid, %error, "deadlocks over several servers will not be seen there, nor which proxies are gone");
                 return;
             }
         }

@@ -20,7 +20,7 @@ pub struct Resolve {
 /// What a driver is to do: one at a time, each on a side connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResolveAction {
-    /// Primary: write the tombstone or read the decision. Answered by Ruled or Failed.
+    /// Primary: write the tombstone or read the decision; of one that is older than decisions are kept, read it only. Answered by Ruled, TooOld or Failed.
     Ask,
     /// Branch's server: a mark with this stamp under [`Gtrid::floor`](super::Gtrid::floor), committed. That it exists already is Done.
     Floor(HybridTime),
@@ -40,8 +40,12 @@ pub enum ResolveEvent {
         /// A monotonic clock's time.
         now: Duration,
     },
+    /// Nobody can be at it any more: its proxy has no connection to its servers. To be patient with it would be in vain.
+    Left,
     /// XA RECOVER was answered and does not list it.
     Unlisted,
+    /// The primary holds no decision, and it is so old that there may have been one which was deleted.
+    TooOld,
     /// What the primary holds.
     Ruled(Ruling),
     /// What was outstanding was done, or there is no such xid (1397).
@@ -63,6 +67,8 @@ enum State {
     Ending(Ruling),
     /// What is to be done next is done when it is listed again.
     Waiting(Option<Ruling>),
+    /// Nobody can say what becomes of it, unless the primary comes to hold a decision.
+    TooOld,
     /// It is finished.
     Resolved,
 }
@@ -79,6 +85,16 @@ impl Resolve {
     /// The branch.
     pub fn xid(&self) -> Xid {
         self.xid
+    }
+
+    /// Whether its coordinator is still given time.
+    pub fn is_patient(&self) -> bool {
+        matches!(self.state, State::Seen { .. })
+    }
+
+    /// Whether nobody can say what becomes of it.
+    pub fn is_too_old(&self) -> bool {
+        self.state == State::TooOld
     }
 
     /// What is to be done after an event.
@@ -99,9 +115,9 @@ impl State {
             {
                 (self, None)
             }
-            (State::Seen { .. } | State::Waiting(None), ResolveEvent::Listed { .. }) => {
-                (State::Asking, Some(ResolveAction::Ask))
-            }
+            (State::Seen { .. } | State::Waiting(None) | State::TooOld, ResolveEvent::Listed { .. })
+            | (State::Seen { .. }, ResolveEvent::Left) => (State::Asking, Some(ResolveAction::Ask)),
+            (State::Asking, ResolveEvent::TooOld) => (State::TooOld, None),
             (State::Waiting(Some(ruling)), ResolveEvent::Listed { .. })
             | (State::Asking, ResolveEvent::Ruled(ruling)) => begin(ruling),
             (State::Flooring(stamp), ResolveEvent::Done) => {
@@ -120,7 +136,7 @@ impl State {
             State::Flooring(stamp) => Some(Ruling::Committed(stamp)),
             State::Ending(ruling) => Some(ruling),
             State::Waiting(ruling) => ruling,
-            State::Seen { .. } | State::Asking | State::Resolved => None,
+            State::Seen { .. } | State::Asking | State::TooOld | State::Resolved => None,
         }
     }
 }
@@ -156,6 +172,32 @@ mod tests {
     #[test]
     fn its_coordinator_is_given_time() {
         assert_eq!(check(&[at(0), at(2), at(4), at(5)]), [None, None, None, Some(ResolveAction::Ask)]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_coordinator_that_is_gone() {
+        let aborted = ResolveEvent::Ruled(Ruling::Aborted);
+        assert_eq!(
+            check(&[at(0), ResolveEvent::Left, ResolveEvent::Left, aborted, ResolveEvent::Left]),
+            [None, Some(ResolveAction::Ask), None, Some(ResolveAction::RollBack), None]
+        );
+    }
+
+    #[test]
+    fn one_that_is_too_old_to_be_told_is_left_alone_until_there_is_a_decision() {
+        let old = ResolveEvent::TooOld;
+        assert_eq!(
+            check(&[at(5), old, at(6), old, ResolveEvent::Left, at(7), ResolveEvent::Ruled(C)]),
+            [
+                Some(ResolveAction::Ask),
+                None,
+                Some(ResolveAction::Ask),
+                None,
+                None,
+                Some(ResolveAction::Ask),
+                Some(ResolveAction::Floor(STAMP))
+            ]
+        );
     }
 
     #[test]
