@@ -131,7 +131,7 @@ impl Stage {
                 .await??;
             }
             Trouble::CutConnections(number) => {
-                let mut admin = self.servers[number].admin().connect().await?;
+                let mut admin = log_in(&self.servers[number]).await?;
                 let sql = format!(
                     "SELECT ID FROM information_schema.PROCESSLIST WHERE USER IN ('{}', '_podway')",
                     USER.0
@@ -168,7 +168,7 @@ impl Stage {
     pub async fn prepared(&self) -> anyhow::Result<BTreeSet<(usize, String)>> {
         let mut all = BTreeSet::new();
         for (number, server) in self.servers.iter().enumerate() {
-            let mut admin = server.admin().connect().await?;
+            let mut admin = log_in(server).await?;
             let rows: Vec<(u64, u64, u64, String)> = admin.query("XA RECOVER").await?;
             all.extend(rows.into_iter().map(|(_, _, _, data)| (number, data)));
             admin.disconnect().await?;
@@ -180,7 +180,7 @@ impl Stage {
     pub async fn open(&self) -> anyhow::Result<Vec<(usize, u64)>> {
         let mut all = Vec::new();
         for (number, server) in self.servers.iter().enumerate() {
-            let mut admin = server.admin().connect().await?;
+            let mut admin = log_in(server).await?;
             let sql = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX \
                        WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_rows_locked + trx_rows_modified > 0";
             let rows: Vec<u64> = admin.query(sql).await?;
@@ -197,7 +197,7 @@ impl Stage {
     {
         let mut all = Vec::new();
         for server in &self.servers {
-            let mut admin = server.admin().connect().await?;
+            let mut admin = log_in(server).await?;
             admin.query_drop(format!("USE {KEYSPACE}")).await?;
             all.push(admin.query(sql).await?);
         }
@@ -224,6 +224,18 @@ pub async fn connect(proxy: SocketAddr) -> anyhow::Result<Conn> {
     let mut conn = Conn::new(options).await?;
     conn.query_drop("SET innodb_lock_wait_timeout = 5").await?;
     Ok(conn)
+}
+
+/// Logs in to a server, which may just have been killed or have no time.
+async fn log_in(server: &LocalServer) -> anyhow::Result<Conn> {
+    let begun = Instant::now();
+    loop {
+        match server.admin().connect().await {
+            Ok(conn) => return Ok(conn),
+            Err(error) if begun.elapsed() > WITHIN => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 async fn stall(process: u32, time: Duration) -> anyhow::Result<()> {
