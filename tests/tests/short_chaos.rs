@@ -1,4 +1,4 @@
-//! Half a minute of chaos by a fixed seed: see `podway_tests::chaos`.
+//! A short chaos by a fixed seed: see `podway_tests::chaos`.
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
@@ -14,7 +14,7 @@ async fn every_transaction_is_whole_whatever_is_killed_stopped_or_cut_off() {
     }
     let options = Options {
         seed: 20,
-        length: Duration::from_secs(25),
+        length: Duration::from_secs(15),
         clients: 6,
         podway: podway_beside().unwrap(),
         reads: Reads::Fast,
@@ -22,5 +22,5 @@ async fn every_transaction_is_whole_whatever_is_killed_stopped_or_cut_off() {
     let report = run(&options).await.unwrap();
     eprintln!("{report:#?}");
     assert_eq!(report.wrong, Vec::<String>::new());
-    assert!(report.troubles >= 7 && report.committed > 100, "{report:?}");
+    assert!(report.troubles >= 4 && report.committed > 100, "{report:?}");
 }
