@@ -66,7 +66,9 @@ impl Session {
                 let Some((begin, _)) = self.state.transaction.pending() else { return Ok(()) };
                 self.state.transaction = Transaction::begin(Begin { atomic: true, ..begin });
             }
-            ReadMode::Serializable if self.state.characteristics.is_some() => {
+            ReadMode::Serializable
+                if self.state.characteristics.as_ref().is_some_and(|set| set != SERIALIZABLE) =>
+            {
                 self.state.transaction = Transaction::None;
                 let what = "podway_read = 'serializable' for a transaction that SET TRANSACTION is about";
                 return Err(ClientError::not_supported(what).into());

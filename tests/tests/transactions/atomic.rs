@@ -311,6 +311,7 @@ async fn what_is_read_while_podway_read_is_serializable_is_locked_on_every_serve
         reader.query_drop("SET podway_read = 'serializable'").await.unwrap();
         writer.query_drop("SET innodb_lock_wait_timeout = 1").await.unwrap();
         reader.query_drop(begin).await.unwrap();
+        reader.query_drop(begin).await.unwrap();
         let _: Option<i64> = reader.query_first(SUM).await.unwrap();
         for shard in [0, 3] {
             assert_eq!(code(writer.query_drop(add(ground.row(shard, 0), 1)).await), 1205, "{begin}");
