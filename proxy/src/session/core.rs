@@ -10,6 +10,7 @@ use podway_router::{Measures, Normalised, Plan};
 use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
 use rustc_hash::FxHashMap;
 
+use super::captured::Captured;
 use super::registry::SessionHandle;
 use super::shared::Shared;
 use super::state::{SessionState, Warning};
@@ -55,6 +56,8 @@ pub struct Session {
     pub(super) measures: Option<Box<Measures>>,
     /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
     pub(super) lost: bool,
+    /// Where a query's rows go that are not the client's: INSERT … SELECT.
+    pub(super) captured: Option<Captured>,
     /// What the client of the transaction that was committed last is to be warned of.
     pub(super) late: Option<Warning>,
 }

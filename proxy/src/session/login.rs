@@ -306,6 +306,7 @@ impl Session {
             sql_statements: Default::default(),
             measures: None,
             lost: false,
+            captured: None,
             late: None,
         }
     }

@@ -1,10 +1,11 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
-//! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `snapshot` (reads of one moment on several servers) → `scatter` (a write on several shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `set` → `own_variables` (those that are Podway's) → `stamps` (what clients are told of commits) → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
+//! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `captured` → `core` (its fields) → `reply` → `login` → `run` (a statement on
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `snapshot` (reads of one moment on several servers) → `scatter` (a write on several shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `query_columns` and `transfer` (rows of queries) → `set` → `own_variables` (those that are Podway's) → `stamps` (what clients are told of commits) → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
+mod captured;
 mod commands;
 mod core;
 mod deadlock_log;
@@ -24,6 +25,7 @@ mod moving;
 mod next_transaction;
 mod own_variables;
 mod prepared;
+mod query_columns;
 mod refusal;
 mod registry;
 mod reply;
@@ -41,6 +43,7 @@ mod state;
 mod table_status;
 mod text;
 mod transaction;
+mod transfer;
 
 pub use deadlocks::watch_deadlocks;
 pub use login::{Arrival, LoginError, log_in};

@@ -130,7 +130,7 @@ impl Session {
     }
 
     /// Where rows go to.
-    async fn target(&mut self, frame: Frame<'_>, shard: ShardIndex) -> Result<Spot, ProxyError> {
+    pub(super) async fn target(&mut self, frame: Frame<'_>, shard: ShardIndex) -> Result<Spot, ProxyError> {
         let spot = self.spot(&frame.planned.map, &frame.planned.plan, Route::Shard(shard))?;
         self.check_moving(&spot).await?;
         Ok(spot)
@@ -362,13 +362,26 @@ impl Session {
         self.leave_server(connection, of, worked).await.map(|ok| ok.affected_rows)
     }
 
-    /// Has each row of an answer looked at; what comes behind an error is read to its end, since the connection is the transaction's.
+    /// Has each row of an answer looked at.
     async fn read_rows(
         &mut self,
         connection: Box<BackendConnection>,
         of: Place<'_>,
-        (packet, kind): (&[u8], ResponseKind),
+        asked: (&[u8], ResponseKind),
         mut each: impl FnMut(&[ColumnDefinition], &[u8]) -> Result<(), ProxyError>,
+    ) -> Result<(), ProxyError> {
+        let each =
+            |columns: &[ColumnDefinition], row: Option<&[u8]>| row.map_or(Ok(()), |row| each(columns, row));
+        self.read_answer(connection, of, asked, each).await
+    }
+
+    /// Has an answer's columns looked at and then each of its rows; what comes behind an error is read to its end, since the connection is the transaction's.
+    pub(super) async fn read_answer(
+        &mut self,
+        connection: Box<BackendConnection>,
+        of: Place<'_>,
+        (packet, kind): (&[u8], ResponseKind),
+        mut each: impl FnMut(&[ColumnDefinition], Option<&[u8]>) -> Result<(), ProxyError>,
     ) -> Result<(), ProxyError> {
         let mut stream = RowStream::send(connection, packet, kind).await?;
         let mut columns: Option<Vec<ColumnDefinition>> = None;
@@ -380,22 +393,23 @@ impl Session {
                 error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
             };
             let row = match next {
-                Ok(Some(row)) => row,
-                Ok(None) => break failed.map_or(Ok(()), Err),
+                Ok(row) => row,
                 Err(error) => break Err(error),
             };
-            if failed.is_some() {
-                continue;
-            }
             let known = match columns.take() {
                 Some(known) => known,
                 None => {
                     let decoded: Result<Vec<_>, _> =
                         stream.columns().iter().map(|column| ColumnDefinition::decode(column)).collect();
-                    decoded.map_err(|error| stream.surprise(error))?
+                    let decoded = decoded.map_err(|error| stream.surprise(error))?;
+                    failed = each(&decoded, None).err();
+                    decoded
                 }
             };
-            failed = each(&known, &row).err();
+            let Some(row) = row else { break failed.map_or(Ok(()), Err) };
+            if failed.is_none() {
+                failed = each(&known, Some(&row)).err();
+            }
             columns = Some(known);
         };
         self.leave_server(stream.into_parts().0, of, worked).await
@@ -446,7 +460,7 @@ impl Baggage {
 }
 
 /// An execution of a query with these of the statement's parameters.
-fn execution<'b>(bound: Option<&Bound<'b>>, numbers: &[u32]) -> Execute<'b> {
+pub(super) fn execution<'b>(bound: Option<&Bound<'b>>, numbers: &[u32]) -> Execute<'b> {
     let of = |&number: &u32| {
         let whole = bound?.execute;
         Some((*whole.values.get(number as usize)?, whole.types.get(number as usize)?.clone()))
@@ -487,7 +501,7 @@ fn as_they_are(settings: &Settings) -> Arc<Settings> {
     Arc::new(settings)
 }
 
-fn unreadable(error: impl std::fmt::Display) -> ProxyError {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> ProxyError {
     ClientError::new(ErrorCode::UNKNOWN, format!("A shard's row does not fit its columns: {error}")).into()
 }
 

@@ -71,9 +71,12 @@ impl Session {
         let settings = self.one_clock(scatter);
         let frame = Frame { planned, settings: &settings, saves: has_transaction, before: &before, bound };
         let to_do = (keyspace.as_ref(), pieces.as_slice(), spots.as_slice());
-        let written = match scatter.moves.as_deref() {
-            Some(moves) => Box::pin(self.move_rows(frame, moves, to_do, &mut done)).await,
-            None => self.write_pieces(frame, to_do, &mut done).await,
+        let written = match (scatter.moves.as_deref(), scatter.transfer.as_deref()) {
+            (Some(moves), _) => Box::pin(self.move_rows(frame, moves, to_do, &mut done)).await,
+            (_, Some(transfer)) => {
+                Box::pin(self.transfer_rows(frame, (scatter, transfer), &keyspace, &mut done)).await
+            }
+            _ => self.write_pieces(frame, to_do, &mut done).await,
         };
         match written.err() {
             Some(error @ ProxyError::ShardMoved(_)) if !before.has_server() => {
@@ -189,7 +192,7 @@ impl Session {
             let _known = connection.refresh_status().await;
         }
         self.settle(connection);
-        if worked.is_ok() {
+        if worked.is_ok() && !of.planned.plan.only_reads() {
             self.state.transaction.note_write(spot.pool.id());
         }
         match worked.map_err(|error| self.in_logical_names(error, spot)) {
@@ -320,7 +323,7 @@ impl Done {
         Ok(())
     }
 
-    async fn take(
+    pub(super) async fn take(
         &mut self,
         connection: &mut BackendConnection,
         ok: OkPacket,

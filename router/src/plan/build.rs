@@ -1,6 +1,8 @@
 //! From a statement to its plan: recognise, sketch, bind, decide. Never fails: a refusal is a plan. Read next: [`super::mentions`] for
 //! keyspaces of one shard, [`super::decide`] for the others.
 
+use std::sync::Arc;
+
 use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
@@ -13,7 +15,7 @@ use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
 use super::scatter;
 use super::show::{self, Subject};
-use super::sketch::parts::{Run, Sketch};
+use super::sketch::parts::{Insert, Role, Run, Sketch};
 use super::sketch::walker::{Rules, Walker};
 use super::splices;
 use super::spread;
@@ -295,6 +297,10 @@ impl Planning<'_> {
             let one = (!is_written).then(|| one_target(binding, keyspace).ok()).flatten();
             return one.ok_or_else(several_explained);
         }
+        let of_query = binding.sketch.insert.as_ref().filter(|insert| insert.query.is_some());
+        if let (Some(insert), Verb::Insert | Verb::Replace) = (of_query, verb) {
+            return self.transferred(binding, keyspace, insert);
+        }
         if let Some(id) = written_copy(binding) {
             if !matches!(verb, Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete) {
                 return Err(refused_copy(binding, id));
@@ -325,6 +331,32 @@ impl Planning<'_> {
             }
             decided => decided,
         }
+    }
+
+    /// INSERT … SELECT: as it is where all of it is at home, else the query's rows are inserted where they belong.
+    fn transferred(
+        &mut self,
+        binding: &Binding<'_>,
+        keyspace: Option<Arc<Keyspace>>,
+        insert: &Insert,
+    ) -> Result<Target, RouterError> {
+        let is_copied_or_sharded = |id: usize| {
+            let place = &binding.sources[id].place;
+            binding.sketch.sources[id].role == Role::Insert && !matches!(place, Place::Home(_))
+        };
+        let transfer = scatter::transfer(binding, &self.plan.recognised, insert);
+        if !(0..binding.sources.len()).any(is_copied_or_sharded)
+            && let Ok(target) = one_target(binding, keyspace)
+        {
+            if matches!(target, Target::Keys { .. }) {
+                match transfer {
+                    Ok(scatter) => self.plan.scatter = Some(Box::new(scatter)),
+                    Err(error) => self.plan.unscattered = Some(Box::new(error)),
+                }
+            }
+            return Ok(target);
+        }
+        Ok(self.scattered(transfer?))
     }
 
     fn scattered(&mut self, scatter: scatter::Scatter) -> Target {

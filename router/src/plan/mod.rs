@@ -9,7 +9,7 @@
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
-//! * [`scatter`], [`scattered`] and [`moved`]: writes on several shards, what each gets, and rows that go to another
+//! * [`scatter`], [`scattered`], [`moved`] and [`transferred`]: writes on several shards, what each gets, rows that go to another, and rows of queries
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
@@ -47,6 +47,7 @@ mod splices;
 mod spread;
 mod target;
 mod tokens;
+mod transferred;
 mod usage;
 
 pub use build::plan_uncached;
@@ -61,6 +62,6 @@ pub use gather::{
 pub use moved::Destination;
 pub use plan::Plan;
 pub use rewrite::{Facts, PodwayVariables, TextPiece};
-pub use scatter::{Moves, Piece, Scatter};
+pub use scatter::{Moves, Piece, Receiver, Scatter, Transfer};
 pub use target::{KeyPin, KeySource, KeyUse, Route, Splice, SpliceKind, Target};
 pub use usage::{Site, Usage, UsedAs, UsedTable, usage};

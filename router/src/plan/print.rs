@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::definition::{Definition, TableChange};
 use super::gather::{Gather, Part, Rows};
 use super::plan::Plan;
-use super::scatter::Scatter;
+use super::scatter::{Receiver, Scatter};
 use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
 use crate::{Effects, Statement};
 
@@ -209,6 +209,19 @@ fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {
 }
 
 fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Result {
+    if let Some(transfer) = &scatter.transfer {
+        let to = match &transfer.to {
+            Receiver::Sharded(_) => "each to its shard",
+            Receiver::Copies => "to every copy",
+            Receiver::Home => "to the home shard",
+        };
+        let params = transfer.params.1 - transfer.params.0;
+        return write!(
+            out,
+            "\n{or}a query's rows into {}, {to} | {params} parameters in the query",
+            transfer.table
+        );
+    }
     match (scatter.is_copies, scatter.rows.len()) {
         (true, _) => write!(out, "\n{or}every copy")?,
         (false, 0) if scatter.keys.is_empty() => write!(out, "\n{or}every shard's rows")?,

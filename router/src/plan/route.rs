@@ -58,6 +58,9 @@ impl Plan {
                     Some(shard) if *needs_home && shard != keyspace.home && self.gather.is_some() => {
                         Ok(Route::Gather)
                     }
+                    Some(shard) if *needs_home && shard != keyspace.home && self.scatter.is_some() => {
+                        Ok(Route::Scatter)
+                    }
                     Some(shard) if *needs_home && shard != keyspace.home => Err(RouterError::unsupported(
                         "a statement that needs several shards: tables of the home shard with rows of another",
                     )),

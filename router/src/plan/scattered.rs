@@ -21,6 +21,9 @@ impl Plan {
         if !scatter.rows.is_empty() {
             return self.row_pieces(scatter, keyspace, (sql, n), params);
         }
+        if scatter.transfer.is_some() {
+            return Ok(Vec::new());
+        }
         self.check_counters(scatter, (sql, n), params)?;
         let shards = self.shards(keyspace, &scatter.keys, (sql, n), params);
         // Where no row can have these keys, one shard says so.

@@ -4,5 +4,6 @@
 
 mod failures;
 mod keys;
+mod queries;
 mod statements;
 mod world;

@@ -120,7 +120,10 @@ async fn what_several_shards_cannot_do_alike_is_refused_and_changes_nothing() {
         "UPDATE accounts a JOIN accounts b ON a.amount = b.amount SET a.owner = b.owner",
         "UPDATE accounts SET amount = (SELECT COUNT(*) FROM entries)",
         "UPDATE currencies SET name = UUID()",
-        "INSERT INTO currencies SELECT 'XXX', owner FROM accounts",
+        "INSERT INTO accounts (owner, amount) SELECT owner, amount FROM accounts",
+        "INSERT INTO accounts SELECT * FROM accounts ON DUPLICATE KEY UPDATE amount = amount + 1",
+        "INSERT INTO accounts SELECT id + 50, owner, amount, touched FROM accounts FOR UPDATE",
+        "INSERT INTO currencies SELECT 'X', UUID() FROM accounts LIMIT 1 ON DUPLICATE KEY UPDATE name = RAND()",
     ] {
         match podway_tests::answer::query(&mut world.ours, sql.as_bytes()).await {
             podway_tests::answer::Answer::Refused(1235, _) => {}

@@ -65,6 +65,9 @@ impl Answer {
 
 impl Session {
     pub(crate) fn put_columns(&mut self, answer: &mut Answer) {
+        if let Some(captured) = &mut self.captured {
+            return captured.begin(&answer.columns);
+        }
         if answer.is_measured {
             return;
         }
@@ -88,6 +91,9 @@ impl Session {
     /// Adds a row, and sends what has come together where that is much.
     pub(crate) async fn put_row(&mut self, answer: &mut Answer, row: &[u8]) -> Result<(), ProxyError> {
         answer.rows += 1;
+        if let Some(captured) = &mut self.captured {
+            return captured.take(row);
+        }
         answer.bytes += row.len() as u64;
         if answer.is_measured {
             return Ok(());
@@ -112,6 +118,9 @@ impl Session {
     }
 
     pub(crate) async fn put_end(&mut self, answer: &mut Answer, warnings: usize) -> Result<(), ProxyError> {
+        if self.captured.is_some() {
+            return Ok(());
+        }
         if answer.is_measured {
             return Ok(());
         }

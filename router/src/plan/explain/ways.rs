@@ -200,6 +200,10 @@ impl Plan {
         let text = (scene.sql, scene.n);
         let pieces = self.pieces(scatter, keyspace, text, &[])?;
         let mut notes = vec![match (scatter.is_copies, pieces.len()) {
+            _ if scatter.transfer.is_some() => {
+                "the query is run as a statement of its own; its rows are inserted where they belong"
+                    .to_owned()
+            }
             _ if scatter.moves.is_some() => {
                 "not one shard: rows whose new sharding key leads to another one go there".to_owned()
             }

@@ -172,7 +172,7 @@ fn inserted(
 }
 
 /// Whether the column's default may differ from copy to copy. That of a date or time is taken for what it always is: the time.
-fn has_unknown_default(column: &Column) -> bool {
+pub(super) fn has_unknown_default(column: &Column) -> bool {
     column.default == ColumnDefault::Expression
         && !matches!(
             column.column_type,

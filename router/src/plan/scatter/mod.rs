@@ -1,9 +1,10 @@
 //! Writes on several shards, each in its own text and all in one transaction. Data, and what stands in the way; never reads a value.
 //!
-//! There are four kinds, each certain to do together what one MySQL would:
+//! There are five kinds, each certain to do together what one MySQL would:
 //! * **changes**: UPDATE and DELETE whose rows meet no rows of other shards ([`changes`]); every shard runs the statement itself;
 //! * **rows**: INSERT and REPLACE of listed rows ([`inserts`]); every shard gets the statement with its own rows;
 //! * **moves**: changes that give rows other sharding keys ([`moves`]);
+//! * **transfers**: the rows of a query, each where it belongs ([`transfers`]);
 //! * **copies**: what changes a reference table ([`copies`]); every shard runs the statement and does the same.
 //!
 //! Which words they may have is in [`words`]. Read next: [`super::scattered`], which says what each shard gets.
@@ -12,6 +13,7 @@ mod changes;
 mod copies;
 mod inserts;
 mod moves;
+mod transfers;
 mod words;
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub(super) use copies::copies;
 pub(super) use inserts::inserts;
 pub use moves::Moves;
 pub(super) use moves::{NewValue, moved, moves, uncertain};
+pub(super) use transfers::transfer;
+pub use transfers::{Receiver, Transfer};
 
 /// A write on several shards: each gets its own text, all in one transaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +42,8 @@ pub struct Scatter {
     pub is_copies: bool,
     /// How rows get other sharding keys.
     pub moves: Option<Box<Moves>>,
+    /// Where a query's rows are inserted.
+    pub transfer: Option<Box<Transfer>>,
     /// Keys that lead to the shards of an UPDATE or DELETE; all shards where there are none.
     pub(super) keys: Vec<KeyPin>,
     /// The rows of an INSERT into a sharded table, in their order.
@@ -76,6 +82,11 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// Some of a query's rows.
+    pub fn of_query(shard: ShardIndex, has_last_row: bool) -> Piece {
+        Piece { shard, params: None, has_last_row, rows: None }
+    }
+
     /// How many of an INSERT's rows it has, if it has a part of them.
     pub fn row_count(&self) -> Option<usize> {
         self.rows.as_ref().map(Vec::len)
@@ -90,6 +101,7 @@ impl Scatter {
             reads_clock,
             is_copies,
             moves: None,
+            transfer: None,
             keys: Vec::new(),
             rows: Vec::new(),
             counters: None,
@@ -102,6 +114,7 @@ impl Scatter {
         let counters = self.counters.as_ref().map_or(0, |counters| counters.values.capacity());
         size_of::<Scatter>()
             + keys
+            + self.transfer.as_ref().map_or(0, |transfer| transfer.memory())
             + self.moves.as_ref().map_or(0, |moves| moves.memory())
             + self.rows.capacity() * size_of::<Row>()
             + counters * size_of::<KeySource>()

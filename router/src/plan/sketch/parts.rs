@@ -131,6 +131,8 @@ pub(in crate::plan) struct Insert {
     pub columns: Option<Vec<usize>>,
     /// One run of tokens per value; `None`: the rows come from a query.
     pub rows: Option<Rows>,
+    /// The query whose rows are stored, where they are not listed.
+    pub query: Option<Run>,
     /// The tokens of each row of VALUES, parentheses included.
     pub places: Vec<Run>,
 }

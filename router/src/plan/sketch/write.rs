@@ -146,6 +146,7 @@ impl Walker<'_> {
             columns = Some(self.column_list(at + 1, close)?);
             at = close + 1;
         }
+        let first = at;
         // A row alias stands behind VALUES; `SET a = 1 AS new` likewise.
         let mut places = Vec::new();
         let rows = match t.text(at) {
@@ -170,7 +171,8 @@ impl Walker<'_> {
                 None
             }
         };
-        self.sketch.insert = Some(Insert { ignore, columns, rows, places });
+        let query = rows.is_none().then_some(Run { first, end: at });
+        self.sketch.insert = Some(Insert { ignore, columns, rows, query, places });
         self.insert_tail(at, end, block)
     }
 
