@@ -130,7 +130,7 @@ fn as_plan(settings: &Settings, plan: &Plan, _: &Scene<'_>) -> String {
 
 fn as_explanation(_: &Settings, plan: &Plan, scene: &Scene<'_>) -> String {
     match plan.explained(scene) {
-        Ok(explanation) => explanation.printed(scene.map, None),
+        Ok(explanation) => explanation.printed(scene.map, None, true),
         Err(error) => error.to_string(),
     }
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), AdminError> {
     };
     let scene = Scene { map: &map, sql, n: &n, facts, is_inside: false, is_limited: false };
     let explanation = plan.explained(&scene).map_err(refused)?;
-    let text = explanation.printed(&map, None);
+    let text = explanation.printed(&map, None, true);
     let shown = match context.is_json {
         true => {
             let lines: Vec<&str> = text.lines().collect();

@@ -74,7 +74,9 @@ impl Session {
             }
         };
         let explanation = explained.plan.explained(&self.scene(&explained)).map_err(ClientError::from)?;
-        let text = explanation.printed(&explained.map, measures.as_ref());
+        // Where shards lie is for those who may see SHOW PODWAY SHARDS.
+        let names_servers = self.has_privilege(&["PROCESS", "SUPER"]).await?;
+        let text = explanation.printed(&explained.map, measures.as_ref(), names_servers);
         self.state.row_count = -1;
         self.state.warnings.clear();
         self.reply_rows(&COLUMNS, &[vec![Cell::Bytes(Cow::Owned(text.into_bytes()))]]).await

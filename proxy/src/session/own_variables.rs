@@ -134,17 +134,33 @@ fn shown(stamp: Option<HybridTime>) -> String {
     stamp.map_or_else(String::new, |stamp| stamp.to_string())
 }
 
-/// LIKE over ASCII in any case: `%`, `_`, and a backslash before either.
+/// LIKE over ASCII in any case: `%`, `_`, and a backslash before either. Of several `%` only the last can need another try, so the work is bounded by the product of the lengths.
 fn is_like(text: &[u8], pattern: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'%', rest @ ..], _) => (0..=text.len()).any(|skipped| is_like(&text[skipped..], rest)),
-        ([b'\\', wanted, rest @ ..], [byte, behind @ ..]) => byte == wanted && is_like(behind, rest),
-        ([b'_', rest @ ..], [_, behind @ ..]) => is_like(behind, rest),
-        ([wanted, rest @ ..], [byte, behind @ ..]) => {
-            byte.eq_ignore_ascii_case(wanted) && is_like(behind, rest)
+    let (mut at, mut wanted) = (0, 0);
+    // Behind the last `%`, and where in the text it was tried last.
+    let mut again: Option<(usize, usize)> = None;
+    loop {
+        let step = match (pattern.get(wanted..).unwrap_or_default(), text.get(at)) {
+            ([b'%', ..], _) => {
+                again = Some((wanted + 1, at));
+                wanted += 1;
+                continue;
+            }
+            ([], None) => return true,
+            ([b'\\', escaped, ..], Some(byte)) if byte.eq_ignore_ascii_case(escaped) => Some(2),
+            ([b'\\', _, ..], _) => None,
+            ([b'_', ..], Some(_)) => Some(1),
+            ([one, ..], Some(byte)) if byte.eq_ignore_ascii_case(one) => Some(1),
+            _ => None,
+        };
+        match (step, again) {
+            (Some(step), _) => (at, wanted) = (at + 1, wanted + step),
+            (None, Some((behind, tried))) if tried < text.len() => {
+                again = Some((behind, tried + 1));
+                (at, wanted) = (tried + 1, behind);
+            }
+            (None, _) => return false,
         }
-        _ => false,
     }
 }
 
@@ -224,5 +240,30 @@ mod tests {
             assert_eq!(ReadMode::parse(&mode.as_str().to_uppercase()), Some(mode));
         }
         assert_eq!(ReadMode::parse("atomically"), None);
+    }
+
+    #[test]
+    fn a_pattern_is_likes_and_no_pattern_takes_long() {
+        let cases: [(&str, &str, bool); 14] = [
+            ("podway_read", "podway_read", true),
+            ("podway_read", "PODWAY%", true),
+            ("podway_read", "%READ", true),
+            ("podway_read", "p%y%d", true),
+            ("podway_read", "p%y%x", false),
+            ("podway_read", "podway\\_read", true),
+            ("podwayxread", "podway\\_read", false),
+            ("podway_read", "podway_rea_", true),
+            ("podway_read", "podway_read_", false),
+            ("podway_read", "", false),
+            ("podway_read", "%", true),
+            ("podway_read", "%%%_%%", true),
+            ("aab", "%ab", true),
+            ("abab", "%ab%ab%ab", false),
+        ];
+        for (text, pattern, is) in cases {
+            assert_eq!(is_like(text.as_bytes(), pattern.as_bytes()), is, "{text} LIKE {pattern}");
+        }
+        let endless = ["%a"; 20_000].concat() + "x";
+        assert!(!is_like(b"podway_last_commit_aaaaaaaaaaaaaaaaaaaaa", endless.as_bytes()));
     }
 }

@@ -255,12 +255,10 @@ impl Session {
         let mut payload = Vec::new();
         ok.encode(&mut payload);
         let mut out = BytesMut::new();
+        let status = self.status() - StatusFlags::SERVER_MORE_RESULTS_EXISTS;
         let sequence = &mut self.place.sequence;
         write_packet(&mut out, sequence, &payload);
         let old_style = !self.capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF);
-        let mut status = StatusFlags::empty();
-        status.set(StatusFlags::SERVER_STATUS_AUTOCOMMIT, self.state.autocommit);
-        status.set(StatusFlags::SERVER_STATUS_IN_TRANS, self.state.transaction.is_open());
         let mut eof = Vec::new();
         EofPacket { status, warnings: 0 }.encode(&mut eof);
         for definitions in [&description.params, &description.columns] {

@@ -1,6 +1,7 @@
 //! Answers that the proxy gives itself, in the place that the command's answer has in the client's stream.
 
 use bytes::BytesMut;
+use podway_router::SqlMode;
 use podway_wire::{
     CapabilityFlags, Cell, ColumnDefinition, ErrPacket, OkPacket, ResultSet, RowFormat, StatusFlags,
     write_packet,
@@ -25,6 +26,9 @@ impl Session {
         let mut status = StatusFlags::empty();
         status.set(StatusFlags::SERVER_STATUS_AUTOCOMMIT, self.state.autocommit);
         status.set(StatusFlags::SERVER_STATUS_IN_TRANS, self.state.transaction.is_open());
+        // Clients go by this flag when they escape values.
+        let is_plain = self.state.lexical.sql_mode.contains(SqlMode::NO_BACKSLASH_ESCAPES);
+        status.set(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES, is_plain);
         status.set(StatusFlags::SERVER_MORE_RESULTS_EXISTS, self.place.more_follows);
         status
     }

@@ -100,7 +100,10 @@ impl Session {
             };
             let range = literal.range();
             text.extend_from_slice(&statement.text[copied..range.start]);
+            // A marker is a word of its own, whatever stands beside it.
+            text.push(b' ');
             text.extend_from_slice(&self.value_of(variable));
+            text.push(b' ');
             copied = range.end;
         }
         text.extend_from_slice(&statement.text[copied..]);

@@ -298,6 +298,7 @@ fn verbs_are_seen_behind_comments_parentheses_and_common_tables() {
         ("EXPLAIN (SELECT 1)", V::Explain),
         ("EXPLAIN FORMAT=TREE SELECT 1", V::Explain),
         ("EXPLAIN FORMAT=JSON INTO @x SELECT 1", V::Explain),
+        ("EXPLAIN FORMAT=PODWAY FOR SCHEMA s SELECT 1", V::Explain),
         ("EXPLAIN FORMAT = TREE FOR SCHEMA s SELECT 1", V::Explain),
         ("EXPLAIN ANALYZE SELECT 1", V::ExplainAnalyze),
         ("EXPLAIN ANALYZE FORMAT=TREE WITH a AS (SELECT 1) SELECT 1", V::ExplainAnalyze),

@@ -88,18 +88,21 @@ fn skip_common_tables(at: &mut Cursor<'_>) {
 fn explain(at: &mut Cursor<'_>, body: u32) -> Leading {
     let start = at.position();
     let analyze = at.word("ANALYZE");
-    let mut is_podways = false;
+    let (mut is_podways, mut has_more) = (false, false);
     loop {
         if at.word("FORMAT") {
             at.symbol(Symbol::Equals);
             is_podways = at.is_word(0, "PODWAY");
             at.next();
         } else if at.word("INTO") || at.words(&["FOR", "SCHEMA"]) || at.words(&["FOR", "DATABASE"]) {
+            has_more = true;
             at.next();
         } else if !at.any(&["EXTENDED", "PARTITIONS"]) {
             break;
         }
     }
+    // Podway's format has no further words: with them it is MySQL's to refuse.
+    is_podways &= !has_more;
     if at.words(&["FOR", "CONNECTION"]) {
         return Leading {
             verb: Verb::ExplainForConnection,

@@ -54,8 +54,8 @@ impl fmt::Display for Way {
 }
 
 impl Explanation {
-    /// The explanation as text, with what a run took where it was run.
-    pub fn printed(&self, map: &Map, measures: Option<&Measures>) -> String {
+    /// The explanation as text, with what a run took where it was run. `names_servers`: for those who may see where shards lie.
+    pub fn printed(&self, map: &Map, measures: Option<&Measures>, names_servers: bool) -> String {
         let mut lines = vec![format!("way: {}", self.way)];
         lines.extend(self.notes.iter().cloned());
         for (nth, part) in self.parts.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Explanation {
             lines.extend(part.title.clone());
             for (at, sent) in part.sent.iter().enumerate() {
                 let took = measures.map_or(String::new(), |measures| measures.said(nth, sent.shard));
-                lines.push(format!("{indent}{}{took}", self.place(map, sent.shard)));
+                lines.push(format!("{indent}{}{took}", self.place(map, sent.shard, names_servers)));
                 if part.sent.get(at + 1).is_none_or(|next| next.text != sent.text) {
                     put_text(&sent.text, indent, &mut lines);
                 }
@@ -82,13 +82,16 @@ impl Explanation {
         lines.join("\n")
     }
 
-    fn place(&self, map: &Map, index: ShardIndex) -> String {
+    fn place(&self, map: &Map, index: ShardIndex, names_servers: bool) -> String {
         let keyspace = self.keyspace.as_ref().and_then(|name| map.keyspace(name));
         let placed = keyspace.and_then(|keyspace| map.place(keyspace, index));
         let Some((server, shard)) = placed else { return "a shard that has left the map".to_owned() };
         let frozen = keyspace.is_some_and(|keyspace| keyspace.freeze(index).is_some());
         let frozen = if frozen { ", frozen" } else { "" };
-        format!("{} on {}{frozen}", shard.id, server.address())
+        match names_servers {
+            true => format!("{} on {}{frozen}", shard.id, server.address()),
+            false => format!("{}{frozen}", shard.id),
+        }
     }
 }
 
