@@ -3,7 +3,9 @@
 use mysql_async::prelude::Queryable;
 use podway_model::{NameRule, Table};
 use podway_topology::KeyRules;
-use podway_topology::provision::{AdminLogin, ProvisionError, TableDefinition, quote_name, read_table};
+use podway_topology::provision::{
+    AdminLogin, ProvisionError, TableDefinition, quote_name, read_table, used_by_a_view, view_using,
+};
 use podway_topology_api::TableDeclaration;
 
 use super::declare::{Declaration, declare};
@@ -58,6 +60,13 @@ pub async fn declare_everywhere(places: &[ShardPlace], wanted: Wanted<'_>) -> Re
             let text =
                 format!("{schema}.{} is a view on server {server}; views are not declared", wanted.name);
             return Err(NotDeclared::Refused(text));
+        }
+        // With one shard a view sees all rows there are.
+        if !is_at_home
+            && places.len() > 1
+            && let Some(view) = view_using(&mut conn, schema, wanted.name).await.map_err(at)?
+        {
+            return Err(NotDeclared::Refused(used_by_a_view(wanted.name, &view, server)));
         }
         if !is_at_home
             && !wanted.rows_in_place

@@ -1,16 +1,19 @@
 //! Keyspaces as the servers have them: every table's definition read, compared between the shards, and declared. Nothing is written.
 //! Read next: `accounts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable;
-use podway_model::{Epoch, Keyspace, NameRule, SLOTS, Shard, ShardId, ShardIndex, Table};
+use podway_model::{Epoch, Keyspace, NameRule, SLOTS, Shard, ShardId, ShardIndex, Table, TableKind};
 
 use super::error::{PlanError, ServeError};
 use super::plan::{KeyspacePlan, ShardPlan};
 use super::servers::ReachedServer;
-use crate::provision::{Declaration, ProvisionError, TableDefinition, declare, read_table, table_names};
+use crate::provision::{
+    Declaration, ProvisionError, TableDefinition, declare, read_table, read_view_uses, table_names,
+    views_of_spread,
+};
 
 /// The numbers that shards have had in this process's maps, by keyspace, server_uuid and schema.
 #[derive(Debug, Default)]
@@ -76,16 +79,41 @@ pub(super) async fn read_keyspace(
     // With one shard every statement goes there as it is: what else is in it need not be known.
     if plan.shards.len() > 1 {
         let home = &plan.shards[usize::from(plan.home.0)];
+        let partial = partial_views(home, servers, names, &keyspace).await?;
         for table in listed.get(&usize::from(plan.home.0)).into_iter().flatten() {
             if !keyspace.tables.contains_key(names.fold(table).as_ref()) {
                 let definition = read_definition(home, servers, table).await?;
-                let declared = declare(names, &definition, &Declaration::Home).map_err(at(home, servers))?;
+                let mut declared =
+                    declare(names, &definition, &Declaration::Home).map_err(at(home, servers))?;
+                if declared.kind == TableKind::View && !partial.contains(declared.name.key()) {
+                    // It sees all that is in what it uses, as any statement on the home shard.
+                    declared.kind = TableKind::Home;
+                }
                 keyspace.tables.insert(declared.name.clone(), Arc::new(declared));
             }
         }
         note_strays(plan, &keyspace, &listed, notes);
     }
     Ok(keyspace)
+}
+
+/// The views on a home shard that may use a table of which their server has a part or one copy: a declared one, or any of another schema but MySQL's own.
+async fn partial_views(
+    home: &ShardPlan,
+    servers: &mut [ReachedServer],
+    names: NameRule,
+    keyspace: &Keyspace,
+) -> Result<BTreeSet<String>, ServeError> {
+    const OF_MYSQL: [&str; 4] = ["mysql", "information_schema", "performance_schema", "sys"];
+    let server = &mut servers[home.server];
+    let uses = read_view_uses(&mut server.conn).await.map_err(ServeError::at(&server.name))?;
+    let schema = names.fold(&home.schema);
+    let is_spread = |used: &str, table: &str| match used == &*schema {
+        true => keyspace.tables.get(table).is_some_and(|table| table.kind != TableKind::Home),
+        false => !OF_MYSQL.iter().any(|own| own.eq_ignore_ascii_case(used)),
+    };
+    let found = views_of_spread(&uses, names, is_spread);
+    Ok(found.into_keys().filter(|(of, _)| *of == *schema).map(|(_, view)| view).collect())
 }
 
 /// Which shard owns which slot: as the file says, or cut evenly.

@@ -184,6 +184,14 @@ impl<'s> Binding<'s> {
             Some((TableKind::Sharded(_), table)) => Place::Sharded(Arc::clone(table)),
             Some((TableKind::View, _)) => Place::View,
         };
+        let is_marked = || self.ctx.map.unpinned(&keyspace.name, &self.ctx.map.names.name(name)).is_some();
+        let place = match place {
+            // What uses tables of several shards, and is not one, is a view. It can be dropped.
+            Place::Home(_) if !keyspace.is_single() && is_marked() && !self.t.are(0, &["DROP", "VIEW"]) => {
+                Place::View
+            }
+            place => place,
+        };
         let is_temporary = self.ctx.temporary_tables.iter().any(|table| table.key() == folded);
         match place {
             Place::Home(_) if is_temporary => Ok(Place::Home(None)),

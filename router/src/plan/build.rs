@@ -15,12 +15,13 @@ use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
 use super::scatter;
 use super::show::{self, Subject};
-use super::sketch::parts::{Insert, Role, Run, Sketch};
+use super::sketch::parts::{Insert, Role, Sketch};
 use super::sketch::walker::{Rules, Walker};
 use super::splices;
 use super::spread;
 use super::target::Target;
 use super::tokens::Tokens;
+use super::views;
 use crate::statement::recognise;
 use crate::{
     Effects, FunctionKind, FunctionSpan, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode,
@@ -271,6 +272,7 @@ impl Planning<'_> {
             return self.single(mentions);
         }
         let verb = self.plan.verb();
+        views::check(&binding, verb)?;
         if let Some((keyspace, definition)) = spread::definition(&binding, verb)? {
             let otherwise = (!spread::is_everywhere_already(&binding))
                 .then(|| decide(&binding).map(|target| at_home(target, verb, &self.plan.recognised)));
@@ -450,7 +452,7 @@ impl Planning<'_> {
             Verb::Show => {
                 let (subject, condition) = show::subject(t);
                 show = Some(subject);
-                show_sketch(&mut w, t, subject, condition)?;
+                show::sketch(&mut w, t, subject, condition)?;
             }
             Verb::Explain | Verb::ExplainAnalyze => {
                 let body = self.plan.recognised.body as usize;
@@ -477,25 +479,6 @@ fn several_explained() -> RouterError {
     RouterError::unsupported(
         "EXPLAIN of a statement over several shards; EXPLAIN FORMAT=PODWAY shows how it is run",
     )
-}
-
-fn show_sketch(
-    w: &mut Walker<'_>,
-    t: &Tokens<'_>,
-    subject: Subject,
-    condition: Option<Run>,
-) -> Result<(), RouterError> {
-    let block = match condition {
-        Some(run) => w.values(run.first, run.end)?,
-        None => w.values(t.len(), t.len())?,
-    };
-    match subject {
-        Subject::Table { database, name } => w.shown_table(database, name, block),
-        Subject::Object { database, .. } => w.qualifier(database),
-        Subject::Database(at) => w.qualifier(at),
-        Subject::Server | Subject::Refused(_) => {}
-    }
-    Ok(())
 }
 
 /// A query or a change of rows that starts at `at`.

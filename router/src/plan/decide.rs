@@ -10,6 +10,7 @@ use super::pins;
 use super::rows;
 use super::sketch::parts::{Lock, Role, SourceId};
 use super::target::{KeyPin, Target};
+use super::views;
 use crate::RouterError;
 
 /// The target of a statement.
@@ -65,12 +66,7 @@ pub(super) fn check(binding: &Binding<'_>) -> Result<Option<Arc<Keyspace>>, Rout
     }
     for bound in &binding.sources {
         match bound.place {
-            Place::View => {
-                return Err(RouterError::unsupported(format_args!(
-                    "the view {} over several shards",
-                    bound.table
-                )));
-            }
+            Place::View => return Err(views::refused(binding, bound)),
             Place::Foreign => {
                 let name = bound.database.as_ref().map(|name| name.as_str()).unwrap_or_default();
                 return Err(RouterError::unknown_database(name));

@@ -7,6 +7,7 @@
 //! * [`bind`]: names to what the map knows
 //! * [`conjuncts`] and [`pins`]: which tables are pinned to one key; [`rows`]: the keys of new rows
 //! * [`definition`], [`spread`] and [`alter`]: DDL on tables that every shard has
+//! * [`views`]: what is refused of them
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
 //! * [`scatter`], [`scattered`], [`moved`] and [`transferred`]: writes on several shards, what each gets, rows that go to another, and rows of queries
@@ -49,6 +50,7 @@ mod target;
 mod tokens;
 mod transferred;
 mod usage;
+mod views;
 
 pub use build::plan_uncached;
 pub use cache::{CacheStats, PlanCache};

@@ -1,7 +1,9 @@
 //! SHOW: what it is about, and so which shards can answer it. Never reads LIKE or WHERE further than for subqueries.
 
 use super::sketch::parts::Run;
+use super::sketch::walker::Walker;
 use super::tokens::Tokens;
+use crate::RouterError;
 
 /// What a SHOW is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,4 +66,24 @@ fn create(t: &Tokens<'_>, at: usize) -> Subject {
         }
         _ => Subject::Server,
     }
+}
+
+/// Walks what is shown, and the condition.
+pub(super) fn sketch(
+    w: &mut Walker<'_>,
+    t: &Tokens<'_>,
+    subject: Subject,
+    condition: Option<Run>,
+) -> Result<(), RouterError> {
+    let block = match condition {
+        Some(run) => w.values(run.first, run.end)?,
+        None => w.values(t.len(), t.len())?,
+    };
+    match subject {
+        Subject::Table { database, name } => w.shown_table(database, name, block),
+        Subject::Object { database, .. } => w.qualifier(database),
+        Subject::Database(at) => w.qualifier(at),
+        Subject::Server | Subject::Refused(_) => {}
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Error, OptsBuilder};
 use podway::provision::{create_user, ensure_account, key_rules, read_account};
 use podway::serve::TopologyOperations;
-use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, ServerId, ShardIndex};
+use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, Revision, ServerId, ShardIndex};
 use podway_proxy::{Proxy, ProxyConfig};
 use podway_tests::{
     Pod, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers, tell_keyspace, tell_servers,
@@ -164,6 +164,14 @@ impl Ground {
         let node = TopologyNode::start(config).await.unwrap();
         node.wait_until_ready(DEADLINE).await.unwrap();
         self.node = Some(node);
+    }
+
+    /// Waits until every proxy has a map of this revision.
+    pub async fn proxies_have(&self, revision: Revision) {
+        eventually_async(DEADLINE, "the proxies have the map", async || {
+            self.proxies.iter().all(|follower| follower.proxy.applied() >= revision).then_some(())
+        })
+        .await;
     }
 
     /// A connection through one of the proxies.

@@ -7,3 +7,4 @@ mod dumped;
 mod ground;
 mod refused;
 mod spread;
+mod views;

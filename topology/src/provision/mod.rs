@@ -2,7 +2,7 @@
 //! what it reads is decided elsewhere.
 //!
 //! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) →
-//! [`transactions`](ensure_transactions) → [`columns`](TableDefinition) → [`shape`](TableShape).
+//! [`transactions`](ensure_transactions) → [`columns`](TableDefinition) → [`shape`](TableShape) → [`views`](ViewUse).
 
 mod account;
 mod bring;
@@ -18,6 +18,7 @@ mod rights;
 mod schema;
 mod shape;
 mod transactions;
+mod views;
 
 pub use account::{
     OwnPassword, RequiredTransport, change_password, create_user, drop_user, ensure_account, plugin_name,
@@ -35,3 +36,4 @@ pub use rights::missing_rights;
 pub use schema::{create_schema, quote_name};
 pub use shape::{TableDigest, TableShape, read_digests, read_shape};
 pub use transactions::{TransactionsReady, ensure_transactions};
+pub use views::{ViewUse, read_view_uses, used_by_a_view, view_using, views_of_spread};

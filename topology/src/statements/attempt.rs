@@ -38,6 +38,11 @@ impl Attempt {
                 return reporter.report(Report::TargetDone { target, warnings: Vec::new() }).await;
             }
         } else {
+            let is_first = self.operation.progress().0 == 0;
+            // A new name is looked at before anything is made; of what is to be declared, at home as well.
+            if let Some(ddl) = self.ddl().filter(|ddl| is_first || ddl.declaration.is_some()) {
+                self.check_views(ddl).await?;
+            }
             let before = self.before(&mut control, &place).await?.into();
             reporter.report(Report::TargetBegan { target, before }).await?;
         }
@@ -103,7 +108,11 @@ impl Attempt {
                 return Ok(ddl::at_home_already(ddl));
             }
         }
-        Ok(ddl::declaration(ddl, &read, names, &self.seams.rules))
+        match self.check_views(ddl).await {
+            Err(TryError::Refused(said)) => Ok(Report::NotDeclared(said)),
+            Err(later) => Err(later),
+            Ok(()) => Ok(ddl::declaration(ddl, &read, names, &self.seams.rules)),
+        }
     }
 
     /// How the map follows, now that every target has the statement.

@@ -10,7 +10,7 @@
 //! read after that, on a control session that was killed, and by a server that has the higher term: the statement is not sent.
 //!
 //! Reading order: [`plan`], what comes next → [`place`], where → [`session`], the client's → [`work`], what a try has at hand → [`fingerprint`], whether it took effect → [`attempt`], one try on one
-//! target → [`ddl`] and [`users`], what each kind needs besides → [`drive`], the loop.
+//! target → [`ddl`] (with [`views`]) and [`users`], what each kind needs besides → [`drive`], the loop.
 
 mod attempt;
 mod ddl;
@@ -21,6 +21,7 @@ mod place;
 mod plan;
 mod session;
 mod users;
+mod views;
 mod work;
 
 pub use drive::drive;

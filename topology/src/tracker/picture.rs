@@ -7,7 +7,7 @@ use podway_model::{DriftSubject, Keyspace, Map, Name, ServerId, ShardIndex, Tabl
 use podway_topology_api::{Finding, Operation, OperationKind};
 
 use super::judge::{Group, judge, judge_traits};
-use crate::provision::{ServerTraits, TableDigest, TableShape};
+use crate::provision::{ServerTraits, TableDigest, TableShape, ViewUse};
 
 /// How many tables that nobody declared are named in each keyspace.
 const MOST_STRANGERS: usize = 20;
@@ -31,6 +31,8 @@ pub(super) type TableKey = (Name, Name);
 pub(super) struct Seen {
     /// The digests of a shard's tables; one that could not be read is not here.
     pub(super) digests: BTreeMap<Place, BTreeMap<Name, TableDigest>>,
+    /// What the views of a server use; one that could not be read is not here.
+    pub(super) views: BTreeMap<ServerId, Vec<ViewUse>>,
     /// What servers are set to.
     pub(super) traits: Vec<(ServerId, ServerTraits)>,
     /// What else is wrong with servers.
@@ -174,6 +176,7 @@ impl Picture<'_> {
         for keyspace in self.keyspaces() {
             self.strangers(keyspace, &mut differing);
         }
+        self.views(&mut differing);
         self.servers(&mut differing);
         let mut findings = self.differences(differing, &undecided, suspects);
         findings.extend(columns);
@@ -263,7 +266,12 @@ impl Picture<'_> {
         }
     }
 
-    fn keyspaces(&self) -> Vec<&Keyspace> {
+    /// Whether a statement is under way that is about a table.
+    pub(super) fn is_busy(&self, keyspace: &Keyspace, table: &Name) -> bool {
+        self.busy.has_table(&keyspace.name, table)
+    }
+
+    pub(super) fn keyspaces(&self) -> Vec<&Keyspace> {
         let mut keyspaces: Vec<&Keyspace> = self.map.keyspaces().map(|keyspace| &**keyspace).collect();
         keyspaces.sort_by_key(|keyspace| &keyspace.name);
         keyspaces

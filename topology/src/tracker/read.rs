@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::picture::{Place, Seen, TableKey};
 use crate::provision::{
-    AdminLogin, ProvisionError, TableShape, read_digests, read_facts, read_shape, read_traits,
+    AdminLogin, ProvisionError, TableShape, read_digests, read_facts, read_shape, read_traits, read_view_uses,
 };
 
 /// So many servers are asked at a time.
@@ -53,6 +53,7 @@ pub(super) async fn look(servers: &[Asked], map: &Map) -> (Seen, Vec<Box<str>>) 
     for told in a_few_at_a_time(asking).await {
         seen.digests.extend(told.seen.digests);
         seen.traits.extend(told.seen.traits);
+        seen.views.extend(told.seen.views);
         seen.problems.extend(told.seen.problems);
         unread.extend(told.unread);
     }
@@ -66,6 +67,8 @@ async fn look_at(server: &Asked, named: impl Fn(&str) -> Name) -> Result<Told, B
     let mut seen = Seen::default();
     let traits = within(server, read_traits(&mut conn)).await?;
     seen.traits.push((server.id, traits));
+    let views = within(server, read_view_uses(&mut conn)).await?;
+    seen.views.insert(server.id, views);
     for (place, shard, schema) in &server.shards {
         match within(server, read_digests(&mut conn, schema)).await? {
             Some(digests) => {
