@@ -207,6 +207,11 @@ impl Moved {
 }
 
 impl ProxyError {
+    /// What MySQL says of a statement that was ended by KILL QUERY.
+    pub fn interrupted() -> ProxyError {
+        ProxyError::Server(error_packet(ErrorCode::INTERRUPTED, "Query execution was interrupted"))
+    }
+
     /// What the client reads, unless it is the client that is gone.
     pub fn for_client(&self) -> Option<wire::ErrPacket> {
         let (code, message) = match self {

@@ -80,6 +80,11 @@ impl RowStream {
         Ok(None)
     }
 
+    /// Reads to the answer's end, which is wanted for the connection's sake alone.
+    pub async fn read_out(&mut self) {
+        while !self.is_done && matches!(self.next().await, Ok(Some(_)) | Err(ProxyError::Client(_))) {}
+    }
+
     fn end(&mut self) -> Result<(), ProxyError> {
         self.is_done = true;
         if !self.backend.input.is_empty() {

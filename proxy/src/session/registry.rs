@@ -255,6 +255,11 @@ impl SessionHandle {
         info.running.clone()
     }
 
+    /// Whether someone is about to end what runs.
+    pub fn is_condemned(&self) -> bool {
+        self.info.lock().condemned
+    }
+
     /// A statement is about to run under this map. In one order with [`crate::topology_watch::CurrentMap::revision`].
     pub fn runs_under(&self, revision: Revision) {
         self.under.store(revision.0, Ordering::SeqCst);

@@ -113,18 +113,23 @@ impl Session {
 
     /// At SERIALIZABLE what is read is locked, which a snapshot does not give.
     fn check_level(&self) -> Result<(), ProxyError> {
-        let is_asked_for =
-            |text: &Vec<u8>| text.to_ascii_uppercase().windows(12).any(|word| word == b"SERIALIZABLE");
-        let is_set = |literal: &[u8]| literal == string_literal(b"SERIALIZABLE");
-        let is_serializable = match &self.state.characteristics {
-            Some(next) => is_asked_for(next),
-            None => self.state.settings.get("transaction_isolation").is_some_and(is_set),
-        };
-        if is_serializable {
+        if self.is_serializable() {
             let what = "SERIALIZABLE with a snapshot of several servers";
             return Err(ClientError::not_supported(what).into());
         }
         Ok(())
+    }
+
+    /// Whether the transaction that is open, or the next, is at SERIALIZABLE.
+    pub(super) fn is_serializable(&self) -> bool {
+        let is_asked_for =
+            |text: &Vec<u8>| text.to_ascii_uppercase().windows(12).any(|word| word == b"SERIALIZABLE");
+        let is_set = |literal: &[u8]| literal == string_literal(b"SERIALIZABLE");
+        let of_open = || self.state.transaction.chained().1;
+        match self.state.characteristics.clone().or_else(of_open) {
+            Some(set) => is_asked_for(&set),
+            None => self.state.settings.get("transaction_isolation").is_some_and(is_set),
+        }
     }
 
     /// Connections to these spots with snapshots of one moment; those that the session holds are used.

@@ -2,7 +2,7 @@
 //! bounds, faults, rights and sessions make of them.
 //!
 //! Reading order: `tables` → `world` (both sides) → `order` (merged) → `finish` (computed by MySQL), `folds`, `corners` → `bounds` → `faults` → `rights` → `explain` → `table_status` →
-//! `sessions`.
+//! `sessions` → `turns` (clients that take their time).
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
@@ -17,4 +17,5 @@ mod rights;
 mod sessions;
 mod table_status;
 mod tables;
+mod turns;
 mod world;

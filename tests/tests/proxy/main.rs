@@ -7,6 +7,7 @@ mod bounds;
 mod map_changes;
 mod moves;
 mod moves_beside;
+mod moves_readers;
 mod names;
 mod registrations;
 mod required_tls;

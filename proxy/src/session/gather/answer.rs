@@ -1,4 +1,4 @@
-//! Writing a gathered answer: the columns' definitions, rows in the protocol that the client asked for, the end.
+//! Writing a gathered answer: the columns' definitions, rows in the protocol that the client asked for, the end; or an error behind the rows that are out.
 
 use bytes::BytesMut;
 use podway_wire::codec::put_lenenc_int;
@@ -24,12 +24,12 @@ pub(crate) struct Answer {
     is_measured: bool,
     /// Bytes of rows so far.
     pub(super) bytes: u64,
-    /// Whether the client has been sent a part of it: an error can no longer be told in its place.
-    pub(super) has_begun: bool,
+    /// Whether the client has been sent a part of it: the statement cannot be tried again.
+    has_begun: bool,
     /// Rows so far.
     pub(super) rows: u64,
-    /// The number of its first packet, which an error in its place has too.
-    first_sequence: u8,
+    /// The number of the first packet that the client has not been sent, which an error in its place has too.
+    unsent: u8,
 }
 
 impl Answer {
@@ -44,19 +44,19 @@ impl Answer {
             bytes: 0,
             has_begun: false,
             rows: 0,
-            first_sequence: session.place.sequence,
+            unsent: session.place.sequence,
         }
     }
 
-    /// An error in the answer's place. When a part of the answer is out it would be read as a part of it: the connection ends instead.
-    pub(super) fn cut_off(&self, error: ProxyError, session: &mut Session) -> ProxyError {
-        if !self.has_begun {
-            session.place.sequence = self.first_sequence;
-        }
+    /// An error in the place of what the client has not been sent: behind the rows that it has it ends the result, as MySQL's own do. Nothing is tried again then.
+    pub(crate) fn cut_off(&self, error: ProxyError, session: &mut Session) -> ProxyError {
+        session.place.sequence = self.unsent;
         match error {
-            error @ ProxyError::ClientGone(_) => error,
-            error if self.has_begun => {
-                ProxyError::ClientGone(std::io::Error::other(format!("its answer was cut off: {error}")))
+            ProxyError::BackendUnusable { server, reason } if self.has_begun => {
+                ProxyError::BackendLost { server, reason }
+            }
+            error @ ProxyError::ShardMoved(_) if self.has_begun => {
+                ClientError::new(ErrorCode::TRY_AGAIN, error.to_string()).into()
             }
             error => error,
         }
@@ -136,6 +136,7 @@ impl Session {
         answer.has_begun = true;
         self.client.send(&answer.out).await.map_err(ProxyError::ClientGone)?;
         answer.out.clear();
+        answer.unsent = self.place.sequence;
         Ok(())
     }
 }

@@ -175,22 +175,23 @@ impl Session {
         let is_condemned = self.handle.ended_running();
         let (mut connection, summary) = stream.into_parts();
         if let Some(key) = key.filter(|_| connection.is_usable()) {
-            // Its text holds rows: nobody will execute it again.
-            connection.close_statement(key).await?;
+            // Its text holds rows: nobody will execute it again. A connection on which it cannot be closed is not used again either.
+            let _closed = connection.close_statement(key).await;
         }
         let mut found: Vec<Warning> = Vec::new();
-        let mut found_rows = None;
+        let mut counted = Ok(None);
         if connection.is_usable() && passed.is_ok() {
             if summary.warnings > 0 {
                 found = warnings(&mut connection).await.unwrap_or_default();
             }
             if planned.plan.effects().contains(Effects::CALC_FOUND_ROWS) {
-                let rows = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await?;
-                found_rows = rows.text(0).and_then(|text| text.parse().ok());
+                counted = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await.map(Some);
             }
         }
         self.put_away(connection, is_condemned);
         let mut answer = passed.map_err(|error| self.in_logical_names(error, spot))?;
+        let counted = counted.map_err(|error| answer.cut_off(error, self))?;
+        let found_rows = counted.and_then(|rows| rows.text(0)?.parse().ok());
         self.note_last(&answer, begun.elapsed());
         let ended = self.put_end(&mut answer, found.len()).await;
         self.remember_gathered(found_rows.unwrap_or(answer.rows), found);

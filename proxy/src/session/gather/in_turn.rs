@@ -1,17 +1,29 @@
 //! The shards' own answers inside a transaction, where each server has one connection: one shard after the other, as far as LIMIT wants their rows. So there is no
 //! bound on them either.
+//!
+//! The client may take long over one shard's rows. So all servers are in the transaction, and what its parts see is fixed, before it gets the first; and all of them are
+//! at work for the statement until its end: a shard whose turn has yet to come does not change its owner meanwhile.
 
-use podway_model::Keyspace;
-use podway_router::{Merge, Wanted};
+use std::collections::BTreeMap;
+
+use podway_model::{Keyspace, ServerId};
+use podway_router::{Gather, Merge, Wanted};
 use podway_wire::ResponseKind;
+use tokio::task::JoinSet;
 
 use super::super::core::{Planned, Session, Spot};
+use super::super::run::warnings;
 use super::super::state::Warning;
+use super::MAX_WARNINGS;
 use super::answer::Answer;
 use super::measure::Taking;
 use super::merged::definitions;
-use crate::error::{ClientError, ProxyError};
+use crate::backend::{BackendConnection, quoted_identifier};
+use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::RowStream;
+
+/// The transaction's connections, by server.
+type Connections = BTreeMap<ServerId, Box<BackendConnection>>;
 
 /// What has come so far.
 struct Passing {
@@ -27,7 +39,7 @@ impl Session {
     pub(super) async fn run_in_turn(
         &mut self,
         planned: &Planned<'_>,
-        keyspace: &Keyspace,
+        (keyspace, gather): (&Keyspace, &Gather),
         merge: &Merge,
     ) -> Result<(), ProxyError> {
         let mut shards = planned.plan.shards(keyspace, &merge.keys, (planned.sql, planned.normal), &[]);
@@ -37,25 +49,144 @@ impl Session {
         self.check_free()?;
         let wanted = merge.wanted(planned.sql, planned.normal).map_err(ClientError::from)?;
         let spots = self.spots(planned, &shards).await?;
+        let mut connections = self.enter_servers(planned, &spots).await?;
+        self.handle.set_running(connections.values().map(|connection| connection.thread().clone()));
         let left = wanted.count.unwrap_or(u64::MAX);
         let mut passing = Passing { answer: None, skip: wanted.offset, left, warnings: Vec::new() };
-        for spot in &spots {
+        let passed = match self.open_views(gather, &spots, &mut connections).await {
+            Ok(()) => {
+                let read = (merge, wanted);
+                self.pass_in_turn(planned, &spots, read, &mut connections, &mut passing).await
+            }
+            Err(error) => Err(error),
+        };
+        let passed = self.leave_servers(connections, passed).await;
+        let Passing { answer, warnings, .. } = passing;
+        let mut answer = match (passed, answer) {
+            (Ok(()), Some(answer)) => answer,
+            (Ok(()), None) => return Ok(()),
+            (Err(error), Some(answer)) => return Err(answer.cut_off(error, self)),
+            (Err(error), None) => return Err(error),
+        };
+        self.note_result(answer.rows);
+        let ended = self.put_end(&mut answer, warnings.len()).await;
+        self.remember_gathered(answer.rows, warnings);
+        ended
+    }
+
+    /// The transaction's connection to each server of these spots; those that had no part in it join.
+    async fn enter_servers(
+        &mut self,
+        planned: &Planned<'_>,
+        spots: &[Spot],
+    ) -> Result<Connections, ProxyError> {
+        let mut connections = Connections::new();
+        for spot in spots {
+            let server = spot.pool.id();
+            if connections.contains_key(&server) {
+                continue;
+            }
+            match self.acquire(&planned.plan, spot).await {
+                Ok(connection) => drop(connections.insert(server, connection)),
+                Err(error) => {
+                    connections.into_values().for_each(|connection| self.settle(connection));
+                    return Err(self.refused_early(error, spot));
+                }
+            }
+        }
+        Ok(connections)
+    }
+
+    /// Gives the connections back to the transaction.
+    async fn leave_servers(
+        &mut self,
+        connections: Connections,
+        passed: Result<(), ProxyError>,
+    ) -> Result<(), ProxyError> {
+        if passed.is_err() {
+            // It may be tried again.
+            self.handle.seeks();
+        }
+        let is_condemned = self.handle.ended_running();
+        match passed {
+            Err(ProxyError::ClientGone(error)) => Err(ProxyError::ClientGone(error)),
+            // The transaction is given up, and ends with its connections, of which one may be in the middle of its answer.
+            Err(_) if self.handle.is_evicted() => Err(ProxyError::interrupted()),
+            passed => {
+                for connection in connections.into_values() {
+                    self.put_back(connection, is_condemned).await;
+                }
+                passed
+            }
+        }
+    }
+
+    /// Has each server fix now what its part of the transaction sees, which MySQL does at the first read (at REPEATABLE READ, and for the whole transaction): a row that
+    /// is moved from one shard to another while the client reads is there once.
+    async fn open_views(
+        &mut self,
+        gather: &Gather,
+        spots: &[Spot],
+        connections: &mut Connections,
+    ) -> Result<(), ProxyError> {
+        let Some(part) = gather.parts.first() else { return Ok(()) };
+        // At SERIALIZABLE a read would lock a row that the statement may not want.
+        if connections.len() < 2 || self.state.transaction.is_snapshot() || self.is_serializable() {
+            return Ok(());
+        }
+        let mut servers = JoinSet::new();
+        for (server, mut connection) in std::mem::take(connections) {
+            let at = spots.iter().position(|spot| spot.pool.id() == server).unwrap_or_default();
+            let (schema, table) = (quoted_identifier(&spots[at].schema), quoted_identifier(&part.table));
+            // InnoDB makes no view where LIMIT wants no row, and makes one where the table has none.
+            let sql = format!("SELECT 1 FROM {schema}.{table} LIMIT 1");
+            servers.spawn(async move {
+                let read = connection.rows(sql.as_bytes()).await;
+                (at, connection, read)
+            });
+        }
+        let mut failure = None;
+        loop {
+            let ended = tokio::select! {
+                biased;
+                ended = servers.join_next() => ended,
+                error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+            };
+            let Some(ended) = ended else { break };
+            let Ok((at, connection, read)) = ended else {
+                self.lost = true;
+                return Err(ClientError::new(ErrorCode::UNKNOWN, "Reading a shard ended unexpectedly").into());
+            };
+            connections.insert(spots[at].pool.id(), connection);
+            if let Err(error) = read {
+                let error = self.in_logical_names(error, &spots[at]);
+                failure.get_or_insert(self.refused_early(error, &spots[at]));
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Passes on one shard's rows after the other's.
+    async fn pass_in_turn(
+        &mut self,
+        planned: &Planned<'_>,
+        spots: &[Spot],
+        read: (&Merge, Wanted),
+        connections: &mut Connections,
+        passing: &mut Passing,
+    ) -> Result<(), ProxyError> {
+        for spot in spots {
             // The first is asked for its columns even if no row is wanted.
             if passing.left == 0 && passing.answer.is_some() {
                 break;
             }
-            if let Err(error) = self.pass_one(planned, spot, (merge, wanted), &mut passing).await {
-                return Err(match &passing.answer {
-                    Some(answer) => answer.cut_off(error, self),
-                    None => error,
-                });
+            // A server that waits for its turn does not heed KILL QUERY.
+            if self.handle.is_condemned() {
+                return Err(ProxyError::interrupted());
             }
+            self.pass_one(planned, spot, read, connections, passing).await?;
         }
-        let Some(mut answer) = passing.answer else { return Ok(()) };
-        self.note_result(answer.rows);
-        let ended = self.put_end(&mut answer, passing.warnings.len()).await;
-        self.remember_gathered(answer.rows, passing.warnings);
-        ended
+        Ok(())
     }
 
     /// Runs it on one shard, to the end of its answer.
@@ -64,13 +195,19 @@ impl Session {
         planned: &Planned<'_>,
         spot: &Spot,
         (merge, wanted): (&Merge, Wanted),
+        connections: &mut Connections,
         passing: &mut Passing,
     ) -> Result<(), ProxyError> {
-        let connection = match self.acquire(&planned.plan, spot).await {
-            Err(error) if self.is_free_of(spot.pool.id()) => return Err(self.refused_early(error, spot)),
-            acquired => acquired?,
+        let server = spot.pool.id();
+        let Some(mut connection) = connections.remove(&server) else {
+            self.lost = true;
+            return Err(spot.pool.endpoint().lost("the connection of an open transaction is gone"));
         };
-        self.handle.set_running([connection.thread().clone()]);
+        // Another shard of the same server may have had it before.
+        if let Err(error) = connection.synchronise(&spot.current, &self.state.settings, None).await {
+            connections.insert(server, connection);
+            return Err(self.in_logical_names(error, spot));
+        }
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
             planned.plan.shard_text(merge, wanted, (planned.sql, planned.normal), facts, &mut sql);
@@ -83,18 +220,19 @@ impl Session {
         let passed = self.pass_stream(&mut stream, spot, passing, &mut took).await;
         if matches!(passed, Err(ProxyError::Client(_))) {
             // What is not wanted any more has to be read all the same: the connection is the transaction's.
-            while let Ok(Some(_)) = stream.next().await {}
+            stream.read_out().await;
         }
-        let is_condemned = self.handle.ended_running();
         let (mut connection, summary) = stream.into_parts();
-        if is_condemned {
-            connection.never_reuse();
-        }
         self.note_shard(0, spot.index, took);
-        let answer = passed.map(|()| summary).map_err(|error| self.in_logical_names(error, spot));
-        self.finish(connection, &planned.plan, answer).await?;
-        passing.warnings.append(&mut self.state.warnings);
-        Ok(())
+        let mut passed = passed;
+        if passed.is_ok() && summary.warnings > 0 && passing.warnings.len() < MAX_WARNINGS {
+            passed = warnings(&mut connection).await.map(|found| passing.warnings.extend(found));
+        }
+        connections.insert(server, connection);
+        passed.map_err(|error| {
+            let error = self.in_logical_names(error, spot);
+            if passing.answer.is_none() { self.refused_early(error, spot) } else { error }
+        })
     }
 
     async fn pass_stream(
@@ -115,6 +253,10 @@ impl Session {
                 passing.answer = Some(answer);
             }
             let (Some(row), Some(answer)) = (row, passing.answer.as_mut()) else { return Ok(()) };
+            if self.handle.is_evicted() {
+                // It holds a shard that is to go, maybe one whose turn has yet to come.
+                return Err(ProxyError::interrupted());
+            }
             match (passing.skip, passing.left) {
                 (_, 0) => {}
                 (0, _) => {

@@ -92,7 +92,7 @@ impl Session {
             let result = match (atomic, merge) {
                 (Some(done), _) => done,
                 (None, Some(merge)) if is_inside => {
-                    Box::pin(self.run_in_turn(planned, &keyspace, merge)).await
+                    Box::pin(self.run_in_turn(planned, (&keyspace, gather), merge)).await
                 }
                 (None, Some(merge)) => {
                     Box::pin(self.run_merged(planned, &keyspace, merge, (bound, None))).await

@@ -255,7 +255,7 @@ impl Session {
     }
 
     /// Keeps a connection for the transaction that it read in.
-    async fn put_back(&mut self, mut connection: Box<BackendConnection>, is_condemned: bool) {
+    pub(super) async fn put_back(&mut self, mut connection: Box<BackendConnection>, is_condemned: bool) {
         if is_condemned {
             connection.never_reuse();
         }
@@ -366,7 +366,7 @@ async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, readin
         from.took.push((job.part, job.spot, took));
         if reading.is_inside && matches!(read, Err(ProxyError::Client(_))) {
             // What is not wanted any more has to be read all the same: the connection is the transaction's.
-            while let Ok(Some(_)) = stream.next().await {}
+            stream.read_out().await;
         }
         connection = stream.into_parts().0;
         match read {
