@@ -50,7 +50,8 @@ impl Session {
                     None => row.push(NULL),
                 }
             }
-            self.put_row(&mut answer, &row).await?;
+            let put = self.put_row(&mut answer, &row).await;
+            put.map_err(|error| answer.cut_off(error, self))?;
         }
         self.state.row_count = -1;
         self.state.warnings.clear();
@@ -69,10 +70,18 @@ impl Session {
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             let mut connection = self.reader(spot, settings).await?;
-            let rows = connection.rows(sql).await;
+            self.handle.set_running([connection.thread().clone()]);
+            let rows = tokio::select! {
+                biased;
+                rows = connection.rows(sql) => rows,
+                error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+            };
+            // It goes on to further shards.
+            self.handle.seeks();
             let is_condemned = self.handle.ended_running();
             self.put_away(connection, is_condemned);
             match rows {
+                Ok(_) if is_condemned => return Err(ProxyError::interrupted()),
                 Err(ProxyError::BackendUnusable { .. }) if attempts > 0 => attempts -= 1,
                 rows => return rows.map_err(|error| self.in_logical_names(error, spot)),
             }
