@@ -102,6 +102,7 @@ impl Settings {
         }
         let plan = plan_uncached(&ctx, sql.as_bytes(), &n);
         let facts = Facts {
+            numbers: Default::default(),
             database: ctx.keyspace,
             physical: &|_| None,
             connection_id: 7,

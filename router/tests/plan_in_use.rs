@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use podway_model::{Map, Name, NameRule, ShardIndex};
 use podway_router::{
-    ClientCharset, Facts, KeyValue, Normalised, Plan, PlanCache, PlanContext, PodwayVariables, Route,
-    RouterError, SqlMode, plan_uncached,
+    ClientCharset, Facts, KeyValue, Normalised, Numbers, Plan, PlanCache, PlanContext, PodwayVariables,
+    Route, RouterError, SqlMode, plan_uncached,
 };
 
 const MODE: SqlMode = SqlMode::STRICT;
@@ -192,6 +192,7 @@ fn facts<'a>(physical: &'a dyn Fn(&Name) -> Option<&'a str>) -> Facts<'a> {
         charset: ClientCharset::Utf8,
         sql_mode: MODE,
         podway: PodwayVariables::default(),
+        numbers: Numbers::default(),
     }
 }
 

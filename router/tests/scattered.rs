@@ -6,7 +6,7 @@ mod shop;
 
 use podway_model::{Keyspace, Map, Name, NameRule, ShardIndex};
 use podway_router::{
-    ClientCharset, Facts, KeyValue, Normalised, Piece, Plan, PlanContext, PodwayVariables, Route,
+    ClientCharset, Facts, KeyValue, Normalised, Numbers, Piece, Plan, PlanContext, PodwayVariables, Route,
     RouterError, SqlMode, plan_uncached,
 };
 
@@ -50,7 +50,7 @@ impl Planned {
         assert_eq!(self.route(params)?, Route::Scatter, "{}", self.sql);
         assert!(!self.plan.only_reads());
         let scatter = self.plan.scatter.as_ref().unwrap();
-        self.plan.pieces(scatter, self.keyspace(), (self.sql.as_bytes(), &self.n), params)
+        self.plan.pieces(scatter, self.keyspace(), (self.sql.as_bytes(), &self.n), params, &[])
     }
 
     fn text(&self, piece: &Piece) -> String {
@@ -67,6 +67,7 @@ impl Planned {
             charset: ClientCharset::Utf8,
             sql_mode: SqlMode::STRICT,
             podway: PodwayVariables::default(),
+            numbers: Numbers::default(),
         };
         let mut out = Vec::new();
         self.plan.piece_text(piece, (self.sql.as_bytes(), &self.n), &facts, &mut out);

@@ -133,7 +133,7 @@ impl Given {
 
     /// Declares a table.
     pub(crate) async fn declare(&self, keyspace: &str, table: Table) -> anyhow::Result<()> {
-        let command = TableCommand::Declare { keyspace: keyspace.into(), table };
+        let command = TableCommand::Declare { keyspace: keyspace.into(), table, next: None };
         self.propose(Command::Table(command)).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podway::provision::ensure_transactions;
 use podway_model::{ClusterSecret, ShardId};
@@ -17,6 +17,8 @@ use crate::told::{add, create};
 
 /// How often a proxy says what it has applied.
 const BEAT_EVERY: Duration = Duration::from_millis(50);
+/// How long its lease is surely kept after a heartbeat.
+const SURE: Duration = Duration::from_secs(4);
 
 /// Tells a topology of all servers of a pod.
 pub async fn tell_servers(pod: &Pod, proposer: &Proposer<TopologyClient>) -> Result<(), ProposeError> {
@@ -47,7 +49,7 @@ pub async fn tell_keyspace(
     };
     for table in known.tables.values() {
         let keyspace = known.name.as_str().into();
-        let command = TableCommand::Declare { keyspace, table: (**table).clone() };
+        let command = TableCommand::Declare { keyspace, table: (**table).clone(), next: None };
         proposer.propose(Command::Table(command)).await?;
     }
     Ok(shards)
@@ -71,8 +73,11 @@ pub async fn keep_lease<P: Borrow<Proxy>>(client: TopologyClient, proxy: Arc<P>)
             clock: podway_model::HybridTime::default(),
             drained: proxy.drained(),
         };
-        if client.beat(beat).await.is_ok_and(|answer| !answer.has_lease) {
-            incarnation = None;
+        let sent = Instant::now();
+        match client.beat(beat).await {
+            Ok(answer) if answer.has_lease => proxy.hold_lease(known, sent + SURE),
+            Ok(_) => incarnation = None,
+            Err(_) => {}
         }
     }
 }

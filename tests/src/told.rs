@@ -138,7 +138,8 @@ impl ThreeNodes {
         let mut is_told = known.is_none();
         for table in keyspace.tables.values().filter(|table| is_new(table)) {
             let table = (**table).clone();
-            self.propose(Command::Table(TableCommand::Declare { keyspace: name.clone(), table })).await?;
+            self.propose(Command::Table(TableCommand::Declare { keyspace: name.clone(), table, next: None }))
+                .await?;
             is_told = true;
         }
         ensure!(is_told, "no command makes the change of {name}");

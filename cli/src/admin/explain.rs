@@ -63,6 +63,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), AdminError> {
         return Err(refused(error.clone()));
     }
     let facts = Facts {
+        numbers: Default::default(),
         database: ctx.keyspace,
         physical: &|_| None,
         connection_id: 0,

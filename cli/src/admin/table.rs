@@ -10,7 +10,7 @@ use super::drift::{self, DriftRow};
 use super::error::AdminError;
 use super::find;
 use super::print::{self, Row};
-use crate::provision::{Declaration, NotDeclared, ShardPlace, Wanted, declare_everywhere};
+use crate::provision::{Declarable, Declaration, NotDeclared, ShardPlace, Wanted, declare_everywhere};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -283,9 +283,9 @@ pub(super) async fn declare_one(
     keyspace: &KeyspaceView,
     wanted: Wanted<'_>,
 ) -> Result<String, AdminError> {
-    let table = read_and_check(servers, keyspace, wanted).await?;
+    let Declarable { table, next } = read_and_check(servers, keyspace, wanted).await?;
     let (name, described) = (format!("{}.{}", keyspace.name, wanted.name), described(&table));
-    let command = TableCommand::Declare { keyspace: keyspace.name.as_str().into(), table };
+    let command = TableCommand::Declare { keyspace: keyspace.name.as_str().into(), table, next };
     match context.propose(Command::Table(command)).await? {
         Done::Unchanged => Ok(format!("table {name} was declared {described} already")),
         _ => Ok(format!("table {name} declared {described}")),
@@ -296,7 +296,7 @@ async fn read_and_check(
     servers: &Servers,
     keyspace: &KeyspaceView,
     wanted: Wanted<'_>,
-) -> Result<Table, AdminError> {
+) -> Result<Declarable, AdminError> {
     let is_at_home = *wanted.declaration == Declaration::Home;
     let shards = keyspace.shards.iter().filter(|shard| !is_at_home || shard.id == keyspace.home);
     let places: Vec<ShardPlace> = shards

@@ -90,7 +90,12 @@ impl Teller {
 
     /// A table of the shop's, unless somebody declared it otherwise.
     pub(super) async fn table(&self, table: podway_model::Table) -> Result<(), DemoError> {
-        self.propose_new(Command::Table(TableCommand::Declare { keyspace: KEYSPACE.into(), table })).await
+        self.propose_new(Command::Table(TableCommand::Declare {
+            keyspace: KEYSPACE.into(),
+            table,
+            next: None,
+        }))
+        .await
     }
 
     /// The user, with the string that the servers have now.

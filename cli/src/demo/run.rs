@@ -21,7 +21,7 @@ use super::map::{Teller, start_node};
 use super::shop::rows_through_the_proxy;
 use super::status;
 use crate::local_mysql::{FindOptions, MysqlSource, Tools};
-use crate::serve::{Lease, TopologyOperations, wait_for_a_map};
+use crate::serve::{Lease, TopologyNumbers, TopologyOperations, wait_for_a_map};
 use crate::stop_signal::StopSignal;
 
 /// How long statements may go on after Ctrl-C.
@@ -127,6 +127,7 @@ async fn open(cluster: &Cluster, plan: &mut Plan, node: &TopologyNode) -> Result
     wait_for_a_map(&mut following.health()).await;
     let proxy = start_proxy(plan, secret, watch.clone()).await?;
     proxy.set_operations(Arc::new(TopologyOperations(store.clone())));
+    proxy.set_numbers(Arc::new(TopologyNumbers(store.clone())));
     let info = ProxyInfo {
         name: "demo".into(),
         address: proxy.local_addr().to_string().into(),

@@ -4,7 +4,8 @@ use mysql_async::prelude::Queryable;
 use podway_model::{NameRule, Table};
 use podway_topology::KeyRules;
 use podway_topology::provision::{
-    AdminLogin, ProvisionError, TableDefinition, quote_name, read_table, used_by_a_view, view_using,
+    AdminLogin, ProvisionError, TableDefinition, quote_name, read_next_number, read_table, used_by_a_view,
+    view_using,
 };
 use podway_topology_api::TableDeclaration;
 
@@ -48,10 +49,23 @@ pub struct Wanted<'a> {
     pub rows_in_place: bool,
 }
 
+/// A table as the topology is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declarable {
+    /// The table.
+    pub table: Table,
+    /// The highest number that a shard would give next, if it has an AUTO_INCREMENT column.
+    pub next: Option<u64>,
+}
+
 /// Looks at a table on these shards, which are all that have to have it, and says what the map is to have.
-pub async fn declare_everywhere(places: &[ShardPlace], wanted: Wanted<'_>) -> Result<Table, NotDeclared> {
+pub async fn declare_everywhere(
+    places: &[ShardPlace],
+    wanted: Wanted<'_>,
+) -> Result<Declarable, NotDeclared> {
     let is_at_home = *wanted.declaration == Declaration::Home;
     let mut first: Option<(&str, TableDefinition)> = None;
+    let mut next = None;
     for ShardPlace { server, login, schema } in places {
         let at = |error| NotDeclared::OnServer { server: server.clone(), error };
         let mut conn = login.connect().await.map_err(at)?;
@@ -77,6 +91,9 @@ pub async fn declare_everywhere(places: &[ShardPlace], wanted: Wanted<'_>) -> Re
                 wanted.name
             )));
         }
+        if definition.columns.iter().any(|column| column.auto_increment) {
+            next = next.max(read_next_number(&mut conn, schema, wanted.name).await.map_err(at)?);
+        }
         match &first {
             None => first = Some((server, definition)),
             Some((other, known)) => {
@@ -92,8 +109,9 @@ pub async fn declare_everywhere(places: &[ShardPlace], wanted: Wanted<'_>) -> Re
     let (server, definition) =
         first.ok_or_else(|| NotDeclared::Refused("the keyspace has no shards".to_owned()))?;
     // How names compare is the topology's to apply.
-    declare(NameRule::CaseSensitive, &definition, wanted.declaration)
-        .map_err(|error| NotDeclared::OnServer { server: server.to_owned(), error })
+    let table = declare(NameRule::CaseSensitive, &definition, wanted.declaration)
+        .map_err(|error| NotDeclared::OnServer { server: server.to_owned(), error })?;
+    Ok(Declarable { table, next })
 }
 
 async fn has_rows(conn: &mut mysql_async::Conn, schema: &str, table: &str) -> Result<bool, ProvisionError> {

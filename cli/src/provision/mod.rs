@@ -5,5 +5,7 @@ mod declare;
 mod everywhere;
 
 pub use declare::{Declaration, declare};
-pub use everywhere::{NotDeclared, ShardPlace, Wanted, declaration, declare_everywhere, key_rules};
+pub use everywhere::{
+    Declarable, NotDeclared, ShardPlace, Wanted, declaration, declare_everywhere, key_rules,
+};
 pub use podway_topology::provision::*;

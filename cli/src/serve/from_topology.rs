@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::args::ProxyArgs;
 use super::error::ServeError;
 use super::lease::Lease;
+use super::numbers::TopologyNumbers;
 use super::operations::TopologyOperations;
 
 /// A proxy as the topology's member.
@@ -41,6 +42,7 @@ impl Member {
         let proxy = Proxy::start(config, watch.clone()).await?;
         proxy.set_incarnation(lease.registration().incarnation);
         proxy.set_operations(Arc::new(TopologyOperations(client.clone())));
+        proxy.set_numbers(Arc::new(TopologyNumbers(client.clone())));
         if args.advertise.is_none() && proxy.local_addr() != args.listen {
             // The system chose the port: the topology is told the right one under a new incarnation, which costs nothing.
             lease = again(lease, client, info(args, proxy.local_addr()), watch, clock).await?;

@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 const LEASE_SETTING: &str = "proxy.lease";
 /// Heartbeats in the time of one lease: two may get lost.
 const BEATS_PER_LEASE: u32 = 4;
+/// A lease is surely kept for this part of it after a heartbeat that was answered, whichever clock is faster.
+const SURE_PART: u32 = 2;
 /// A change of what the proxy can say is noticed within this …
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// … and within this while a shard is frozen: then clients wait for what it says.
@@ -69,7 +71,14 @@ impl<S: TopologyStore> Lease<S> {
             let is_due =
                 reported.as_ref().is_none_or(|(at, said)| *said != self.said || at.elapsed() >= self.pause());
             if is_due {
+                let sent = std::time::Instant::now();
                 let answer = self.store.beat(self.beat()).await;
+                let is_held = answer.as_ref().is_ok_and(|answer| answer.has_lease);
+                if let (true, Some(proxy)) = (is_held, proxy) {
+                    // It ends a whole lease after this was heard, at the earliest.
+                    let sure = self.lease() / SURE_PART;
+                    proxy.hold_lease(self.registration.incarnation, sent + sure);
+                }
                 self.take_answer(answer).await;
                 reported = Some((Instant::now(), self.said.clone()));
             }
@@ -89,10 +98,15 @@ impl<S: TopologyStore> Lease<S> {
     }
 
     fn pause(&self) -> Duration {
+        self.lease() / BEATS_PER_LEASE
+    }
+
+    /// How long a lease is.
+    fn lease(&self) -> Duration {
         let map = self.watch.current();
         let registered = Duration::from_millis(self.registration.lease_ms);
         let set = map.setting(LEASE_SETTING).and_then(parse_span).unwrap_or(registered);
-        set.min(registered) / BEATS_PER_LEASE
+        set.min(registered)
     }
 
     /// Tells the topology that nothing of this proxy runs any more.

@@ -2,7 +2,7 @@
 //! becomes a newer map. With a file it reads definitions and adopts accounts; it never creates, changes or moves tables or rows.
 //!
 //! Reading order: [`args`](ProxyArgs) → `limits` → `file` (the cluster file as typed) → `plan` (as decided) → `servers`, `keyspaces`,
-//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` and `certificates` (newer files) → `lease`, `operations` and
+//! `accounts` (what the servers say to it) → `draw` (all of it as a map) → `reread` and `certificates` (newer files) → `lease`, `operations`, `numbers` and
 //! `from_topology` (without a file) → [`run`].
 
 mod accounts;
@@ -15,6 +15,7 @@ mod from_topology;
 mod keyspaces;
 mod lease;
 mod limits;
+mod numbers;
 mod operations;
 mod plan;
 mod reread;
@@ -26,6 +27,7 @@ pub use args::ProxyArgs;
 pub use error::{PlanError, ServeError};
 pub(crate) use from_topology::wait_for_a_map;
 pub(crate) use lease::Lease;
+pub use numbers::TopologyNumbers;
 pub use operations::TopologyOperations;
 pub(crate) use plan::{FilePlan, FileServer, KeyspacePlan, ServerPlan, ShardPlan, UsersPlan, server_address};
 pub use run::run;

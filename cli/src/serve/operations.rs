@@ -8,7 +8,9 @@ use podway_topology_api::{
     Proposer, Refusal, StoreError, TableCommand, TopologyStore, View,
 };
 
-use crate::provision::{AdminLogin, Declaration, ShardPlace, Wanted, declaration, declare_everywhere};
+use crate::provision::{
+    AdminLogin, Declarable, Declaration, ShardPlace, Wanted, declaration, declare_everywhere,
+};
 
 /// A topology, for a proxy's sessions.
 #[derive(Debug)]
@@ -45,10 +47,10 @@ impl<S: TopologyStore> Operations for TopologyOperations<S> {
             let wanted = declaration(declared.declaration);
             let places = places(&view, &credentials, declared.keyspace, &wanted)?;
             let wanted = Wanted { name: declared.table, declaration: &wanted, rows_in_place: false };
-            let table = declare_everywhere(&places, wanted)
+            let Declarable { table, next } = declare_everywhere(&places, wanted)
                 .await
                 .map_err(|error| OperationError::Refused(error.to_string()))?;
-            let command = TableCommand::Declare { keyspace: declared.keyspace.into(), table };
+            let command = TableCommand::Declare { keyspace: declared.keyspace.into(), table, next };
             let proposer = Proposer::new(self.0.clone(), who);
             proposer.propose(Command::Table(command)).await.map_err(failed)?;
             Ok(format!("{}.{} declared", declared.keyspace, declared.table))

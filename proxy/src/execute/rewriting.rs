@@ -37,6 +37,8 @@ pub struct Rewriting {
     pub more_follows: bool,
     /// The sequence number of the first packet.
     pub first_sequence: u8,
+    /// The insert id that the client is told, in the place of the server's.
+    pub insert_id: Option<u64>,
 }
 
 impl Default for Rewriting {
@@ -48,6 +50,7 @@ impl Default for Rewriting {
             binary: false,
             more_follows: false,
             first_sequence: 1,
+            insert_id: None,
         }
     }
 }
@@ -55,7 +58,11 @@ impl Default for Rewriting {
 impl Rewriting {
     /// Whether the bytes of an answer whose first packet has this sequence number can be copied as they are.
     pub fn is_none(&self, sequence: u8) -> bool {
-        self.names.is_none() && self.shows.is_none() && !self.more_follows && self.first_sequence == sequence
+        self.names.is_none()
+            && self.shows.is_none()
+            && !self.more_follows
+            && self.insert_id.is_none()
+            && self.first_sequence == sequence
     }
 
     /// Appends one packet, changed; `raw` is a whole packet with its header. `columns` counts the columns of the result it belongs to.
@@ -94,6 +101,18 @@ impl Rewriting {
                     write_packet(out, sequence, &names.row(body, state.columns)?);
                     return Ok(());
                 }
+            }
+            PacketRole::Ok if event.last && self.insert_id.is_some() => {
+                let mut ok = OkPacket::decode(body, caps)?;
+                ok.last_insert_id = self.insert_id.unwrap_or(ok.last_insert_id);
+                ok.status.set(
+                    StatusFlags::SERVER_MORE_RESULTS_EXISTS,
+                    self.more_follows || ok.status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS),
+                );
+                let mut payload = Vec::with_capacity(body.len() + 8);
+                ok.encode(caps, &mut payload);
+                write_packet(out, sequence, &payload);
+                return Ok(());
             }
             PacketRole::Ok | PacketRole::End if event.last && self.more_follows => {
                 write_packet(out, sequence, &with_more_results(body, caps)?);

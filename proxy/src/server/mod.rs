@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
+use crate::numbers::NumberSource;
 use crate::operations::Operations;
 use crate::session::{Shared, watch_deadlocks};
 use crate::topology_watch::CurrentMap;
@@ -132,6 +133,16 @@ impl Proxy {
         if self.shared.operations.set(operations).is_err() {
             tracing::warn!("the proxy knows already where operations are begun");
         }
+    }
+
+    /// Where AUTO_INCREMENT numbers of sharded and reference tables come from. Without this, statements that need some are refused; it is said once.
+    pub fn set_numbers(&self, source: Arc<dyn NumberSource>) {
+        self.shared.numbers.set_source(source);
+    }
+
+    /// The proxy is this incarnation, and surely keeps its lease until then: numbers that the topology gave it are used no longer.
+    pub fn hold_lease(&self, incarnation: Incarnation, until: Instant) {
+        self.shared.numbers.hold_lease(incarnation, until);
     }
 
     /// The revision of the map that new statements take.

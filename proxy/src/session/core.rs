@@ -17,6 +17,7 @@ use super::state::{SessionState, Warning};
 use crate::backend::{BackendConnection, PoolKey, ServerPool, Settings};
 use crate::client::ClientStream;
 use crate::execute::NameChange;
+use crate::numbers::Taken;
 
 /// A client's session.
 pub struct Session {
@@ -110,6 +111,16 @@ pub(super) struct Planned<'a> {
     pub plan: Arc<Plan>,
     /// The database that unqualified names are in: the current one, or a prepared statement's own.
     pub database: Option<&'a Name>,
+    /// AUTO_INCREMENT numbers of its rows, once it has them.
+    pub numbered: Option<Numbered>,
+}
+
+/// The numbers that a statement is sent with.
+#[derive(Clone, Debug)]
+pub(super) struct Numbered {
+    pub(super) taken: Taken,
+    /// Whether its text has parameters for them.
+    pub(super) as_params: bool,
 }
 
 /// Where a statement runs.
@@ -189,6 +200,7 @@ impl ClientStatement {
             map: map.clone(),
             plan: self.plan.clone(),
             database: self.database.as_ref(),
+            numbered: None,
         }
     }
 }

@@ -145,6 +145,7 @@ impl Session {
         plan.recognised.statement = Statement::Query;
         plan.definition = None;
         let planned = Planned {
+            numbered: None,
             sql: planned.sql,
             normal: planned.normal,
             map: planned.map.clone(),

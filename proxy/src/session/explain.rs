@@ -60,7 +60,7 @@ impl Session {
         normal.run(sql, mode, charset).map_err(ClientError::from)?;
         let plan = self.plan(&planned.map, sql, &normal, planned.database);
         let (map, database) = (planned.map.clone(), planned.database);
-        let explained = Planned { sql, normal: &normal, map, plan, database };
+        let explained = Planned { sql, normal: &normal, map, plan, database, numbered: None };
         let mut attempts = FRESH_CONNECTIONS;
         let measures = loop {
             match self.checked_and_measured(&explained, analyze).await {
@@ -231,6 +231,6 @@ impl Session {
         self.note_shard(0, spot.index, took);
         self.note_result(rows);
         let answer = read.map(|()| summary).map_err(|error| self.in_logical_names(error, &spot));
-        self.finish(connection, &planned.plan, answer).await.map(drop)
+        self.finish(connection, &planned.plan, None, answer).await.map(drop)
     }
 }

@@ -5,6 +5,7 @@
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
+mod bound_values;
 mod captured;
 mod commands;
 mod core;
@@ -23,6 +24,7 @@ mod measured;
 mod move_rows;
 mod moving;
 mod next_transaction;
+mod numbers;
 mod own_variables;
 mod prepared;
 mod query_columns;

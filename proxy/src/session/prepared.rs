@@ -8,23 +8,25 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use podway_model::Map;
 use podway_router::{
-    CalendarTime, ClockTime, Effects, KeyValue, Normalised, Route, RouterError, Statement, Target,
-    TextCharset, check_accounts_alone, is_about_accounts,
+    Effects, KeyValue, Normalised, Route, RouterError, Statement, Target, check_accounts_alone,
+    is_about_accounts,
 };
 use podway_wire::{
-    BinaryValue, CapabilityFlags, ColumnType, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk,
-    ResponseKind, StatusFlags, write_packet,
+    CapabilityFlags, Command, EofPacket, Execute, HEADER, ParamType, PrepareOk, ResponseKind, StatusFlags,
+    write_packet,
 };
 use xxhash_rust::xxh3::Xxh3;
 
+use super::bound_values::with_literals;
 use super::core::{ClientStatement, Cursor, Flow, Planned, Session, Spot};
 use super::gather::Bound;
-use super::literals::{Reading, is_binary, sql_literal};
+use super::literals::Reading;
 use super::moving::Tries;
+use super::numbers::wants_others;
 use super::stamps::own_description;
 use crate::backend::{BackendConnection, Description, Settings};
 use crate::error::{ClientError, ErrorCode, ProxyError};
-use crate::execute::{Request, execute_packet};
+use crate::execute::{Request, Rewriting, execute_packet};
 
 /// The settings that decide how a text reads.
 const READING: [&str; 3] = ["sql_mode", "character_set_client", "collation_connection"];
@@ -126,7 +128,7 @@ impl Session {
         if let Some(known) = super::explain::description(statement) {
             return Ok(known);
         }
-        let route = match statement.plan.pins_params() {
+        let route = match statement.plan.pins_params() || statement.plan.counted.is_some() {
             true => Route::Any,
             false => statement
                 .plan
@@ -277,8 +279,10 @@ impl Session {
         self.handle.working("Execute", &self.shown(&statement.text), self.started);
         self.place.binary = true;
         let mut tries = Tries::default();
+        let mut numbered = 0;
         let result = loop {
             match self.execute_in(&mut statement, body).await {
+                Err(error) if wants_others(&error, &mut numbered) => {}
                 Err(ProxyError::ShardMoved(moved)) => {
                     if let Err(error) = Box::pin(self.wait_or_give_up(*moved, &mut tries)).await {
                         break Err(error);
@@ -293,6 +297,7 @@ impl Session {
         result
     }
 
+    // structure: one execution from its bytes to its answer; each step needs what the one before borrowed.
     async fn execute_in(&mut self, statement: &mut ClientStatement, body: &[u8]) -> Result<Flow, ProxyError> {
         self.check_long_data(statement)?;
         self.close_cursor(statement).await?;
@@ -341,12 +346,17 @@ impl Session {
                 .collect(),
             false => Vec::new(),
         };
-        let route = statement
+        let mut planned = statement.planned(&map);
+        if planned.plan.counted.is_some() {
+            planned.numbered = Box::pin(self.number(&planned, &values, true)).await?;
+        }
+        let text = (&*statement.text, &statement.normal);
+        let route = planned
             .plan
-            .route(&map, &statement.text, &statement.normal, &values)
+            .route_numbered(&map, text, &values, planned.numbers().values)
             .map_err(ClientError::from)?;
         if matches!(route, Route::Gather | Route::Scatter) {
-            self.execute_on_several(statement, &map, (route, &execute), &values).await?;
+            self.execute_on_several(statement, &planned, (route, &execute), &values).await?;
             if execute.new_params_bound {
                 statement.types = execute.types[..params].into();
             }
@@ -357,7 +367,14 @@ impl Session {
             true => execute.types[..params].into(),
             false => previous.clone(),
         };
-        let (cursor, types) = self.run_execution(statement, &map, route, &execute, types).await?;
+        let cursor = match planned.has_numbers() {
+            true => {
+                let sent = planned.numbered_execution(&execute, None);
+                let bound = sent.types[..sent.params].into();
+                self.run_execution(statement, &planned, (route, &sent), bound).await?
+            }
+            false => self.run_execution(statement, &planned, (route, &execute), types.clone()).await?,
+        };
         statement.types = types;
         statement.cursor = cursor;
         Ok(Flow::Next)
@@ -375,7 +392,7 @@ impl Session {
     async fn execute_on_several(
         &mut self,
         statement: &ClientStatement,
-        map: &Arc<Map>,
+        planned: &Planned<'_>,
         (route, execute): (Route, &Execute<'_>),
         keys: &[KeyValue<'_>],
     ) -> Result<(), ProxyError> {
@@ -383,8 +400,8 @@ impl Session {
         let plain = Execute { flags: 0, statement_id: 0, ..execute.clone() };
         let bound = Bound { execute: &plain, keys };
         match route {
-            Route::Scatter => Box::pin(self.run_scattered(&statement.planned(map), Some(&bound))).await,
-            _ => Box::pin(self.run_gathered(&statement.planned(map), Some(&bound))).await,
+            Route::Scatter => Box::pin(self.run_scattered(planned, Some(&bound))).await,
+            _ => Box::pin(self.run_gathered(planned, Some(&bound))).await,
         }
     }
 
@@ -392,13 +409,11 @@ impl Session {
     async fn run_execution(
         &mut self,
         statement: &ClientStatement,
-        map: &Arc<Map>,
-        route: Route,
-        execute: &Execute<'_>,
+        planned: &Planned<'_>,
+        (route, execute): (Route, &Execute<'_>),
         types: Arc<[ParamType]>,
-    ) -> Result<(Option<Cursor>, Arc<[ParamType]>), ProxyError> {
-        let planned = statement.planned(map);
-        let plan = &planned.plan;
+    ) -> Result<Option<Cursor>, ProxyError> {
+        let (plan, map) = (&planned.plan, &planned.map);
         self.commit_before(plan, map, route).await?;
         let spot = self.spot(map, plan, route)?;
         self.check_moving(&spot).await?;
@@ -407,7 +422,7 @@ impl Session {
             Err(error) => return Err(self.refused_before(error, &before, &spot).await?),
             Ok(connection) => connection,
         };
-        let untyped = self.on_shard(&planned, &spot, statement);
+        let untyped = self.on_shard(planned, &spot, statement);
         let wants_cursor = execute.flags & CURSOR_READ_ONLY != 0;
         let on_shard = untyped.bound_to(&types, wants_cursor.then_some(execute.statement_id));
         connection.hand_over(untyped.key, on_shard.key, &on_shard.text);
@@ -417,14 +432,19 @@ impl Session {
             self.settle(connection);
             return Err(self.in_logical_names(error, &spot));
         }
+        if let Err(error) = self.check_numbers(planned) {
+            self.settle(connection);
+            return Err(error);
+        }
         let Some(prepared) = connection.prepared(on_shard.key, &on_shard.text) else {
             return Err(connection.surprise("a statement that was just prepared is not there"));
         };
         let (backend_id, already_bound) = (prepared.id, prepared.bound);
         prepared.bound = true;
-        let as_received =
-            statement.long_data.is_empty() && (execute.new_params_bound || already_bound || types.is_empty());
-        let rewriting = self.rewriting(plan, &spot);
+        let as_received = statement.long_data.is_empty()
+            && !planned.has_numbers()
+            && (execute.new_params_bound || already_bound || types.is_empty());
+        let rewriting = Rewriting { insert_id: planned.told_number(), ..self.rewriting(plan, &spot) };
         let packet;
         let request = match as_received {
             true => {
@@ -449,47 +469,8 @@ impl Session {
         }
         let server = spot.pool.id();
         let (connection, answer) = self.judge(connection, before, &spot, answer).await?;
-        self.finish(connection, plan, answer).await?;
-        Ok((opened.then_some(Cursor { server, backend_id }), types))
-    }
-
-    /// A parameter as the vindexes read it.
-    fn key_value<'v>(&self, value: &BinaryValue<'v>, of: &ParamType) -> KeyValue<'v> {
-        let is = |column_type: ColumnType| of.column_type == column_type as u8;
-        match value {
-            BinaryValue::Null => KeyValue::Null,
-            BinaryValue::Int(value) => KeyValue::Int(*value),
-            BinaryValue::UInt(value) => KeyValue::UInt(*value),
-            BinaryValue::Float(value) => KeyValue::Float(*value),
-            BinaryValue::Double(value) => KeyValue::Double(*value),
-            BinaryValue::Bytes(text)
-                if is(ColumnType::MYSQL_TYPE_NEWDECIMAL) || is(ColumnType::MYSQL_TYPE_DECIMAL) =>
-            {
-                KeyValue::Decimal { negative: false, text }
-            }
-            BinaryValue::Bytes(bytes) if is_binary(of.column_type) => KeyValue::Bytes((*bytes).into()),
-            BinaryValue::Bytes(text) => {
-                let lexical = &self.state.lexical;
-                KeyValue::text(text, TextCharset::of_connection(lexical.charset, &lexical.collation))
-            }
-            BinaryValue::Date { year, month, day, hour, minute, second, micros } => {
-                if is(ColumnType::MYSQL_TYPE_DATE) || is(ColumnType::MYSQL_TYPE_NEWDATE) {
-                    return KeyValue::Date { year: *year, month: *month, day: *day };
-                }
-                let (year, month, day, hour, minute, second, micros) =
-                    (*year, *month, *day, *hour, *minute, *second, *micros);
-                KeyValue::DateTime(CalendarTime { year, month, day, hour, minute, second, micros })
-            }
-            BinaryValue::Time { negative, days, hours, minutes, seconds, micros } => {
-                KeyValue::Time(ClockTime {
-                    negative: *negative,
-                    hours: days.saturating_mul(24).saturating_add((*hours).into()),
-                    minutes: *minutes,
-                    seconds: *seconds,
-                    micros: *micros,
-                })
-            }
-        }
+        self.finish(connection, plan, Some(planned), answer).await?;
+        Ok(opened.then_some(Cursor { server, backend_id }))
     }
 
     /// COM_STMT_SEND_LONG_DATA: kept until the execution. Has no answer.
@@ -549,7 +530,7 @@ impl Session {
                 statement.cursor = None;
             }
         }
-        self.finish(connection, &plan, answer).await.map(|_| ())
+        self.finish(connection, &plan, None, answer).await.map(|_| ())
     }
 
     /// Closes the statement's cursor, if it has one.
@@ -566,24 +547,6 @@ impl Session {
         self.settle(connection);
         done.map(|_| ())
     }
-}
-
-/// A statement's text with literals in the places of its parameters.
-fn with_literals(statement: &ClientStatement, execute: &Execute<'_>, reading: Reading<'_>) -> Vec<u8> {
-    let mut text = Vec::with_capacity(statement.text.len());
-    let mut copied = 0;
-    for (n, literal) in statement.normal.literals().iter().enumerate() {
-        let Some(ordinal) = statement.normal.param_ordinal(n) else { continue };
-        let (Some(value), Some(of)) = (execute.values.get(ordinal), execute.types.get(ordinal)) else {
-            continue;
-        };
-        let range = literal.range();
-        text.extend_from_slice(&statement.text[copied..range.start]);
-        text.extend_from_slice(&sql_literal(value, of.column_type, reading));
-        copied = range.end;
-    }
-    text.extend_from_slice(&statement.text[copied..]);
-    text
 }
 
 fn unknown(id: u32, function: &str) -> ProxyError {

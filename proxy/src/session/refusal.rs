@@ -8,7 +8,7 @@ use podway_model::Map;
 use podway_router::{Plan, Route};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::core::Session;
+use super::core::{Session, Spot};
 use crate::backend::Fit;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
@@ -43,6 +43,11 @@ impl Session {
         plan: &Plan,
     ) -> Result<(), ProxyError> {
         let spot = self.spot(map, plan, Route::Any)?;
+        self.prepare_at(&spot, sql).await
+    }
+
+    /// Has a shard prepare a statement, without any effect, for what MySQL says of it to this user.
+    pub(super) async fn prepare_at(&mut self, spot: &Spot, sql: &[u8]) -> Result<(), ProxyError> {
         let fit = Fit { settings: self.state.settings.fingerprint(), schema: Some(&spot.current) };
         let mut connection = spot.pool.checkout(&self.key, fit).await?;
         connection.synchronise(&spot.current, &self.state.settings, None).await?;

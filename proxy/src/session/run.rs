@@ -56,13 +56,18 @@ impl Session {
                 Err(error) => return Err(self.refused_before(error, &before, &spot).await?),
                 Ok(connection) => connection,
             };
+            if let Err(error) = self.check_numbers(planned) {
+                self.settle(connection);
+                return Err(error);
+            }
             let rewritten = self.rewritten(planned, &spot);
             let request = match &rewritten {
                 Some(packet) => Request::Packets(packet),
                 None if work.as_received => Request::AsReceived(self.command_bytes),
                 None => Request::Packets(&self.query_packet(planned.sql)),
             };
-            let rewriting = self.rewriting(&planned.plan, &spot);
+            let rewriting =
+                Rewriting { insert_id: planned.told_number(), ..self.rewriting(&planned.plan, &spot) };
             let answer = self.forward(&mut connection, request, work.kind, rewriting).await;
             match answer {
                 Err(ProxyError::BackendUnusable { .. }) if fresh && attempts > 0 => {
@@ -73,7 +78,7 @@ impl Session {
                 }
                 answer => {
                     let (connection, answer) = self.judge(connection, before, &spot, answer).await?;
-                    return self.finish(connection, &planned.plan, answer).await.map(|_| ());
+                    return self.finish(connection, &planned.plan, Some(planned), answer).await.map(|_| ());
                 }
             }
         }
@@ -128,6 +133,7 @@ impl Session {
             binary: self.place.binary,
             more_follows: self.place.more_follows,
             first_sequence: self.place.sequence,
+            insert_id: None,
         }
     }
 
@@ -357,7 +363,7 @@ impl Session {
             self.physical(&planned.map, plan, spot, name).is_none_or(|schema| **schema == *name.as_str())
         };
         let same = !spot.renamed && planned.database.is_some() && plan.keyspaces().all(as_written);
-        if !plan.needs_rewrite(same) {
+        if !plan.needs_rewrite(same) && !planned.has_numbers() {
             return false;
         }
         let names: Vec<(Name, Arc<str>)> = (plan
@@ -367,7 +373,7 @@ impl Session {
         .collect();
         let physical =
             |name: &Name| names.iter().find(|(logical, _)| logical == name).map(|(_, schema)| &**schema);
-        let facts = self.facts(planned.database, &physical);
+        let facts = Facts { numbers: planned.numbers(), ..self.facts(planned.database, &physical) };
         plan.rewrite(planned.sql, planned.normal, &facts, out);
         true
     }
@@ -389,6 +395,7 @@ impl Session {
             charset: self.state.lexical.charset,
             sql_mode: self.state.lexical.sql_mode,
             podway: self.state.own.facts(),
+            numbers: Default::default(),
         }
     }
 
@@ -420,10 +427,15 @@ impl Session {
         &mut self,
         mut connection: Box<BackendConnection>,
         plan: &Plan,
+        numbered: Option<&Planned<'_>>,
         answer: Result<Summary, ProxyError>,
     ) -> Result<Summary, ProxyError> {
         let after = match &answer {
-            Ok(summary) => self.remember(&mut connection, plan, summary).await,
+            Ok(summary) => {
+                let answer = (summary.affected_rows, summary.last_insert_id);
+                let number = numbered.and_then(|planned| planned.inserted_number(answer));
+                self.remember(&mut connection, plan, (summary, number)).await
+            }
             // An error may have rolled the transaction back: the next status tells.
             Err(ProxyError::Server(_)) if connection.in_transaction() || self.state.transaction.is_open() => {
                 connection.refresh_status().await
@@ -458,7 +470,7 @@ impl Session {
         &mut self,
         connection: &mut BackendConnection,
         plan: &Plan,
-        summary: &Summary,
+        (summary, number): (&Summary, Option<u64>),
     ) -> Result<(), ProxyError> {
         let state = &mut self.state;
         state.row_count = if summary.ends_in_rows { -1 } else { summary.affected_rows as i64 };
@@ -476,7 +488,9 @@ impl Session {
             let rows = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await?;
             self.state.found_rows = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(summary.rows);
         }
-        if summary.last_insert_id != 0 {
+        if let Some(number) = number {
+            self.state.last_insert_id = number;
+        } else if summary.last_insert_id != 0 {
             let generated = generated_id(connection, summary.last_insert_id).await?;
             self.state.last_insert_id = generated.unwrap_or(self.state.last_insert_id);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use podway_model::{Keyspace, ServerId};
 use podway_router::{Piece, Route, Scatter, SqlMode};
-use podway_wire::{ErrPacket, Execute, OkPacket, ParamType};
+use podway_wire::{ErrPacket, OkPacket};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::core::{Planned, Session, Spot};
@@ -31,6 +31,8 @@ pub(super) struct Done {
     last_insert_id: Option<u64>,
     /// How many rows the last UPDATE has found.
     pub(super) matched: Option<u64>,
+    /// The first number of the cluster's that is in a row now.
+    number: Option<u64>,
     /// The servers on which the statement can be undone.
     servers: Vec<ServerId>,
 }
@@ -51,7 +53,9 @@ impl Session {
         self.check_free()?;
         let keyspace = keyspace_of(&planned.map, &scatter.keyspace)?;
         let text = (planned.sql, planned.normal);
-        let pieces = plan.pieces(scatter, &keyspace, text, keys_of(bound)).map_err(ClientError::from)?;
+        let pieces = plan
+            .pieces(scatter, &keyspace, text, keys_of(bound), planned.numbers().values)
+            .map_err(ClientError::from)?;
         let mut spots = Vec::with_capacity(pieces.len());
         for piece in &pieces {
             let spot = self.spot(&planned.map, &plan, Route::Shard(piece.shard))?;
@@ -135,6 +139,10 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let Place { planned, spot, settings, .. } = of;
         let mut connection = self.enter_server(of).await?;
+        if let Err(error) = self.check_numbers(planned) {
+            self.settle(connection);
+            return Err(error);
+        }
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
             planned.plan.piece_text(piece, (planned.sql, planned.normal), facts, &mut sql);
@@ -145,9 +153,9 @@ impl Session {
             done.begin_on(&mut connection, of).await?;
             let ok = match bound {
                 None => connection.run(&packet, sequence_of_answer(&packet)).await?,
-                Some(bound) => execute(&mut connection, sql, piece, (bound, preparation)).await?,
+                Some(bound) => execute(&mut connection, sql, (planned, piece), (bound, preparation)).await?,
             };
-            done.take(&mut connection, ok, (planned.plan.scatter.as_deref(), piece)).await
+            done.take(&mut connection, ok, (planned, piece)).await
         };
         let worked = tokio::select! {
             biased;
@@ -259,7 +267,8 @@ impl Session {
     async fn answer_scattered(&mut self, done: Done) -> Result<(), ProxyError> {
         let mut ok = done.ok.unwrap_or_default();
         self.state.row_count = ok.affected_rows as i64;
-        if let Some(id) = done.last_insert_id {
+        ok.last_insert_id = done.number.unwrap_or(ok.last_insert_id);
+        if let Some(id) = done.number.or(done.last_insert_id) {
             self.state.last_insert_id = id;
         }
         let mut kept = done.warnings;
@@ -327,17 +336,20 @@ impl Done {
         &mut self,
         connection: &mut BackendConnection,
         ok: OkPacket,
-        (scatter, piece): (Option<&Scatter>, &Piece),
+        (planned, piece): (&Planned<'_>, &Piece),
     ) -> Result<(), ProxyError> {
         let mut ok = ok;
-        let are_copies = scatter.is_some_and(|scatter| scatter.is_copies);
+        // Rows of a query come in several parts to each copy: whoever sends them says which count.
+        let scatter = planned.plan.scatter.as_ref();
+        let are_copies = scatter.is_some_and(|scatter| scatter.is_copies && scatter.transfer.is_none());
         if are_copies && self.ok.is_some() {
             return Ok(());
         }
         if ok.warnings > 0 && self.warnings.len() < MAX_WARNINGS {
             self.warnings.extend(warnings(connection).await?);
         }
-        if ok.last_insert_id != 0 && self.last_insert_id.is_none() {
+        self.number = self.number.or(planned.number_of_piece(piece, (ok.affected_rows, ok.last_insert_id)));
+        if ok.last_insert_id != 0 && self.last_insert_id.is_none() && !planned.has_numbers() {
             self.last_insert_id = generated_id(connection, ok.last_insert_id).await?;
         }
         if !piece.has_last_row {
@@ -409,20 +421,12 @@ fn numbers(text: &[u8]) -> Vec<u64> {
 async fn execute(
     connection: &mut BackendConnection,
     sql: Vec<u8>,
-    piece: &Piece,
+    (planned, piece): (&Planned<'_>, &Piece),
     (bound, preparation): (&Bound<'_>, Xxh3),
 ) -> Result<OkPacket, ProxyError> {
-    let whole = bound.execute;
-    let chosen: Option<(Vec<_>, Vec<ParamType>)> = piece.params.as_ref().map(|numbers| {
-        let of = |&number: &u32| {
-            let number = number as usize;
-            Some((*whole.values.get(number)?, whole.types.get(number)?.clone()))
-        };
-        numbers.iter().filter_map(of).unzip()
-    });
-    let execute = match chosen {
-        None => whole.clone(),
-        Some((values, types)) => Execute { values, types: types.into(), ..whole.clone() },
+    let execute = match piece.params.is_some() || planned.has_numbers() {
+        true => planned.numbered_execution(bound.execute, Some(piece)),
+        false => bound.execute.clone(),
     };
     let key = Bound { execute: &execute, keys: &[] }.key(preparation);
     let id = connection.ready(key, &sql.into()).await?;

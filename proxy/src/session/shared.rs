@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use podway_model::{AccountName, FreezeId, Map, Revision, ServerId};
+use podway_model::{AccountName, FreezeId, Map, Name, Revision, ServerId};
 use podway_router::PlanCache;
 use podway_wire::{RsaKey, Verifier};
 
@@ -17,6 +17,7 @@ use super::registry::Registry;
 use crate::backend::Pools;
 use crate::config::ProxyConfig;
 use crate::metrics::Metrics;
+use crate::numbers::Counters;
 use crate::operations::Operations;
 use crate::topology_watch::CurrentMap;
 use crate::txn::Transactions;
@@ -51,6 +52,10 @@ pub struct Shared {
     pub deadlocks: Deadlocks,
     /// Where work on several shards is begun; nowhere without a topology.
     pub operations: OnceLock<Arc<dyn Operations>>,
+    /// Which accounts may change which tables with numbers of the cluster's, by their rights of then.
+    pub permitted: DashMap<(AccountName, Name, Name), Revision>,
+    /// AUTO_INCREMENT numbers of the cluster's.
+    pub numbers: Arc<Counters>,
     /// When the proxy started.
     pub started: Instant,
     next_id: AtomicU32,
@@ -79,6 +84,8 @@ impl Shared {
             freezes: Mutex::default(),
             deadlocks: Deadlocks::default(),
             operations: OnceLock::new(),
+            permitted: DashMap::new(),
+            numbers: Arc::default(),
             started: Instant::now(),
             next_id: AtomicU32::new(1),
         };
@@ -90,8 +97,13 @@ impl Shared {
     pub fn reconcile(&self, map: &Map) {
         self.pools.reconcile(map);
         self.transactions.reconcile(map);
+        self.numbers.reconcile(map);
         self.note_freezes(map);
         self.defaults.retain(|id, _| map.server(*id).is_some());
+        self.permitted.retain(|(account, keyspace, table), _| {
+            map.accounts.iter().any(|known| known.name == *account)
+                && map.keyspace(keyspace).is_some_and(|keyspace| keyspace.tables.contains_key(table))
+        });
         self.verifiers.retain(|name, _| map.accounts.iter().any(|account| account.name == *name));
     }
 

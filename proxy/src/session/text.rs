@@ -11,6 +11,7 @@ use podway_wire::{CapabilityFlags, ResponseKind};
 
 use super::core::{Flow, Planned, Session, Work};
 use super::moving::Tries;
+use super::numbers::wants_others;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
 impl Session {
@@ -49,8 +50,10 @@ impl Session {
     async fn statement(&mut self, sql: &[u8], is_command: bool) -> Result<Flow, ProxyError> {
         let mut normal = std::mem::take(&mut self.normal);
         let mut tries = Tries::default();
+        let mut numbered = 0;
         let result = loop {
             match self.statement_in(sql, &mut normal, is_command).await {
+                Err(error) if wants_others(&error, &mut numbered) => {}
                 Err(ProxyError::ShardMoved(moved)) => {
                     if let Err(error) = Box::pin(self.wait_or_give_up(*moved, &mut tries)).await {
                         break Err(error);
@@ -76,7 +79,7 @@ impl Session {
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
         let database = self.state.database.clone();
-        let planned = Planned { sql, normal, map, plan, database: database.as_ref() };
+        let planned = Planned { sql, normal, map, plan, database: database.as_ref(), numbered: None };
         if self.was_evicted() {
             self.abandon(matches!(planned.plan.statement(), Statement::Rollback(_)))?;
         }
@@ -121,7 +124,8 @@ impl Session {
 
     /// Where a text statement goes.
     pub(super) fn route(&self, planned: &Planned<'_>) -> Result<Route, ProxyError> {
-        let route = planned.plan.route(&planned.map, planned.sql, planned.normal, &[]);
+        let text = (planned.sql, planned.normal);
+        let route = planned.plan.route_numbered(&planned.map, text, &[], planned.numbers().values);
         Ok(route.map_err(ClientError::from)?)
     }
 
@@ -131,6 +135,14 @@ impl Session {
         planned: &Planned<'_>,
         is_command: bool,
     ) -> Result<(), ProxyError> {
+        let numbered;
+        let planned = match planned.plan.counted {
+            None => planned,
+            Some(_) => {
+                numbered = planned.with_numbers(Box::pin(self.number(planned, &[], false)).await?);
+                &numbered
+            }
+        };
         let route = match self.route(planned) {
             Err(ProxyError::Client(refused)) if matches!(planned.plan.target, Target::Refused(_)) => {
                 return Err(Box::pin(self.refusal(planned.sql, &planned.map, &planned.plan, refused)).await);

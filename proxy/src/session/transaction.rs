@@ -208,7 +208,7 @@ impl Session {
         if let Some(mut connection) = self.take_transaction() {
             let answer = self.pass(&mut connection, planned.sql).await;
             let is_done = answer.is_ok();
-            self.finish(connection, &planned.plan, answer).await?;
+            self.finish(connection, &planned.plan, None, answer).await?;
             if is_done {
                 self.note_savepoint(planned.plan.statement(), name);
             }
@@ -238,7 +238,7 @@ impl Session {
         let rewriting = self.rewriting(&plan, &spot);
         let request = Request::AsReceived(self.command_bytes);
         let answer = self.forward(&mut connection, request, kind, rewriting).await;
-        self.finish(connection, &plan, answer).await.map(|_| ())
+        self.finish(connection, &plan, None, answer).await.map(|_| ())
     }
 
     /// COM_FIELD_LIST: every shard has the table's columns.

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use podway_model::{Keyspace, ShardIndex};
-use podway_router::{Normalised, Piece, Plan, Receiver, Route, Scatter, Statement, Target, Transfer};
+use podway_router::{
+    KeyValue, Normalised, Piece, Plan, Receiver, Route, Scatter, Statement, Target, Transfer, Want,
+};
 use podway_wire::{BinaryValue, ColumnDefinition, ResponseKind, decode_binary_row, decode_text_row};
 
 use super::captured::Captured;
@@ -17,6 +19,7 @@ use super::query_columns::{Given, column_of, columns_of};
 use super::scatter::{Done, Frame};
 use crate::error::{ClientError, ProxyError};
 use crate::execute::{Carriage, execute_packet, sequence_of_answer};
+use crate::numbers::Wanted;
 
 /// About how many bytes of rows one INSERT has.
 const ROWS_AT_ONCE: usize = 1 << 20;
@@ -48,7 +51,9 @@ impl Session {
             let captured = (&captured, is_bound);
             batches(plan, transfer, keyspace, captured, (&given, &carriage))?
         };
+        let brought = brought_numbers(transfer, (&captured, is_bound))?;
         drop(captured);
+        self.claim_numbers(keyspace, transfer, &brought).await?;
         let other = transfer.other_params();
         let mut is_first = true;
         for (shard, batches) in batches {
@@ -64,6 +69,28 @@ impl Session {
         Ok(())
     }
 
+    /// Has the numbers that the rows bring for an AUTO_INCREMENT column given to nobody else.
+    async fn claim_numbers(
+        &mut self,
+        keyspace: &Keyspace,
+        transfer: &Transfer,
+        brought: &[Want],
+    ) -> Result<(), ProxyError> {
+        let names = self.shared.map.load().names;
+        let table = keyspace.tables.get(names.fold(&transfer.table).as_ref());
+        let counted = match &transfer.to {
+            Receiver::Sharded(table) => Some(table),
+            Receiver::Copies => table,
+            Receiver::Home => None,
+        };
+        let Some(table) = counted.filter(|table| table.counter().is_some()) else { return Ok(()) };
+        if brought.is_empty() || !self.shared.numbers.has_source() {
+            return Ok(());
+        }
+        let of = Wanted { keyspace: &keyspace.name, table, wants: brought };
+        self.reserve_numbers(of).await.map(drop)
+    }
+
     /// Runs the query and holds its rows.
     async fn capture(
         &mut self,
@@ -71,7 +98,7 @@ impl Session {
         transfer: &Transfer,
         numbers: &[u32],
     ) -> Result<Captured, ProxyError> {
-        let Planned { sql, normal, map, plan, database } = frame.planned;
+        let Planned { sql, normal, map, plan, database, .. } = frame.planned;
         let text = plan.query_text(transfer, (sql, normal));
         let mut normal = Normalised::new();
         normal.set_version(map.lowest_version());
@@ -90,7 +117,8 @@ impl Session {
             )
             .into());
         }
-        let planned = Planned { sql: text, normal: &normal, map: map.clone(), plan, database: *database };
+        let (database, numbered) = (*database, None);
+        let planned = Planned { sql: text, normal: &normal, map: map.clone(), plan, database, numbered };
         let execute = execution(frame.bound, numbers);
         let of = |&number: &u32| keys_of(frame.bound).get(number as usize).cloned();
         let keys: Vec<_> = numbers.iter().filter_map(of).collect();
@@ -189,7 +217,7 @@ impl Session {
                 ran?
             };
             match counts {
-                true => done.take(&mut connection, ok, (None, piece)).await,
+                true => done.take(&mut connection, ok, (frame.planned, piece)).await,
                 false => Ok(()),
             }
         };
@@ -200,6 +228,31 @@ impl Session {
         };
         self.leave_server(connection, of, worked).await
     }
+}
+
+/// The numbers that the rows bring for an AUTO_INCREMENT column.
+fn brought_numbers(
+    transfer: &Transfer,
+    (captured, is_binary): (&Captured, bool),
+) -> Result<Vec<Want>, ProxyError> {
+    let given = transfer.columns.as_deref().unwrap_or_default();
+    let Some(at) = given.iter().position(|column| column.auto_increment) else { return Ok(Vec::new()) };
+    let mut brought = Vec::with_capacity(captured.rows.len());
+    for row in captured.rows.iter() {
+        let cells = cells_of(&captured.columns, row, is_binary)?;
+        let cell = cells.get(at).and_then(|cell| cell.as_deref());
+        let value = captured.columns.get(at).map(|column| key_of_cell(column, cell));
+        brought.extend(
+            match value {
+                Some(KeyValue::Int(number)) => u64::try_from(number).ok(),
+                Some(KeyValue::UInt(number)) => Some(number),
+                _ => None,
+            }
+            .filter(|number| *number > 0)
+            .map(Want::Explicit),
+        );
+    }
+    Ok(brought)
 }
 
 /// The rows by their shards; one shard at least, which says what is wrong if there are no rows.
@@ -217,7 +270,7 @@ fn batches(
         let cell = |at: usize| cells.get(at).and_then(|cell| cell.as_deref());
         let value = |at: usize| match columns.get(at) {
             Some(column) => key_of_cell(column, cell(at)),
-            None => podway_router::KeyValue::Unknown,
+            None => KeyValue::Unknown,
         };
         let shard = plan.row_shard(transfer, keyspace, value).map_err(ClientError::from)?;
         let taken: Result<Vec<_>, _> =

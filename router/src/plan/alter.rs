@@ -74,6 +74,12 @@ impl Columns<'_> {
     fn apply(&mut self, t: &Tokens<'_>, first: usize, end: usize, table: &Table) -> Result<(), RouterError> {
         self.hides |= (first..end).any(|at| matches!(t.text(at), "INVISIBLE" | "VISIBLE"));
         let behind_column = |at: usize| if t.is(at, "COLUMN") { at + 1 } else { at };
+        if t.text(first) == "ADD" && (first..end).any(|at| t.is(at, "AUTO_INCREMENT")) {
+            return Err(RouterError::unsupported(format_args!(
+                "adding an AUTO_INCREMENT column to {}: each shard would number its own rows",
+                table.name
+            )));
+        }
         match t.text(first) {
             "ADD" => self.add(t, first + 1, end),
             "DROP" if t.is(first + 1, "COLUMN") || !NO_COLUMN.contains(&t.text(first + 1)) => {

@@ -7,12 +7,14 @@ use podway_model::{Keyspace, Name};
 
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
+use super::counted;
 use super::decide::{check, check_assigned, decide, one_target, refused_copy, written_copy};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
 use super::mentions::Mentions;
 use super::plan::{Names, Plan, Values};
+use super::refused_verbs::refused_verb;
 use super::scatter;
 use super::show::{self, Subject};
 use super::sketch::parts::{Insert, Role, Sketch};
@@ -42,6 +44,7 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
         plan.gather = None;
         plan.scatter = None;
         plan.unscattered = None;
+        plan.counted = None;
         plan.splices.clear();
         plan.names = Names::default();
     }
@@ -56,8 +59,20 @@ pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> P
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
     let (target, splices, definition, gather) = (Target::Nowhere, Vec::new(), None, None);
-    let (scatter, shows, unscattered, names) = (None, None, None, Names::default());
-    Plan { recognised, target, splices, definition, gather, scatter, shows, unscattered, names, values }
+    let (scatter, counted, shows, unscattered, names) = (None, None, None, None, Names::default());
+    Plan {
+        recognised,
+        target,
+        splices,
+        definition,
+        gather,
+        scatter,
+        counted,
+        shows,
+        unscattered,
+        names,
+        values,
+    }
 }
 
 /// A hint may set sql_mode, time_zone and the like for the statement alone, which decide what a key is stored as and what equals it.
@@ -289,8 +304,18 @@ impl Planning<'_> {
         Ok(target)
     }
 
-    /// One shard, where the statement says which; else several: their rows are gathered, or changed in one transaction.
+    /// Where the statement goes, with what it has to do with numbers.
     fn decided(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
+        let target = self.decided_target(binding)?;
+        if let Some((counted, splices)) = counted::counted(binding)? {
+            self.plan.counted = Some(Box::new(counted));
+            self.plan.splices.extend(splices);
+        }
+        Ok(target)
+    }
+
+    /// One shard, where the statement says which; else several: their rows are gathered, or changed in one transaction.
+    fn decided_target(&mut self, binding: &Binding<'_>) -> Result<Target, RouterError> {
         let keyspace = check(binding)?;
         let verb = self.plan.verb();
         if matches!(verb, Verb::Explain | Verb::ExplainAnalyze) {
@@ -547,39 +572,4 @@ fn at_home(target: Target, verb: Verb, recognised: &Recognised) -> Target {
         }
         target => target,
     }
-}
-
-/// What is not served over several shards, whatever its tables.
-fn refused_verb(plan: &Plan) -> Option<&'static str> {
-    if let Statement::Set(assignments) = plan.statement() {
-        return assignments.iter().find_map(|assignment| match assignment.target {
-            SetTarget::Global(_) | SetTarget::Persist(_) | SetTarget::PersistOnly(_) => {
-                Some("SET GLOBAL over several servers")
-            }
-            SetTarget::Role | SetTarget::DefaultRole => Some("SET ROLE over several servers"),
-            SetTarget::Password => Some("SET PASSWORD over several servers"),
-            SetTarget::ResourceGroup => Some("SET RESOURCE GROUP over several servers"),
-            _ => None,
-        });
-    }
-    Some(match plan.verb() {
-        Verb::Call => "CALL over several shards",
-        Verb::Prepare | Verb::Execute | Verb::Deallocate => "PREPARE as a statement over several shards",
-        Verb::Xa => "XA over several shards",
-        Verb::CreateRoutine | Verb::AlterRoutine | Verb::DropRoutine => "stored programs over several shards",
-        Verb::CreateDatabase | Verb::AlterDatabase | Verb::DropDatabase => {
-            "CREATE, ALTER and DROP DATABASE over several shards"
-        }
-        Verb::Account => "accounts and privileges over several servers",
-        Verb::OtherDefinition | Verb::Plugin | Verb::Clone => "this definition over several servers",
-        Verb::Flush | Verb::Reset | Verb::Shutdown | Verb::Restart | Verb::IndexCache => {
-            "the administration of a server over several servers"
-        }
-        Verb::LockInstance | Verb::UnlockInstance => "LOCK INSTANCE over several servers",
-        Verb::Replication => "replication statements over several servers",
-        Verb::ImportTable => "IMPORT TABLE over several shards",
-        Verb::ExplainForConnection => "EXPLAIN FOR CONNECTION over several servers",
-        Verb::GetDiagnostics => "GET DIAGNOSTICS over several shards",
-        _ => return None,
-    })
 }

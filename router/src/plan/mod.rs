@@ -11,7 +11,9 @@
 //! * [`decide`]: the target; [`mentions`]: the short way for keyspaces of one shard
 //! * [`gather`] and [`gathered`]: SELECTs over several shards, and their texts
 //! * [`scatter`], [`scattered`], [`moved`] and [`transferred`]: writes on several shards, what each gets, rows that go to another, and rows of queries
+//! * [`numbered`] and [`counted`]: AUTO_INCREMENT numbers that the cluster gives
 //! * [`splices`]: what the proxy puts in the place of the client's bytes
+//! * [`refused_verbs`]: what is served on one shard alone
 //! * [`build`]: all of it, in order
 //! * [`plan`], [`route`], [`rewrite`], [`print`]: a plan and its uses
 //! * [`explain`]: how a statement is run, for whoever asks
@@ -24,6 +26,7 @@ mod build;
 mod cache;
 mod conjuncts;
 mod context;
+mod counted;
 mod decide;
 mod definition;
 mod definitions;
@@ -33,10 +36,12 @@ mod gather;
 mod gathered;
 mod mentions;
 mod moved;
+mod numbered;
 mod pins;
 #[allow(clippy::module_inception, reason = "the plan is this module's noun")]
 mod plan;
 mod print;
+mod refused_verbs;
 mod rewrite;
 mod route;
 mod rows;
@@ -62,6 +67,7 @@ pub use gather::{
     Wanted,
 };
 pub use moved::Destination;
+pub use numbered::{Counted, Numbers, ParamSource, Want};
 pub use plan::Plan;
 pub use rewrite::{Facts, PodwayVariables, TextPiece};
 pub use scatter::{Moves, Piece, Receiver, Scatter, Transfer};

@@ -6,6 +6,7 @@ use podway_model::Name;
 
 use super::definition::Definition;
 use super::gather::Gather;
+use super::numbered::Counted;
 use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, Splice, Target};
 use crate::{ClientCharset, Effects, Recognised, RouterError, SqlMode, Statement, TableDirective, Verb};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub scatter: Option<Box<Scatter>>,
     /// What SHOW CREATE TABLE says of how its table's rows lie.
     pub shows: Option<Box<TableDirective>>,
+    /// What it has to do with AUTO_INCREMENT numbers that the cluster gives.
+    pub counted: Option<Box<Counted>>,
     /// Why it cannot, where one shard's values are served.
     pub(super) unscattered: Option<Box<RouterError>>,
     pub(super) names: Names,
@@ -99,6 +102,9 @@ impl Plan {
 
     /// Whether where it goes depends on parameters.
     pub fn pins_params(&self) -> bool {
+        if self.counted.as_ref().is_some_and(|counted| counted.has_params()) {
+            return true;
+        }
         let is_param = |source: &KeySource| matches!(source, KeySource::Param(_));
         match &self.target {
             Target::Keys { pins, .. } => pins.iter().flat_map(|pin| &pin.columns).any(is_param),
@@ -125,6 +131,7 @@ impl Plan {
             + pins
             + self.gather.as_ref().map_or(0, |gather| gather.memory())
             + self.scatter.as_ref().map_or(0, |scatter| scatter.memory())
+            + self.counted.as_ref().map_or(0, |counted| counted.memory())
             + self.unscattered.as_ref().map_or(0, |error| size_of::<RouterError>() + error.message.len())
             + self.splices.capacity() * size_of::<Splice>()
             + (lists + names) * SMALL_ITEM

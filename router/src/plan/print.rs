@@ -72,6 +72,8 @@ impl Plan {
                 SpliceKind::Schema(keyspace) => format!("schema of {keyspace}"),
                 SpliceKind::Function(kind) => format!("{kind:?}"),
                 SpliceKind::SchemaText(_) => "schema as text".to_owned(),
+                SpliceKind::Number { row, .. } => format!("number of row {row}"),
+                SpliceKind::NumberColumn { text } => format!("column{}", String::from_utf8_lossy(text)),
                 SpliceKind::Heading(item) => format!("heading {}..{}", item.start, item.end),
             };
             write!(out, "\nsplice {}..{}: {what}", span.start, span.end)?;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use podway_model::{HybridTime, Name};
 
+use super::numbered::Numbers;
 use super::plan::Plan;
 use super::target::SpliceKind;
 use crate::{ClientCharset, FunctionKind, Normalised, SqlMode, TemplateSpan};
@@ -31,6 +32,8 @@ pub struct Facts<'a> {
     pub charset: ClientCharset,
     /// The session's `sql_mode`.
     pub sql_mode: SqlMode,
+    /// AUTO_INCREMENT numbers that the cluster gave to the statement's rows.
+    pub numbers: Numbers<'a>,
     /// The variables that are Podway's own.
     pub podway: PodwayVariables<'a>,
 }
@@ -65,7 +68,8 @@ impl Plan {
             SpliceKind::Function(FunctionKind::Database) => !physical_is_logical || self.names.elsewhere,
             SpliceKind::Function(_) => true,
             SpliceKind::Schema(_) | SpliceKind::SchemaText(_) => !physical_is_logical,
-            SpliceKind::Heading(_) => false,
+            // With numbers it is written anew anyway.
+            SpliceKind::Heading(_) | SpliceKind::Number { .. } | SpliceKind::NumberColumn { .. } => false,
         })
     }
 
@@ -178,6 +182,24 @@ impl Plan {
             SpliceKind::Function(kind) => {
                 let Some(text) = self.call(*kind, facts) else { return false };
                 out.extend_from_slice(&text);
+            }
+            SpliceKind::Number { row, comma } => {
+                let Some(number) = facts.numbers.values.get(*row as usize).copied().flatten() else {
+                    return false;
+                };
+                if *comma {
+                    out.extend_from_slice(b", ");
+                }
+                match facts.numbers.as_params {
+                    true => out.push(b'?'),
+                    false => out.extend_from_slice(number.to_string().as_bytes()),
+                }
+            }
+            SpliceKind::NumberColumn { text } => {
+                if facts.numbers.values.iter().all(Option::is_none) {
+                    return false;
+                }
+                out.extend_from_slice(text);
             }
             SpliceKind::Heading(item) => {
                 // Splices are sorted by their ends: those inside the item stand right before its heading.

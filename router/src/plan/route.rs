@@ -21,6 +21,17 @@ impl Plan {
         n: &Normalised,
         params: &[KeyValue<'_>],
     ) -> Result<Route, RouterError> {
+        self.route_numbered(map, (sql, n), params, &[])
+    }
+
+    /// The same, with the numbers that the cluster gave to its rows.
+    pub fn route_numbered(
+        &self,
+        map: &Map,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+        numbers: &[Option<u64>],
+    ) -> Result<Route, RouterError> {
         if let Statement::Malformed(at) = self.recognised.statement {
             return Err(RouterError::syntax(sql, n.original_offset(at as usize)));
         }
@@ -35,8 +46,13 @@ impl Plan {
             // What the first shard says of it all say; who runs it asks for no route.
             Target::Gathered { .. } => Ok(Route::Gather),
             Target::Scattered { .. } => {
+                if self.counted.as_ref().is_some_and(|counted| counted.goes_one_by_one(numbers)) {
+                    return Err(RouterError::unsupported(
+                        "IGNORE or ON DUPLICATE KEY UPDATE with several rows of a reference table that want AUTO_INCREMENT numbers",
+                    ));
+                }
                 if let Some(scatter) = &self.scatter {
-                    self.check_counters(scatter, (sql, n), params)?;
+                    self.check_counters(scatter, (sql, n), params, numbers)?;
                 }
                 Ok(Route::Scatter)
             }
@@ -48,7 +64,10 @@ impl Plan {
             }
             Target::Keys { keyspace, pins, needs_home } => {
                 let keyspace = existing(map, keyspace)?;
-                let values = Given { plan: self, sql, n, params };
+                let values = Given { plan: self, sql, n, params, numbers };
+                if self.counted.as_ref().is_some_and(|counted| counted.goes_one_by_one(numbers)) {
+                    return self.on_several(values, pins, unpinned(""));
+                }
                 let shard = match values.shard(keyspace, pins) {
                     Err(_) if self.gather.is_some() => return Ok(Route::Gather),
                     Err(error) => return self.on_several(values, pins, error),
@@ -84,7 +103,7 @@ impl Plan {
         if keys.is_empty() {
             return all();
         }
-        let values = Given { plan: self, sql, n, params };
+        let values = Given { plan: self, sql, n, params, numbers: &[] };
         let mut found = Vec::new();
         for key in keys {
             match values.id(key) {
@@ -121,9 +140,10 @@ impl Plan {
         keyspace: &Keyspace,
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
+        numbers: &[Option<u64>],
     ) -> Result<Vec<Option<ShardIndex>>, RouterError> {
         let Target::Keys { pins, .. } = &self.target else { return Ok(Vec::new()) };
-        let values = Given { plan: self, sql, n, params };
+        let values = Given { plan: self, sql, n, params, numbers };
         pins.iter().map(|pin| Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))).collect()
     }
 
@@ -135,7 +155,7 @@ impl Plan {
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
     ) -> Result<Option<ShardIndex>, RouterError> {
-        let values = Given { plan: self, sql, n, params };
+        let values = Given { plan: self, sql, n, params, numbers: &[] };
         Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))
     }
 
@@ -145,9 +165,10 @@ impl Plan {
         scatter: &Scatter,
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
+        numbers: &[Option<u64>],
     ) -> Result<(), RouterError> {
-        let Some(counters) = &scatter.counters else { return Ok(()) };
-        let values = Given { plan: self, sql, n, params };
+        let Some(counters) = scatter.counters.as_ref().filter(|_| numbers.is_empty()) else { return Ok(()) };
+        let values = Given { plan: self, sql, n, params, numbers };
         let mode = self.values.sql_mode;
         counters.values.iter().try_for_each(|&source| values.check_counter(source, &counters.table, mode))
     }
@@ -194,11 +215,13 @@ fn existing<'m>(map: &'m Map, name: &Name) -> Result<&'m Keyspace, RouterError> 
 }
 
 /// A plan with the values of one statement.
-struct Given<'a> {
-    plan: &'a Plan,
-    sql: &'a [u8],
-    n: &'a Normalised,
-    params: &'a [KeyValue<'a>],
+pub(super) struct Given<'a> {
+    pub plan: &'a Plan,
+    pub sql: &'a [u8],
+    pub n: &'a Normalised,
+    pub params: &'a [KeyValue<'a>],
+    /// What the cluster gave to its rows; empty where it was not asked.
+    pub numbers: &'a [Option<u64>],
 }
 
 impl<'a> Given<'a> {
@@ -236,13 +259,18 @@ impl<'a> Given<'a> {
                     PredicateId::Uncertain => Err(uncertain()),
                 }
             }
-            KeyUse::Insert { ignore, counter } => {
+            KeyUse::Insert { ignore, counter, row } => {
                 let mode = self.plan.values.sql_mode;
                 let mode = if *ignore { mode - SqlMode::STRICT } else { mode };
-                if let Some(source) = counter {
-                    self.check_counter(*source, &pin.table, mode)?;
+                if let Some(source) = counter.filter(|_| self.numbers.is_empty()) {
+                    self.check_counter(source, &pin.table, mode)?;
                 }
-                match keyspace_id_for_insert(&pin.table, values(), mode) {
+                let number = self.numbers.get(*row as usize).copied().flatten();
+                let values = values().zip(pin.table.key_columns()).map(|(value, key)| match number {
+                    Some(number) if key.auto_increment => KeyValue::UInt(number),
+                    _ => value,
+                });
+                match keyspace_id_for_insert(&pin.table, values, mode) {
                     InsertId::Id(id) => Ok(Some(id)),
                     InsertId::Refused => Ok(None),
                     InsertId::Generated => Err(generated(&pin.table)),
@@ -255,7 +283,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn value(&self, source: KeySource, key: &'a Column) -> KeyValue<'a> {
+    pub(super) fn value(&self, source: KeySource, key: &'a Column) -> KeyValue<'a> {
         let values = &self.plan.values;
         let context =
             ValueContext { sql_mode: values.sql_mode, charset: values.charset, collation: &values.collation };

@@ -8,6 +8,7 @@ use super::bind::Binding;
 use super::conjuncts::value;
 use super::sketch::parts::{Insert, Run};
 use super::target::{KeyPin, KeySource, KeyUse};
+use super::tokens::Tokens;
 use crate::{RouterError, SqlMode};
 
 /// The keys of the rows for a sharded table, one pin per row.
@@ -41,18 +42,43 @@ pub(super) fn insert_pins(
         pins.push(KeyPin {
             table: Arc::clone(table),
             columns: columns?,
-            usage: KeyUse::Insert { ignore, counter },
+            usage: KeyUse::Insert { ignore, counter, row: number as u32 },
         });
     }
     Ok(pins)
 }
 
-struct Columns {
+/// What a value for the AUTO_INCREMENT column is; NULL where the row wants a number.
+pub(super) fn as_stored(t: &Tokens<'_>, run: Run, column: &Column) -> Result<KeySource, RouterError> {
+    if run.end == run.first + 1 && t.is(run.first, "DEFAULT") {
+        return Ok(KeySource::Null);
+    }
+    value(t, run).ok_or_else(|| {
+        RouterError::unsupported(format_args!(
+            "an expression as the value of the AUTO_INCREMENT column {}",
+            column.name
+        ))
+    })
+}
+
+/// The columns that the rows give values for.
+pub(super) struct Columns {
     listed: Vec<Name>,
+    /// Whether the cluster has numbers for its AUTO_INCREMENT column.
+    is_counted: bool,
 }
 
 impl Columns {
-    fn of(binding: &Binding<'_>, insert: &Insert, table: &Table) -> Result<Columns, RouterError> {
+    pub(super) fn names(&self) -> &[Name] {
+        &self.listed
+    }
+
+    /// The place of a column among the values.
+    pub(super) fn place(&self, column: &Name) -> Option<usize> {
+        self.listed.iter().position(|name| name == column)
+    }
+
+    pub(super) fn of(binding: &Binding<'_>, insert: &Insert, table: &Table) -> Result<Columns, RouterError> {
         let listed = match &insert.columns {
             None => table
                 .columns
@@ -71,7 +97,7 @@ impl Columns {
             Some((_, name)) => {
                 Err(RouterError::new(1110, b"42000", format!("Column '{name}' specified twice")))
             }
-            None => Ok(Columns { listed }),
+            None => Ok(Columns { listed, is_counted: table.counter().is_some() }),
         }
     }
 
@@ -82,17 +108,18 @@ impl Columns {
         column: &Column,
         ignore: bool,
     ) -> Result<KeySource, RouterError> {
-        let generated = || {
-            RouterError::unsupported(format_args!(
+        let generated = || match self.is_counted {
+            true => Ok(KeySource::Null),
+            false => Err(RouterError::unsupported(format_args!(
                 "INSERT without a value for the AUTO_INCREMENT column {} of a sharded table",
                 column.name
-            ))
+            ))),
         };
-        let place = self.listed.iter().position(|name| *name == column.name);
+        let place = self.place(&column.name);
         let run = place.and_then(|place| row.get(place)).copied();
         let default = run.is_none_or(|run| run.end == run.first + 1 && binding.t.is(run.first, "DEFAULT"));
         match (default, run) {
-            (true, _) if column.auto_increment => Err(generated()),
+            (true, _) if column.auto_increment => generated(),
             (true, _) => match column.default {
                 ColumnDefault::None if !ignore && binding.ctx.sql_mode.contains(SqlMode::STRICT) => {
                     let message = format!("Field '{}' doesn't have a default value", column.name);
@@ -105,14 +132,14 @@ impl Columns {
                 ColumnDefault::Literal(_) => Ok(KeySource::Default),
             },
             (false, Some(run)) => match value(binding.t, run) {
-                Some(KeySource::Null) if column.auto_increment => Err(generated()),
+                Some(KeySource::Null) if column.auto_increment => generated(),
                 Some(source) => Ok(source),
                 None => Err(RouterError::unsupported(format_args!(
                     "an expression as the value of column {} of a sharded table",
                     column.name
                 ))),
             },
-            (false, None) => Err(generated()),
+            (false, None) => generated(),
         }
     }
 }

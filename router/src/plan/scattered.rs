@@ -17,14 +17,15 @@ impl Plan {
         keyspace: &Keyspace,
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
+        numbers: &[Option<u64>],
     ) -> Result<Vec<Piece>, RouterError> {
         if !scatter.rows.is_empty() {
-            return self.row_pieces(scatter, keyspace, (sql, n), params);
+            return self.row_pieces(scatter, keyspace, ((sql, n), params), numbers);
         }
         if scatter.transfer.is_some() {
             return Ok(Vec::new());
         }
-        self.check_counters(scatter, (sql, n), params)?;
+        self.check_counters(scatter, (sql, n), params, numbers)?;
         let shards = self.shards(keyspace, &scatter.keys, (sql, n), params);
         // Where no row can have these keys, one shard says so.
         let none = shards.is_empty().then_some(keyspace.home);
@@ -35,19 +36,12 @@ impl Plan {
         &self,
         scatter: &Scatter,
         keyspace: &Keyspace,
-        text: (&[u8], &Normalised),
-        params: &[KeyValue<'_>],
+        (text, params): ((&[u8], &Normalised), &[KeyValue<'_>]),
+        numbers: &[Option<u64>],
     ) -> Result<Vec<Piece>, RouterError> {
-        let shards = self.row_shards(keyspace, text, params)?;
+        let shards = self.row_shards(keyspace, text, params, numbers)?;
         // A row that MySQL will refuse may do so anywhere.
         let anywhere = shards.iter().flatten().next().copied().unwrap_or(keyspace.home);
-        let mut rows: BTreeMap<ShardIndex, Vec<u32>> = BTreeMap::new();
-        for (row, shard) in (0..).zip(&shards) {
-            rows.entry(shard.unwrap_or(anywhere)).or_default().push(row);
-        }
-        if rows.len() == 1 {
-            return Ok(rows.into_keys().map(Piece::whole).collect());
-        }
         let (count, last) = (text.1.param_count() as u32, shards.len() as u32 - 1);
         let piece = |(shard, rows): (ShardIndex, Vec<u32>)| Piece {
             shard,
@@ -55,6 +49,17 @@ impl Plan {
             has_last_row: rows.last() == Some(&last),
             rows: Some(rows),
         };
+        if self.counted.as_ref().is_some_and(|counted| counted.goes_one_by_one(numbers)) {
+            let each = (0..).zip(&shards).map(|(row, shard)| (shard.unwrap_or(anywhere), vec![row]));
+            return Ok(each.map(piece).collect());
+        }
+        let mut rows: BTreeMap<ShardIndex, Vec<u32>> = BTreeMap::new();
+        for (row, shard) in (0..).zip(&shards) {
+            rows.entry(shard.unwrap_or(anywhere)).or_default().push(row);
+        }
+        if rows.len() == 1 {
+            return Ok(rows.into_keys().map(Piece::whole).collect());
+        }
         let mut pieces: Vec<Piece> = rows.into_iter().map(piece).collect();
         let has_first = |piece: &Piece| piece.rows.as_ref().is_some_and(|rows| rows.first() == Some(&0));
         if let Some(first) = pieces.iter().position(has_first) {

@@ -81,6 +81,8 @@ pub enum KeyUse {
         ignore: bool,
         /// What the row gives for an AUTO_INCREMENT column that is no key: it must be a value of its own.
         counter: Option<KeySource>,
+        /// Its place among the statement's rows.
+        row: u32,
     },
 }
 
@@ -130,6 +132,18 @@ pub enum SpliceKind {
     Function(FunctionKind),
     /// A string literal that may be a keyspace's name, in a query about the server's own schemas.
     SchemaText(u32),
+    /// The number of this row's AUTO_INCREMENT column, where the cluster gives it; behind a comma where a value stands before it.
+    Number {
+        /// The row's place among the statement's rows.
+        row: u32,
+        /// Whether it follows other values.
+        comma: bool,
+    },
+    /// The AUTO_INCREMENT column in a list of columns that lacks it, where the cluster gives its numbers.
+    NumberColumn {
+        /// Its quoted name, with what stands around it.
+        text: Box<[u8]>,
+    },
     /// An alias that keeps the column's name what it was: the text of this span.
     Heading(TemplateSpan),
 }

@@ -125,35 +125,69 @@ fn write_null(column: &Column, sql_mode: SqlMode, form: &mut CanonicalForm) -> S
     Stored::Written
 }
 
+/// What an INSERT does with a value for an AUTO_INCREMENT column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CounterValue {
+    /// It wants a number.
+    Generated,
+    /// It stores this one.
+    Number(i128),
+    /// MySQL refuses it.
+    Refused,
+    /// Only MySQL can say.
+    Uncertain,
+}
+
+/// What an INSERT does with a value for an AUTO_INCREMENT column of an integer type. For INSERT IGNORE: pass the mode without `STRICT`.
+pub fn counter_value(column: &Column, value: &KeyValue<'_>, sql_mode: SqlMode) -> CounterValue {
+    if *value == KeyValue::Null {
+        return CounterValue::Generated;
+    }
+    match integer(column, value, sql_mode) {
+        Ok(number) => CounterValue::Number(number),
+        Err(Stored::Generated) => CounterValue::Generated,
+        Err(Stored::Refused) => CounterValue::Refused,
+        Err(Stored::Written | Stored::Uncertain) => CounterValue::Uncertain,
+    }
+}
+
 fn write_integer(
     column: &Column,
     value: &KeyValue<'_>,
     sql_mode: SqlMode,
     form: &mut CanonicalForm,
 ) -> Stored {
-    let ColumnType::Integer { bytes, unsigned } = column.column_type else { return Stored::Uncertain };
+    match integer(column, value, sql_mode) {
+        Ok(whole) => {
+            form.integer(whole);
+            Stored::Written
+        }
+        Err(otherwise) => otherwise,
+    }
+}
+
+/// The number that an integer column stores, or what becomes of the value else.
+fn integer(column: &Column, value: &KeyValue<'_>, sql_mode: SqlMode) -> Result<i128, Stored> {
+    let ColumnType::Integer { bytes, unsigned } = column.column_type else { return Err(Stored::Uncertain) };
     let mut buffer = DigitBuffer::new();
     let (whole, below_zero) = match Number::of(value) {
-        None => return Stored::Uncertain,
+        None => return Err(Stored::Uncertain),
         Some(Number::Whole(whole)) => (Some(whole), whole < 0),
         Some(Number::Decimal(decimal)) => (decimal.rounded(0, &mut buffer).whole_number(), decimal.negative),
         Some(Number::Double(double)) => (Some(double.round_ties_even() as i128), double < 0.0),
         Some(Number::Text(decimal)) if decimal.fraction.is_empty() => {
             (decimal.whole_number(), decimal.negative)
         }
-        Some(Number::Text(_)) => return Stored::Uncertain,
+        Some(Number::Text(_)) => return Err(Stored::Uncertain),
     };
     match whole.filter(|whole| number::integer_range(bytes, unsigned).contains(whole)) {
-        None => misfit(sql_mode),
+        None => Err(misfit(sql_mode)),
         // A fraction below zero that rounds to it.
-        Some(0) if unsigned && below_zero => Stored::Uncertain,
+        Some(0) if unsigned && below_zero => Err(Stored::Uncertain),
         Some(0) if column.auto_increment && !sql_mode.contains(SqlMode::NO_AUTO_VALUE_ON_ZERO) => {
-            Stored::Generated
+            Err(Stored::Generated)
         }
-        Some(whole) => {
-            form.integer(whole);
-            Stored::Written
-        }
+        Some(whole) => Ok(whole),
     }
 }
 

@@ -24,7 +24,7 @@ mod temporal;
 mod value;
 
 pub use declaration::{DeclarationError, check_declaration};
-pub use insert::{InsertId, keyspace_id_for_insert};
+pub use insert::{CounterValue, InsertId, counter_value, keyspace_id_for_insert};
 pub use literal::{ValueContext, default_value, literal_value};
 pub use predicate::{Pinned, PredicateId, carries_pin, keyspace_id_for_predicate};
 pub use value::{CalendarTime, ClockTime, KeyValue, TextCharset};

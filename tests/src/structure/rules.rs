@@ -49,6 +49,7 @@ impl Rules {
         let proxy_order = vec![
             vec!["error", "config", "metrics", "client", "operations"],
             vec!["topology_watch"],
+            vec!["numbers"],
             vec!["backend"],
             vec!["txn"],
             vec!["execute"],

@@ -219,7 +219,7 @@ impl Ground {
         let known = self.keyspace.get();
         let table = known.tables.values().find(|known| known.name.as_str() == table).unwrap();
         let name: Box<str> = self.keyspace.name.as_str().into();
-        let command = TableCommand::Declare { keyspace: name, table: (**table).clone() };
+        let command = TableCommand::Declare { keyspace: name, table: (**table).clone(), next: None };
         self.proposer.propose(Command::Table(command)).await.unwrap();
         let told = self.view().await.revision;
         for proxy in &self.proxies {

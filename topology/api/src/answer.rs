@@ -46,6 +46,9 @@ pub enum Done {
         last: u64,
         /// The table's generation.
         generation: u64,
+        /// No number below this one is in another proxy's hands, or will be under this generation.
+        #[serde(default)]
+        floor: u64,
     },
     /// Where a sequence stands.
     Sequence {
@@ -53,9 +56,12 @@ pub enum Done {
         next: u64,
         /// The table's generation: blocks of older ones are void.
         generation: u64,
-        /// Who held blocks that are void now. The number is free when each of them has reported a `settled` revision of at least this command's, or
-        /// was shut out.
+        /// Who may not have heard yet that blocks with these numbers are void. The numbers are free when there is nobody left: whoever is has applied the
+        /// map with this generation, or was shut out.
         voided: Vec<Incarnation>,
+        /// No number below this one is in another proxy's hands, or will be under this generation.
+        #[serde(default)]
+        floor: u64,
     },
     /// An operation began.
     Began(OperationId),

@@ -244,6 +244,9 @@ pub enum TableCommand {
         keyspace: Box<str>,
         /// The table, checked by the router's rules for keys already.
         table: Table,
+        /// The number that its AUTO_INCREMENT column is to go on with, where the shards have one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     /// Takes over columns as a DDL statement left them. The sharding key stays as it is.
     Alter {
@@ -381,13 +384,16 @@ pub enum SequenceStep {
         /// The highest number in use.
         to: u64,
     },
-    /// Makes a number free for whoever inserts it explicitly: if it is above the mark, the mark advances; if it is inside a block of another
+    /// Makes numbers free for whoever inserts them explicitly: if one is above the mark, the mark advances; if one is inside a block of another
     /// proxy, the table's blocks become void.
     Claim {
-        /// Who wants to insert it.
+        /// Who wants to insert them.
         incarnation: Incarnation,
-        /// The number.
+        /// The number, or the lowest of several.
         value: u64,
+        /// The highest of several; none lies outside these two.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<u64>,
     },
     /// The next number from now on, also if it is lower; all blocks become void. For `AUTO_INCREMENT = n` and TRUNCATE.
     Restart {
@@ -400,7 +406,7 @@ impl TableCommand {
     /// The keyspace and the table that it is about.
     pub fn subject(&self) -> (&str, &str) {
         match self {
-            TableCommand::Declare { keyspace, table } => (keyspace, table.name.as_str()),
+            TableCommand::Declare { keyspace, table, .. } => (keyspace, table.name.as_str()),
             TableCommand::Alter { keyspace, table, .. }
             | TableCommand::Rename { keyspace, table, .. }
             | TableCommand::Forget { keyspace, table } => (keyspace, table),

@@ -72,6 +72,9 @@ pub enum Follow {
         table: Box<str>,
         /// All its columns, in their order.
         columns: Vec<Column>,
+        /// The highest number that a shard would give next, if it has an AUTO_INCREMENT column.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u64>,
     },
     /// A table has another name.
     Renamed {
@@ -82,7 +85,7 @@ pub enum Follow {
     },
     /// A table is gone.
     Forgotten(Box<str>),
-    /// A table's numbers begin anew.
+    /// A table is empty. Its AUTO_INCREMENT numbers go on: proxies may have some in hand from before.
     Restarted(Box<str>),
 }
 

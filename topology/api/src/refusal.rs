@@ -182,6 +182,14 @@ pub enum Refusal {
         /// Why.
         reason: Box<str>,
     },
+    /// An AUTO_INCREMENT column has no number left.
+    #[error("sequence of {table}: its column holds numbers up to {largest}, and they are used up")]
+    UsedUp {
+        /// The table.
+        table: Name,
+        /// The largest number that the column holds.
+        largest: u64,
+    },
     /// Another leader took the operation.
     #[error("{operation} belongs to the leader of term {}, not {}", current.0, offered.0)]
     OldTerm {

@@ -36,4 +36,4 @@ pub use name::{Name, NameRule};
 pub use revision::Revision;
 pub use server::{MySqlVersion, Server, ServerId};
 pub use span::parse_span;
-pub use table::{Sharding, Table, TableKind, Vindex};
+pub use table::{Counter, Sharding, Table, TableKind, Vindex};

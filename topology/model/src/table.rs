@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Column, Name};
+use crate::{Column, ColumnType, Name};
 
 /// A table that somebody declared, or that the schema is known of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,17 @@ pub enum Vindex {
     Identity,
 }
 
+/// An AUTO_INCREMENT column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter<'t> {
+    /// Its place in [`Table::columns`].
+    pub position: usize,
+    /// The column.
+    pub column: &'t Column,
+    /// The largest number that it holds.
+    pub largest: u64,
+}
+
 impl Table {
     /// The sharding key's columns, for a sharded table.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
@@ -57,5 +68,21 @@ impl Table {
             _ => &[],
         };
         positions.iter().filter_map(|&position| self.columns.get(position))
+    }
+
+    /// The AUTO_INCREMENT column whose numbers the cluster gives: that of a sharded or a reference table, if its type is an integer.
+    pub fn counter(&self) -> Option<Counter<'_>> {
+        if !matches!(self.kind, TableKind::Sharded(_) | TableKind::Reference) {
+            return None;
+        }
+        let position = self.columns.iter().position(|column| column.auto_increment)?;
+        let column = &self.columns[position];
+        match column.column_type {
+            ColumnType::Integer { bytes: bytes @ 1..=8, unsigned } => {
+                let bits = u32::from(bytes) * 8 - u32::from(!unsigned);
+                Some(Counter { position, column, largest: u64::MAX >> (u64::BITS - bits) })
+            }
+            _ => None,
+        }
     }
 }

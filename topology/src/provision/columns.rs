@@ -92,6 +92,21 @@ pub async fn read_table(
     })
 }
 
+/// The number that a table's AUTO_INCREMENT column would get next on this server; `None` if it has none.
+pub async fn read_next_number(
+    conn: &mut Conn,
+    schema: &str,
+    table: &str,
+) -> Result<Option<u64>, ProvisionError> {
+    let doing = || ProvisionError::doing(format!("reading the next number of {schema}.{table}"));
+    // What is kept for a day otherwise.
+    conn.query_drop("SET SESSION information_schema_stats_expiry = 0").await.map_err(doing())?;
+    let sql =
+        "SELECT auto_increment FROM information_schema.tables WHERE table_schema = ? AND table_name = ?";
+    let next: Option<Option<u64>> = conn.exec_first(sql, (schema, table)).await.map_err(doing())?;
+    Ok(next.flatten())
+}
+
 /// A row of `information_schema.columns`.
 #[derive(Debug, Default)]
 struct Described {

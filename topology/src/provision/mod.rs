@@ -26,7 +26,7 @@ pub use account::{
 };
 pub use bring::bring_accounts;
 pub use calls::{grant_calls, lacking_calls};
-pub use columns::{TableDefinition, read_table, table_names};
+pub use columns::{TableDefinition, read_next_number, read_table, table_names};
 pub use compare::{Difference, ServerTraits, read_traits};
 pub use error::ProvisionError;
 pub use grant::schema_grant;

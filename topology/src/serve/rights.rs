@@ -122,7 +122,7 @@ mod tests {
             (Command::Proxy(ProxyCommand::ShutOut { incarnation }), Right::Admin),
             (Command::Proxy(ProxyCommand::Beats(Vec::new())), Right::Admin),
             (sequence(SequenceStep::Reserve { incarnation, count: 1 }), Right::Proxy),
-            (sequence(SequenceStep::Claim { incarnation, value: 1 }), Right::Proxy),
+            (sequence(SequenceStep::Claim { incarnation, value: 1, through: None }), Right::Proxy),
             (sequence(SequenceStep::Advance { to: 1 }), Right::Proxy),
             (sequence(SequenceStep::Restart { next: 1 }), Right::Proxy),
             (begin(users(Some(account.clone()))), Right::Proxy),

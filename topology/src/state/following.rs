@@ -2,12 +2,11 @@
 //! Whether the report may be made at all, [`statements`](super::statements) has said.
 
 use podway_model::{Change, Map, Revision};
-use podway_topology_api::{Follow, OperationId, OperationKind, Refusal, Report, SequenceStep, TableCommand};
+use podway_topology_api::{Follow, OperationId, OperationKind, Refusal, Report, TableCommand};
 
 use super::State;
 use super::keyspaces::find_keyspace;
 use super::outcome::{Effect, Now};
-use super::tables;
 use super::users;
 
 impl State {
@@ -30,14 +29,14 @@ impl State {
         let keyspace = ddl.keyspace.clone();
         match report {
             Report::Declared(table) => {
-                let declare = TableCommand::Declare { keyspace, table: table.clone() };
+                let declare = TableCommand::Declare { keyspace, table: table.clone(), next: None };
                 // That it can be declared was seen before the report was taken.
-                if let Ok(declared) = self.table(&declare, map) {
+                if let Ok(declared) = self.table(&declare, map, now) {
                     effect.changes = declared.changes;
                     effect.what = declared.what;
                 }
             }
-            Report::Followed(follows) => self.follow_all(id, &keyspace, follows, map, effect),
+            Report::Followed(follows) => self.follow_all((id, &keyspace, follows), map, now, effect),
             _ => {}
         }
     }
@@ -59,16 +58,15 @@ impl State {
 
     fn follow_all(
         &mut self,
-        id: OperationId,
-        keyspace: &str,
-        follows: &[Follow],
+        (id, keyspace, follows): (OperationId, &str, &[Follow]),
         map: &Map,
+        now: &Now<'_>,
         effect: &mut Effect,
     ) {
         // Each is done on the map as those before leave it: two tables may change their names.
         let mut next = map.clone();
         for follow in follows {
-            match self.follow(keyspace, follow, &next) {
+            match self.follow(keyspace, follow, &next, now) {
                 Ok(changes) if changes.is_empty() => {}
                 Ok(changes) => {
                     if let Ok(changed) = next.changed(Revision(next.revision.0 + 1), &changes) {
@@ -87,12 +85,18 @@ impl State {
         }
     }
 
-    fn follow(&mut self, keyspace: &str, follow: &Follow, map: &Map) -> Result<Vec<Change>, Refusal> {
+    fn follow(
+        &mut self,
+        keyspace: &str,
+        follow: &Follow,
+        map: &Map,
+        now: &Now<'_>,
+    ) -> Result<Vec<Change>, Refusal> {
         let known = find_keyspace(keyspace, map)?;
         let is_known = |name: &str| known.tables.contains_key(map.names.fold(name).as_ref());
         let keyspace = || keyspace.into();
         let command = match follow {
-            Follow::Columns { table, columns } if is_known(table) => {
+            Follow::Columns { table, columns, .. } if is_known(table) => {
                 TableCommand::Alter { keyspace: keyspace(), table: table.clone(), columns: columns.clone() }
             }
             Follow::Renamed { from, to } if is_known(from) => {
@@ -101,15 +105,12 @@ impl State {
             Follow::Forgotten(table) if is_known(table) => {
                 TableCommand::Forget { keyspace: keyspace(), table: table.clone() }
             }
-            Follow::Restarted(table) if is_known(table) => {
-                let table = tables::find_table(known, table, map)?;
-                // A table without such numbers has none to begin anew.
-                let restart = SequenceStep::Restart { next: 1 };
-                let restarted = self.sequences.execute(known, table, restart, |_| Ok(()));
-                return Ok(restarted.map(|effect| effect.changes).unwrap_or_default());
-            }
             _ => return Ok(Vec::new()),
         };
-        Ok(self.table(&command, map)?.changes)
+        let changes = self.table(&command, map, now)?.changes;
+        if let Follow::Columns { table, next: Some(next), .. } = follow {
+            self.sequences.raise(&known.name, &map.names.name(table), *next);
+        }
+        Ok(changes)
     }
 }

@@ -277,12 +277,12 @@ impl State {
             Command::Table(command) => {
                 let (keyspace, table) = command.subject();
                 self.operations.check_table(find_keyspace(keyspace, &map)?, table, &map)?;
-                self.table(command, &map)
+                self.table(command, &map, now)
             }
             Command::Account(command) => accounts::execute(command, &map),
             Command::Setting(command) => settings::execute(command, &map),
             Command::Proxy(command) => self.proxy(command, &map, now),
-            Command::Sequence(command) => self.sequence(command, &map),
+            Command::Sequence(command) => self.sequence(command, &map, now),
             Command::Drift(DriftCommand::Check) => Ok(self.checks.ask()),
             Command::Drift(DriftCommand::Report(report)) => self.drift(report, &map, now),
             Command::Operation(command) => {
@@ -353,19 +353,23 @@ impl State {
         Ok(effect)
     }
 
-    fn table(&mut self, command: &TableCommand, map: &Map) -> Outcome {
+    fn table(&mut self, command: &TableCommand, map: &Map, now: &Now<'_>) -> Outcome {
         let mut effect = tables::execute(command, map)?;
         let further: Vec<Change> = match &effect.changes[..] {
             [Change::Table { keyspace, table }] => {
                 let keyspace = find_keyspace(keyspace.as_str(), map)?;
-                self.sequences.follow(keyspace, table).into_iter().collect()
+                let generation = self.sequences.follow(keyspace, table, now.revision);
+                if let TableCommand::Declare { next: Some(next), .. } = command {
+                    self.sequences.raise(&keyspace.name, &table.name, *next);
+                }
+                generation.into_iter().collect()
             }
             [Change::TableRemoved { keyspace, table }] => {
                 self.sequences.forget(keyspace, table);
                 Vec::new()
             }
             [Change::TableRemoved { keyspace, table: before }, Change::Table { table, .. }] => {
-                self.sequences.rename(keyspace, before, &table.name);
+                self.sequences.rename(keyspace, before, &table.name, now.revision);
                 let subject =
                     |table: &Name| DriftSubject::Table { keyspace: keyspace.clone(), table: table.clone() };
                 let mark = drifts::renamed(&subject(before), subject(&table.name), map);
@@ -382,7 +386,7 @@ impl State {
         let Reported { mut effect, taken_over } =
             self.checks.report(report, self.operations.last(), map, now)?;
         for command in &taken_over {
-            effect.changes.extend(self.table(command, map)?.changes);
+            effect.changes.extend(self.table(command, map, now)?.changes);
         }
         Ok(effect)
     }
@@ -406,11 +410,12 @@ impl State {
         }
     }
 
-    fn sequence(&mut self, command: &SequenceCommand, map: &Map) -> Outcome {
+    fn sequence(&mut self, command: &SequenceCommand, map: &Map, now: &Now<'_>) -> Outcome {
         let keyspace = find_keyspace(&command.keyspace, map)?;
         let table: &Arc<Table> = tables::find_table(keyspace, &command.table, map)?;
         let proxies = &self.proxies;
-        self.sequences.execute(keyspace, table, command.step, |holder| proxies.check_lease(holder))
+        let around = sequences::Around { revision: now.revision, proxies };
+        self.sequences.execute(keyspace, table, command.step, around)
     }
 }
 

@@ -188,6 +188,11 @@ impl Proxies {
         self.which(|proxy| proxy.is_live() && proxy.applied < revision)
     }
 
+    /// Who may use an older map than this: everybody who is not shut out and has not applied it.
+    pub(super) fn unaware(&self, revision: Revision) -> Vec<Incarnation> {
+        self.which(|proxy| proxy.lease != Lease::ShutOut && proxy.applied < revision)
+    }
+
     /// Whose lease ended, and who is not shut out.
     pub(super) fn ended(&self) -> Vec<Incarnation> {
         self.which(|proxy| proxy.lease == Lease::Ended)

@@ -28,7 +28,7 @@ impl State {
         let (given_up, unfrozen) = self.operations.give_up_moves(&map, &mut self.shards, now.at);
         notes.extend(given_up);
         let mut changes = unfrozen;
-        changes.extend(self.sequences.skip(&map, NUMBERS_SKIPPED));
+        changes.extend(self.sequences.skip(&map, NUMBERS_SKIPPED, now.revision));
         // One index is left for what changes; the whole map comes after it, so that nobody who has a later revision keeps it.
         if !changes.is_empty() {
             match map.changed(Revision(index - 1), &changes) {

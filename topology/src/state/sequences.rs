@@ -1,13 +1,16 @@
 //! AUTO_INCREMENT numbers of sharded tables: blocks for proxies, so that no number is given out twice. A number that somebody inserts explicitly is
-//! claimed first: above the mark, the mark advances; inside another proxy's block, all blocks of the table become void.
+//! claimed first: above the mark, the mark advances; inside another proxy's block, all blocks of the table become void, and whoever claims it waits until
+//! every proxy has applied the map that says so. What a proxy took from its block before that was taken before the explicit number was inserted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
-use podway_model::{Change, ColumnType, Keyspace, Map, Name, Table, TableKind};
+use podway_model::{Change, Keyspace, Map, Name, Revision, Table};
 use podway_topology_api::{Done, Incarnation, Refusal, SequenceStep, SequenceView};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::{Effect, Outcome};
+use super::proxies::Proxies;
 
 /// The largest block.
 pub(super) const MAX_BLOCK: u64 = 1 << 20;
@@ -31,6 +34,12 @@ struct Sequence {
     next: u64,
     /// Blocks of other generations are void.
     generation: u64,
+    /// The revision of the map that brought this generation.
+    #[serde(default)]
+    since: Revision,
+    /// Who held blocks that are void now, and had not heard of it when that was looked at last.
+    #[serde(default)]
+    unaware: BTreeSet<Incarnation>,
     /// What is given out and may not be used up, oldest first.
     #[serde(default)]
     blocks: VecDeque<Block>,
@@ -44,40 +53,50 @@ struct Block {
     holder: Incarnation,
 }
 
+/// What a step depends on besides the table's numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The command's index: the revision of the map that follows from it.
+    pub(super) revision: Revision,
+    /// The proxies.
+    pub(super) proxies: &'a Proxies,
+}
+
 impl Sequences {
-    /// Does one step for a table. `has_lease` says whether a proxy may hold blocks.
+    /// Does one step for a table.
     pub(super) fn execute(
         &mut self,
         keyspace: &Keyspace,
         table: &Table,
         step: SequenceStep,
-        has_lease: impl Fn(Incarnation) -> Result<(), Refusal>,
+        around: Around<'_>,
     ) -> Outcome {
-        let next_generation = self.last_generation + 1;
+        let next = Generation { number: self.last_generation + 1, since: around.revision };
         let tables = self.known.get_mut(keyspace.name.key());
         let known = tables.and_then(|tables| tables.get_mut(table.name.key()));
         let (Some(largest), Some(sequence)) = (largest_number(table), known) else {
             return Err(refused(
                 &table.name,
-                "the table is not sharded, or has no AUTO_INCREMENT column of an integer type",
+                "the table is on the home shard alone, or has no AUTO_INCREMENT column of an integer type",
             ));
         };
         let done = match step {
             SequenceStep::Reserve { incarnation, count } => {
-                has_lease(incarnation)?;
-                sequence.reserve(incarnation, count, largest, &table.name)?
+                around.proxies.check_lease(incarnation)?;
+                sequence.reserve((incarnation, around.proxies), count, largest, &table.name)?
             }
             SequenceStep::Advance { to } => sequence.advance(to),
-            SequenceStep::Claim { incarnation, value } => {
-                has_lease(incarnation)?;
-                sequence.claim(incarnation, value, next_generation)
+            SequenceStep::Claim { incarnation, value, through } => {
+                around.proxies.check_lease(incarnation)?;
+                let through = through.unwrap_or(value).max(value);
+                sequence.claim((incarnation, around.proxies), value..=through, next)
             }
-            SequenceStep::Restart { next } => sequence.restart(next, next_generation, &table.name)?,
+            SequenceStep::Restart { next: from } => sequence.restart(from, next, &table.name)?,
         };
         let mut effect = Effect::quiet(done);
-        if sequence.generation == next_generation {
-            self.last_generation = next_generation;
-            effect.changes.push(generation_change(keyspace, table, next_generation));
+        if sequence.generation == next.number {
+            self.last_generation = next.number;
+            effect.changes.push(generation_change(keyspace, table, next.number));
         }
         if let SequenceStep::Restart { next } = step {
             effect.what = Some(format!("AUTO_INCREMENT of {}.{} is {next}", keyspace.name, table.name));
@@ -86,7 +105,12 @@ impl Sequences {
     }
 
     /// A table was declared or altered: its numbers begin, or are forgotten if it has none any more. What watchers are told.
-    pub(super) fn follow(&mut self, keyspace: &Keyspace, table: &Table) -> Option<Change> {
+    pub(super) fn follow(
+        &mut self,
+        keyspace: &Keyspace,
+        table: &Table,
+        revision: Revision,
+    ) -> Option<Change> {
         if largest_number(table).is_none() {
             self.forget(&keyspace.name, &table.name);
             return None;
@@ -97,24 +121,34 @@ impl Sequences {
         }
         self.last_generation += 1;
         let generation = self.last_generation;
-        tables.insert(table.name.key().into(), Sequence { next: 1, generation, blocks: VecDeque::new() });
+        let (blocks, unaware) = (VecDeque::new(), BTreeSet::new());
+        let new = Sequence { next: 1, generation, since: revision, unaware, blocks };
+        tables.insert(table.name.key().into(), new);
         Some(generation_change(keyspace, table, generation))
     }
 
+    /// No number below this one is given out from now on.
+    pub(super) fn raise(&mut self, keyspace: &Name, table: &Name, next: u64) {
+        let known = self.known.get_mut(keyspace.key()).and_then(|tables| tables.get_mut(table.key()));
+        if let Some(sequence) = known {
+            sequence.next = sequence.next.max(next);
+        }
+    }
+
     /// A table has another name; its numbers go on under a new generation, so that nobody holds blocks under the old name.
-    pub(super) fn rename(&mut self, keyspace: &Name, table: &Name, to: &Name) {
+    pub(super) fn rename(&mut self, keyspace: &Name, table: &Name, to: &Name, revision: Revision) {
         if let Some(tables) = self.known.get_mut(keyspace.key())
             && let Some(mut sequence) = tables.remove(table.key())
         {
             self.last_generation += 1;
-            sequence.void(self.last_generation);
+            sequence.void(Generation { number: self.last_generation, since: revision });
             tables.insert(to.key().into(), sequence);
         }
     }
 
     /// Leaves out numbers of every table, `count` or half of what is left, which may have been given to proxies that nobody here knows of; all blocks
     /// become void. What watchers are told.
-    pub(super) fn skip(&mut self, map: &Map, count: u64) -> Vec<Change> {
+    pub(super) fn skip(&mut self, map: &Map, count: u64, revision: Revision) -> Vec<Change> {
         let mut changes = Vec::new();
         for keyspace in map.keyspaces() {
             let Some(known) = self.known.get_mut(keyspace.name.key()) else { continue };
@@ -124,7 +158,7 @@ impl Sequences {
                 let left = largest.saturating_sub(sequence.next) / 2;
                 sequence.next += count.min(left);
                 self.last_generation += 1;
-                sequence.void(self.last_generation);
+                sequence.void(Generation { number: self.last_generation, since: revision });
                 changes.push(generation_change(keyspace, table, self.last_generation));
             }
         }
@@ -169,10 +203,20 @@ impl Sequences {
     }
 }
 
+/// A generation that begins.
+#[derive(Clone, Copy)]
+struct Generation {
+    number: u64,
+    since: Revision,
+}
+
+/// Who asks, among all proxies.
+type Asking<'a> = (Incarnation, &'a Proxies);
+
 impl Sequence {
     fn reserve(
         &mut self,
-        holder: Incarnation,
+        (holder, proxies): Asking<'_>,
         count: u64,
         largest: u64,
         table: &Name,
@@ -182,10 +226,7 @@ impl Sequence {
         }
         // The largest number of BIGINT UNSIGNED has no successor: as in MySQL, it cannot be had itself.
         if self.next > largest || self.next == u64::MAX {
-            return Err(refused(
-                table,
-                &format!("its column holds numbers up to {largest}, and they are used up"),
-            ));
+            return Err(Refusal::UsedUp { table: table.clone(), largest });
         }
         let first = self.next;
         let last = first.saturating_add(count - 1).min(largest).min(u64::MAX - 1);
@@ -196,44 +237,72 @@ impl Sequence {
             self.blocks.remove(oldest);
         }
         self.blocks.push_back(Block { first, last, holder });
-        Ok(Done::Block { first, last, generation: self.generation })
+        let floor = self.floor((holder, proxies));
+        Ok(Done::Block { first, last, generation: self.generation, floor })
     }
 
     fn advance(&mut self, to: u64) -> Done {
         self.next = self.next.max(to.saturating_add(1));
-        self.stands(Vec::new())
+        self.stands(Vec::new(), 0)
     }
 
-    fn claim(&mut self, holder: Incarnation, value: u64, next_generation: u64) -> Done {
+    fn claim(
+        &mut self,
+        (holder, proxies): Asking<'_>,
+        values: RangeInclusive<u64>,
+        next: Generation,
+    ) -> Done {
+        let (first, last) = (*values.start(), *values.end());
+        let is_above = first >= self.next;
         let is_anothers =
-            |block: &Block| block.holder != holder && (block.first..=block.last).contains(&value);
-        let voided = match self.blocks.iter().any(is_anothers) {
-            true => self.void(next_generation),
-            false => Vec::new(),
-        };
-        self.next = self.next.max(value.saturating_add(1));
-        self.stands(voided)
+            |block: &Block| block.holder != holder && block.first <= last && first <= block.last;
+        if self.blocks.iter().any(is_anothers) {
+            self.void(next);
+        }
+        self.next = self.next.max(last.saturating_add(1));
+        // What nobody was given needs no wait.
+        let voided = if is_above { Vec::new() } else { self.unaware((holder, proxies)) };
+        let floor = self.floor((holder, proxies));
+        self.stands(voided, floor)
     }
 
-    fn restart(&mut self, next: u64, next_generation: u64, table: &Name) -> Result<Done, Refusal> {
-        if next == 0 {
+    fn restart(&mut self, from: u64, next: Generation, table: &Name) -> Result<Done, Refusal> {
+        if from == 0 {
             return Err(refused(table, "the numbers begin at 1"));
         }
-        self.next = next;
-        let voided = self.void(next_generation);
-        Ok(self.stands(voided))
-    }
-
-    fn void(&mut self, next_generation: u64) -> Vec<Incarnation> {
-        self.generation = next_generation;
-        let mut holders: Vec<Incarnation> = self.blocks.drain(..).map(|block| block.holder).collect();
+        self.next = from;
+        let mut holders = self.void(next);
         holders.sort_unstable();
         holders.dedup();
+        Ok(self.stands(holders, 0))
+    }
+
+    /// All blocks are void. Who held them.
+    fn void(&mut self, next: Generation) -> Vec<Incarnation> {
+        (self.generation, self.since) = (next.number, next.since);
+        let holders: Vec<Incarnation> = self.blocks.drain(..).map(|block| block.holder).collect();
+        self.unaware.extend(&holders);
         holders
     }
 
-    fn stands(&self, voided: Vec<Incarnation>) -> Done {
-        Done::Sequence { next: self.next, generation: self.generation, voided }
+    /// The other proxies that may insert numbers of void blocks yet.
+    fn unaware(&mut self, (holder, proxies): Asking<'_>) -> Vec<Incarnation> {
+        let unaware = proxies.unaware(self.since);
+        self.unaware.retain(|other| unaware.contains(other));
+        self.unaware.iter().copied().filter(|other| *other != holder).collect()
+    }
+
+    /// Below this number nobody else has one, as far as is known.
+    fn floor(&mut self, (holder, proxies): Asking<'_>) -> u64 {
+        if !self.unaware((holder, proxies)).is_empty() {
+            return 0;
+        }
+        let others = self.blocks.iter().filter(|block| block.holder != holder);
+        others.map(|block| block.first).min().unwrap_or(self.next)
+    }
+
+    fn stands(&self, voided: Vec<Incarnation>, floor: u64) -> Done {
+        Done::Sequence { next: self.next, generation: self.generation, voided, floor }
     }
 }
 
@@ -241,19 +310,9 @@ fn generation_change(keyspace: &Keyspace, table: &Table, generation: u64) -> Cha
     Change::SequenceGeneration { keyspace: keyspace.name.clone(), table: table.name.clone(), generation }
 }
 
-/// The largest number of a sharded table's AUTO_INCREMENT column.
+/// The largest number of a sharded or reference table's AUTO_INCREMENT column.
 fn largest_number(table: &Table) -> Option<u64> {
-    if !matches!(table.kind, TableKind::Sharded(_)) {
-        return None;
-    }
-    let column = table.columns.iter().find(|column| column.auto_increment)?;
-    match column.column_type {
-        ColumnType::Integer { bytes: bytes @ 1..=8, unsigned } => {
-            let bits = u32::from(bytes) * 8 - u32::from(!unsigned);
-            Some(u64::MAX >> (u64::BITS - bits))
-        }
-        _ => None,
-    }
+    table.counter().map(|counter| counter.largest)
 }
 
 fn refused(table: &Name, reason: &str) -> Refusal {

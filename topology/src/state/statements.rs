@@ -275,7 +275,7 @@ pub(super) fn declared(
     if ddl.declaration.is_none() {
         return Err(wrong);
     }
-    let command = TableCommand::Declare { keyspace: ddl.keyspace.clone(), table: table.clone() };
+    let command = TableCommand::Declare { keyspace: ddl.keyspace.clone(), table: table.clone(), next: None };
     let effect = tables::execute(&command, map)?;
     ddl.declared = Some(if effect.changes.is_empty() { map.revision } else { revision });
     Ok(Effect::quiet(Done::Changed))

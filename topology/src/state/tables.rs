@@ -23,7 +23,7 @@ const MAX_DEFAULT: usize = 65_535;
 /// Does a command of tables.
 pub(super) fn execute(command: &TableCommand, map: &Map) -> Outcome {
     match command {
-        TableCommand::Declare { keyspace, table } => declare(find_keyspace(keyspace, map)?, table, map),
+        TableCommand::Declare { keyspace, table, .. } => declare(find_keyspace(keyspace, map)?, table, map),
         TableCommand::Alter { keyspace, table, columns } => {
             alter(find_keyspace(keyspace, map)?, table, columns, map)
         }

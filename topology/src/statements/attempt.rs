@@ -120,13 +120,21 @@ impl Attempt {
         let Some(ddl) = self.ddl() else {
             return users::follows(self).await.map(Report::AccountsFollowed);
         };
-        let Some((target, _)) = self.operation.targets.first() else {
-            return Ok(Report::Followed(Vec::new()));
-        };
-        let place = self.place(*target)?;
-        let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
-        let follows = ddl::follows(&mut control, ddl, place.schema.as_deref().unwrap_or_default()).await?;
-        Ok(Report::Followed(follows))
+        let mut follows = None;
+        for (target, _) in &self.operation.targets {
+            let place = self.place(*target)?;
+            let schema = place.schema.as_deref().unwrap_or_default();
+            let mut control = place.control(&self.keeper, &self.operation, self.term).await?;
+            if follows.is_none() {
+                follows = Some(ddl::follows(&mut control, ddl, schema).await?);
+            }
+            let known = follows.as_deref_mut().unwrap_or_default();
+            if !ddl::are_counted(known) {
+                break;
+            }
+            ddl::note_numbers(&mut control, schema, known).await?;
+        }
+        Ok(Report::Followed(follows.unwrap_or_default()))
     }
 
     fn ddl(&self) -> Option<&Ddl> {

@@ -6,7 +6,7 @@ use podway_topology_api::{Ddl, Follow, Report, ServerMessage, TableEffect};
 use super::error::TryError;
 use super::fingerprint::{ABSENT, Seen, fingerprint, look};
 use crate::mover::Control;
-use crate::provision::{TableDefinition, read_table};
+use crate::provision::{TableDefinition, read_next_number, read_table};
 use crate::statement_seam::KeyRules;
 
 /// MySQL's number and SQLSTATE of "Table '…' already exists".
@@ -114,7 +114,8 @@ pub async fn follows(control: &mut Control, ddl: &Ddl, schema: &str) -> Result<V
             TableEffect::Altered(table) | TableEffect::Created(table) => {
                 match read_table(control.stream(), schema, table).await {
                     Ok(definition) if !definition.is_view => {
-                        follows.push(Follow::Columns { table: table.clone(), columns: definition.columns });
+                        let (table, columns) = (table.clone(), definition.columns);
+                        follows.push(Follow::Columns { table, columns, next: None });
                     }
                     // Another statement of the list took it away, or it never was: IF EXISTS.
                     Ok(_) | Err(crate::provision::ProvisionError::NoTable { .. }) => {}
@@ -131,6 +132,32 @@ pub async fn follows(control: &mut Control, ddl: &Ddl, schema: &str) -> Result<V
         }
     }
     Ok(follows)
+}
+
+/// Whether one of the tables has an AUTO_INCREMENT column.
+pub fn are_counted(follows: &[Follow]) -> bool {
+    follows.iter().any(|follow| match follow {
+        Follow::Columns { columns, .. } => columns.iter().any(|column| column.auto_increment),
+        _ => false,
+    })
+}
+
+/// Notes what a target would give next for the AUTO_INCREMENT columns of the tables that the map follows.
+pub async fn note_numbers(
+    control: &mut Control,
+    schema: &str,
+    follows: &mut [Follow],
+) -> Result<(), TryError> {
+    for follow in follows {
+        let Follow::Columns { table, columns, next } = follow else { continue };
+        if columns.iter().any(|column| column.auto_increment) {
+            let known = read_next_number(control.stream(), schema, table).await;
+            let known =
+                known.map_err(|error| TryError::Later(format!("server {}: {error}", control.server())))?;
+            *next = (*next).max(known);
+        }
+    }
+    Ok(())
 }
 
 /// Drops the table that a statement made on a target.

@@ -54,7 +54,8 @@ async fn a_watcher_that_does_not_read_is_dropped_and_begins_again() {
     let mut map = Map::empty(NameRule::CaseSensitive).changed(first.revision, &first.changes).unwrap();
 
     for number in 0..TABLES {
-        let declare = TableCommand::Declare { keyspace: "shop".into(), table: wide_table(number) };
+        let declare =
+            TableCommand::Declare { keyspace: "shop".into(), table: wide_table(number), next: None };
         writer.propose(Command::Table(declare)).await;
     }
     let mut events = 0;

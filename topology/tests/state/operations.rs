@@ -249,8 +249,8 @@ fn the_map_follows_what_every_shard_has() {
     let mut columns = orders().columns;
     columns.rotate_left(1);
     let follows = vec![
-        Follow::Columns { table: "orders".into(), columns },
-        Follow::Columns { table: "undeclared".into(), columns: Vec::new() },
+        Follow::Columns { table: "orders".into(), columns, next: Some(500) },
+        Follow::Columns { table: "undeclared".into(), columns: Vec::new(), next: None },
         Follow::Renamed { from: "countries".into(), to: "lands".into() },
         Follow::Forgotten("unknown".into()),
     ];
@@ -288,7 +288,11 @@ fn two_tables_may_change_their_names() {
 fn what_the_map_cannot_follow_is_not_forgotten() {
     let mut script = altering();
     carry_out(&mut script, &[shard(1), shard(2)]);
-    script.ok(tell(Report::Followed(vec![Follow::Columns { table: "orders".into(), columns: Vec::new() }])));
+    script.ok(tell(Report::Followed(vec![Follow::Columns {
+        table: "orders".into(),
+        columns: Vec::new(),
+        next: None,
+    }])));
     let operation = script.view().operations.remove(0);
     assert_eq!(operation.state, OperationState::GivenUp);
     assert!(operation.trouble.unwrap().starts_with("done everywhere, but the map cannot follow: "));

@@ -277,7 +277,7 @@ fn sequences(number: u32, value: u64, kind: u8) -> Command {
     sequence(match kind {
         0 => SequenceStep::Reserve { incarnation, count: value },
         1 => SequenceStep::Advance { to: value },
-        2 => SequenceStep::Claim { incarnation, value },
+        2 => SequenceStep::Claim { incarnation, value, through: None },
         _ => SequenceStep::Restart { next: value },
     })
 }
@@ -344,7 +344,7 @@ fn report() -> impl Strategy<Value = Report> {
         1 => Just(Report::Declared(table("new", TableKind::Reference, &["id"]))),
         1 => Just(Report::NotDeclared(refusal())),
         1 => Just(Report::Followed(vec![
-            Follow::Columns { table: "orders".into(), columns: orders().columns },
+            Follow::Columns { table: "orders".into(), columns: orders().columns, next: None },
             Follow::Forgotten("countries".into()),
             Follow::Restarted("orders".into()),
         ])),

@@ -32,7 +32,7 @@ fn a_block_that_is_asked_for_again_is_the_same_block() {
     let mut script = Script::with_shop();
     let incarnation = script.register("p");
     let reserve = || sequence(SequenceStep::Reserve { incarnation, count: 10 });
-    let block = |first, last| Ok(Done::Block { first, last, generation: 1 });
+    let block = |first, last| Ok(Done::Block { first, last, generation: 1, floor: last + 1 });
     for _ in 0..3 {
         assert_eq!(script.propose(ClientId(7), 1, reserve()).answer, block(1, 10));
     }

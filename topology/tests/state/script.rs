@@ -219,7 +219,7 @@ pub fn orders() -> Table {
 }
 
 pub fn declare(keyspace: &str, table: Table) -> Command {
-    Command::Table(TableCommand::Declare { keyspace: keyspace.into(), table })
+    Command::Table(TableCommand::Declare { keyspace: keyspace.into(), table, next: None })
 }
 
 pub fn alter(keyspace: &str, table: &str, columns: Vec<Column>) -> Command {

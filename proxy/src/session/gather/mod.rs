@@ -221,7 +221,7 @@ impl Session {
             let is_own = spot.keyspace.as_ref().is_some_and(|keyspace| keyspace.name == *name);
             is_own.then_some(&*spot.schema)
         };
-        work(&self.facts(planned.database, &physical))
+        work(&Facts { numbers: planned.numbers(), ..self.facts(planned.database, &physical) })
     }
 
     /// Remembers what a gathered statement left.

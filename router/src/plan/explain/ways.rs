@@ -198,7 +198,7 @@ impl Plan {
             return Err(RouterError::unsupported("a plan that does not say how it writes on several shards"));
         };
         let text = (scene.sql, scene.n);
-        let pieces = self.pieces(scatter, keyspace, text, &[])?;
+        let pieces = self.pieces(scatter, keyspace, text, &[], &[])?;
         let mut notes = vec![match (scatter.is_copies, pieces.len()) {
             _ if scatter.transfer.is_some() => {
                 "the query is run as a statement of its own; its rows are inserted where they belong"

@@ -107,7 +107,7 @@ fn check_change(
 }
 
 /// The value behind an assigned column.
-pub(super) fn assigned_value(binding: &Binding<'_>, column: Run) -> Run {
+pub(in crate::plan) fn assigned_value(binding: &Binding<'_>, column: Run) -> Run {
     let first = column.end + 1;
     let end = find(binding.t, first, &[",", "WHERE", "ORDER", "LIMIT"]).unwrap_or(binding.t.len());
     Run { first, end }
@@ -164,7 +164,8 @@ fn inserted(
                 )));
             }
             if column.auto_increment {
-                counters.values.push(counter(binding, given, column, name)?);
+                let of = (name, table.counter().is_some());
+                counters.values.push(counter(binding, given, column, of)?);
             }
         }
     }
@@ -184,11 +185,12 @@ fn counter(
     binding: &Binding<'_>,
     given: Option<Run>,
     column: &Column,
-    table: &str,
+    (name, is_counted): (&str, bool),
 ) -> Result<KeySource, RouterError> {
     match given.map(|run| value(binding.t, run)) {
+        None | Some(Some(KeySource::Null)) if is_counted => Ok(KeySource::Null),
         None | Some(Some(KeySource::Null)) => Err(RouterError::unsupported(format_args!(
-            "INSERT without a value for the AUTO_INCREMENT column {} of the reference table {table}",
+            "INSERT without a value for the AUTO_INCREMENT column {} of the reference table {name}",
             column.name
         ))),
         Some(Some(source)) => Ok(source),

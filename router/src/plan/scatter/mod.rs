@@ -24,7 +24,7 @@ use super::target::{KeyPin, KeySource};
 use crate::TemplateSpan;
 
 pub(super) use changes::changes;
-pub(super) use copies::copies;
+pub(super) use copies::{assigned_value, copies};
 pub(super) use inserts::inserts;
 pub use moves::Moves;
 pub(super) use moves::{NewValue, moved, moves, uncertain};
@@ -85,6 +85,11 @@ impl Piece {
     /// Some of a query's rows.
     pub fn of_query(shard: ShardIndex, has_last_row: bool) -> Piece {
         Piece { shard, params: None, has_last_row, rows: None }
+    }
+
+    /// The places of its rows among an INSERT's, if it has a part of them.
+    pub fn rows(&self) -> Option<&[u32]> {
+        self.rows.as_deref()
     }
 
     /// How many of an INSERT's rows it has, if it has a part of them.

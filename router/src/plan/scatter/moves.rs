@@ -98,7 +98,7 @@ pub(in crate::plan) fn moves(
     let given = given.filter(|columns| columns.len() == values.len()).map(|columns| KeyPin {
         table: table.clone(),
         columns,
-        usage: KeyUse::Insert { ignore: false, counter: None },
+        usage: KeyUse::Insert { ignore: false, counter: None, row: u32::MAX },
     });
     let param = |at: usize| match t.class(at) {
         Class::Param(number) => Some(number),

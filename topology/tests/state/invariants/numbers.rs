@@ -12,7 +12,7 @@ fn steps() -> impl Strategy<Value = Vec<SequenceStep>> {
     let step = prop_oneof![
         4 => (incarnation(), 1_u64..20).prop_map(|(incarnation, count)| SequenceStep::Reserve { incarnation, count }),
         1 => (0_u64..200).prop_map(|to| SequenceStep::Advance { to }),
-        2 => (incarnation(), 1_u64..200).prop_map(|(incarnation, value)| SequenceStep::Claim { incarnation, value }),
+        2 => (incarnation(), 1_u64..200).prop_map(|(incarnation, value)| SequenceStep::Claim { incarnation, value, through: None }),
     ];
     proptest::collection::vec(step, 1..80)
 }
