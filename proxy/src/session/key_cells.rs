@@ -4,8 +4,6 @@
 use podway_router::{CalendarTime, ClockTime, KeyValue, TextCharset};
 use podway_wire::{BinaryValue, ColumnDefinition, ColumnFlags, ColumnType};
 
-use super::literals::{Reading, sql_literal};
-
 /// The collation id of bytes.
 const BINARY: u16 = 63;
 
@@ -98,22 +96,6 @@ pub(super) fn key_of_value<'v>(column: &ColumnDefinition, value: &BinaryValue<'v
     }
 }
 
-/// The literal that equals this value in every session.
-pub(super) fn literal_of_value(column: &ColumnDefinition, value: &BinaryValue<'_>) -> Vec<u8> {
-    let hexadecimal = |bytes: &[u8], charset: &str| {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-        format!("_{charset} X'{digits}'").into_bytes()
-    };
-    match (value, kind(column)) {
-        (BinaryValue::Bytes(text), Kind::Text) => hexadecimal(text, "utf8mb4"),
-        (BinaryValue::Bytes(bytes), Kind::Bytes) => hexadecimal(bytes, "binary"),
-        _ => {
-            let reading = Reading { charset: "utf8mb4", backslash_escapes: true };
-            sql_literal(value, column.column_type as u8, reading)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,18 +135,5 @@ mod tests {
             assert_eq!(key_of_cell(&column, Some(cell.as_bytes())), expected, "{column:?} {cell}");
         }
         assert_eq!(key_of_cell(&column(MYSQL_TYPE_BIT, BINARY, none), None), KeyValue::Null);
-    }
-
-    #[test]
-    fn literals_mean_the_same_whatever_the_session_has_set() {
-        let (text, none) = (ColumnType::MYSQL_TYPE_VAR_STRING, ColumnFlags::empty());
-        let literal = |column: &ColumnDefinition, value: BinaryValue<'_>| {
-            String::from_utf8(literal_of_value(column, &value)).unwrap()
-        };
-        assert_eq!(literal(&column(text, 255, none), BinaryValue::Bytes(b"a'\\")), "_utf8mb4 X'61275C'");
-        assert_eq!(literal(&column(text, BINARY, none), BinaryValue::Bytes(b"a")), "_binary X'61'");
-        let number = column(ColumnType::MYSQL_TYPE_LONGLONG, BINARY, none);
-        assert_eq!(literal(&number, BinaryValue::Int(-7)), "-7");
-        assert_eq!(literal(&number, BinaryValue::Null), "NULL");
     }
 }

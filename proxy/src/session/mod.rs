@@ -22,6 +22,7 @@ mod literals;
 mod login;
 mod measured;
 mod move_rows;
+mod move_settings;
 mod moving;
 mod next_transaction;
 mod numbers;

@@ -12,9 +12,9 @@ use podway_router::{ClientCharset, Destination, Moves, Piece, Route};
 use podway_wire::{ColumnDefinition, Execute, ResponseKind, decode_binary_row, decode_text_row};
 
 use super::core::{Session, Spot};
-use super::gather::{Bound, keys_of, reading, table_columns};
-use super::key_cells::{key_of_cell, key_of_value, literal_of_value};
-use super::literals::sql_literal;
+use super::gather::{Bound, keys_of, table_columns};
+use super::key_cells::{key_of_cell, key_of_value};
+use super::move_settings::{as_they_are, in_one_zone, unbounded};
 use super::scatter::{Done, Frame, Place, ToDo};
 use crate::backend::{BackendConnection, Settings, quoted_identifier};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -24,8 +24,6 @@ use crate::execute::{Carriage, RowStream, TableColumn, execute_packet};
 const KEYS_AT_ONCE: usize = 200;
 /// About how many bytes of rows one INSERT has.
 const ROWS_AT_ONCE: usize = 1 << 20;
-/// Under these rows are stored as they are, or not at all.
-const AS_THEY_ARE: &[u8] = b"'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'";
 
 /// What one shard's rows get.
 #[derive(Default)]
@@ -36,6 +34,8 @@ struct Leaving {
     rows: Option<u64>,
     /// The keys that rows leave with, as literals.
     keys: Vec<Vec<Vec<u8>>>,
+    /// The keys of the rows that stay, where they were computed, and how many rows are to have each.
+    staying: BTreeMap<Vec<Vec<u8>>, u64>,
 }
 
 /// Rows on their way.
@@ -54,6 +54,8 @@ struct Luggage {
     columns: String,
     /// How many cells stand before those of the key.
     cells: usize,
+    /// What rows are read and stored under.
+    settings: Arc<Settings>,
 }
 
 /// One shard that rows leave.
@@ -77,7 +79,7 @@ impl Session {
         if !moves.table.name.as_str().is_ascii() && self.state.lexical.charset != ClientCharset::Utf8 {
             return Err(ClientError::not_supported("names outside ASCII in this character set").into());
         }
-        let destination = self.destination(frame, moves, keyspace)?;
+        let destination = Self::destination(frame, moves, keyspace)?;
         if let Destination::One(shard, _) = &destination {
             self.target(frame, *shard).await?;
         }
@@ -92,8 +94,12 @@ impl Session {
             self.write_piece(frame.at(spot), piece, frame.bound, done).await?;
             let matched = done.matched.unwrap_or(0);
             if leaving.found.is_some_and(|found| found != matched) {
-                return Err(untold(moves));
+                return match destination {
+                    Destination::ByRow => Err(self.changed_meanwhile(moves).await?),
+                    _ => Err(untold(moves)),
+                };
             }
+            self.check_staying(&from, &leaving.staying, done).await?;
             let rows = leaving.rows.unwrap_or(matched);
             if rows > 0 && !leaving.keys.is_empty() {
                 departures.push((from, leaving.keys, rows));
@@ -112,20 +118,9 @@ impl Session {
         Ok(())
     }
 
-    fn destination(
-        &self,
-        frame: Frame<'_>,
-        moves: &Moves,
-        keyspace: &Keyspace,
-    ) -> Result<Destination, ProxyError> {
-        let literal = |number: u32| {
-            let execute = frame.bound?.execute;
-            let (value, of) = (execute.values.get(number as usize)?, execute.types.get(number as usize)?);
-            Some(sql_literal(value, of.column_type, self.state.lexical.reading()))
-        };
+    fn destination(frame: Frame<'_>, moves: &Moves, keyspace: &Keyspace) -> Result<Destination, ProxyError> {
         let text = (frame.planned.sql, frame.planned.normal);
-        let keys = keys_of(frame.bound);
-        let destination = frame.planned.plan.destination(moves, keyspace, text, keys, &literal);
+        let destination = frame.planned.plan.destination(moves, keyspace, text, keys_of(frame.bound));
         Ok(destination.map_err(ClientError::from)?)
     }
 
@@ -179,7 +174,7 @@ impl Session {
             let text = (frame.planned.sql, frame.planned.normal);
             frame.planned.plan.new_keys_text(moves, text, facts, &mut sql);
         });
-        let settings = reading(frame.settings);
+        let settings = unbounded(frame.settings);
         let of = Frame { settings: &settings, ..frame }.at(spot);
         let execute = execution(frame.bound, moves.params());
         let key = Bound { execute: &execute, keys: &[] }.key(self.preparation(
@@ -198,7 +193,7 @@ impl Session {
             Err(error) => return self.leave_server(connection, of, Err(error)).await,
         };
         let packet = execute_packet(&execute, id, connection.capabilities());
-        let mut leaving = Leaving { found: Some(0), rows: Some(0), keys: Vec::new() };
+        let mut leaving = Leaving { found: Some(0), rows: Some(0), ..Leaving::default() };
         let mut keys = BTreeSet::new();
         let mut room = Baggage::default();
         let plan = &frame.planned.plan;
@@ -206,20 +201,70 @@ impl Session {
         self.read_rows(connection, of, (&packet, ResponseKind::Execute), |columns, row| {
             let values = decode_binary_row(row, columns).map_err(unreadable)?;
             let key = columns.iter().zip(&values).map(|(column, value)| key_of_value(column, value));
-            let to = plan.new_key_shard(moves, keyspace, key).map_err(ClientError::from)?;
+            let new = plan.new_key(moves, keyspace, key).map_err(ClientError::from)?;
             leaving.found = leaving.found.map(|found| found + 1);
             room.take(row.len(), limits)?;
-            if to.is_some_and(|to| to != shard) {
-                leaving.rows = leaving.rows.map(|rows| rows + 1);
-                keys.insert(
-                    columns.iter().zip(&values).map(|(of, value)| literal_of_value(of, value)).collect(),
-                );
+            match new {
+                Some((to, key)) if to == shard => *leaving.staying.entry(key).or_default() += 1,
+                Some((_, key)) => {
+                    leaving.rows = leaving.rows.map(|rows| rows + 1);
+                    keys.insert(key);
+                }
+                None => {}
             }
             Ok(())
         })
         .await?;
         leaving.keys = keys.into_iter().collect();
         Ok(leaving)
+    }
+
+    /// Whether rows that were to stay have the keys that were computed for them: what MySQL has stored otherwise may belong elsewhere.
+    async fn check_staying(
+        &mut self,
+        from: &Departure<'_>,
+        staying: &BTreeMap<Vec<Vec<u8>>, u64>,
+        done: &mut Done,
+    ) -> Result<(), ProxyError> {
+        let Departure { frame, moves, spot, .. } = *from;
+        let settings = as_they_are(frame.settings);
+        let of = Frame { settings: &settings, ..frame }.at(spot);
+        let all: Vec<(&Vec<Vec<u8>>, &u64)> = staying.iter().collect();
+        for some in all.chunks(KEYS_AT_ONCE) {
+            let expected: u64 = some.iter().map(|(_, rows)| **rows).sum();
+            let mut sql =
+                format!("SELECT COUNT(*) FROM {} AS `t` WHERE ", table_at(spot, moves)).into_bytes();
+            sql.extend_from_slice(&condition(moves, some.iter().map(|(key, _)| *key)));
+            // As they are now, not as the transaction's snapshot has them: rows that have their keys already were not written.
+            sql.extend_from_slice(b" FOR UPDATE");
+            let mut connection = self.enter_server(of).await?;
+            if let Err(error) = done.begin_on(&mut connection, of).await {
+                return self.leave_server(connection, of, Err(error)).await;
+            }
+            let packet = self.query_packet(&sql);
+            let mut counted = None;
+            self.read_rows(connection, of, (&packet, ResponseKind::Query), |_, row| {
+                let cells: Result<Vec<Option<&[u8]>>, _> = decode_text_row(row).collect();
+                let cell = cells.map_err(unreadable)?.first().copied().flatten();
+                counted = cell.and_then(|cell| std::str::from_utf8(cell).ok()?.parse::<u64>().ok());
+                Ok(())
+            })
+            .await?;
+            if counted.is_none_or(|counted| counted < expected) {
+                return Err(untold(moves));
+            }
+        }
+        Ok(())
+    }
+
+    /// The statement found other rows than it had locked. Its transaction begins again, as after a deadlock.
+    async fn changed_meanwhile(&mut self, moves: &Moves) -> Result<ProxyError, ProxyError> {
+        self.roll_back_quietly().await?;
+        let message = format!(
+            "Rows of {} came or went while an UPDATE of its sharding key looked for them; try restarting transaction",
+            moves.table.name
+        );
+        Ok(ClientError::new(ErrorCode::TRY_AGAIN, message).into())
     }
 
     /// Reads the rows that leave, and deletes them.
@@ -232,14 +277,12 @@ impl Session {
         done: &mut Done,
     ) -> Result<Luggage, ProxyError> {
         let Departure { frame, moves, keyspace, shard, spot } = *from;
-        let settings = as_they_are(frame.settings);
-        let of = Frame { settings: &settings, ..frame }.at(spot);
         let luggage = match known.take() {
             Some(luggage) => luggage,
-            None => self.luggage(of, moves, done).await?,
+            None => self.luggage(frame, spot, moves, done).await?,
         };
-        let table =
-            format!("{}.{}", quoted_identifier(&spot.schema), quoted_identifier(moves.table.name.as_str()));
+        let of = Frame { settings: &luggage.settings, ..frame }.at(spot);
+        let table = table_at(spot, moves);
         let limits = self.room();
         let (mut read, mut deleted) = (0, 0);
         for keys in keys.chunks(KEYS_AT_ONCE) {
@@ -285,10 +328,13 @@ impl Session {
     /// How the table's rows travel; generated columns are computed again.
     async fn luggage(
         &mut self,
-        of: Place<'_>,
+        frame: Frame<'_>,
+        spot: &Spot,
         moves: &Moves,
         done: &mut Done,
     ) -> Result<Luggage, ProxyError> {
+        let settings = as_they_are(frame.settings);
+        let of = Frame { settings: &settings, ..frame }.at(spot);
         let mut connection = self.enter_server(of).await?;
         let asked = async {
             done.begin_on(&mut connection, of).await?;
@@ -300,6 +346,7 @@ impl Session {
             !["VIRTUAL GENERATED", "STORED GENERATED"].iter().any(|kind| column.extra.contains(kind))
         };
         let all_seen = columns.len() == moves.table.columns.len();
+        let is_computed = !columns.iter().all(is_stored);
         // They are named, so that it does not matter which are invisible.
         let stored: Vec<TableColumn> = columns
             .into_iter()
@@ -312,7 +359,12 @@ impl Session {
         let carriage = Carriage::of(&stored).map_err(|error| uncarried(moves, &error.to_string()))?;
         let columns: Vec<String> = stored.iter().map(|column| quoted_identifier(&column.name)).collect();
         let cells = carriage.cells();
-        Ok(Luggage { carriage, columns: columns.join(", "), cells })
+        let settings = match is_computed {
+            // What is computed again may depend on the session's time zone.
+            true => settings,
+            false => in_one_zone(&settings),
+        };
+        Ok(Luggage { carriage, columns: columns.join(", "), cells, settings })
     }
 
     /// Inserts rows on their new shard.
@@ -326,10 +378,8 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let spot = self.target(frame, shard).await?;
         self.check_alone(&spot, moves).await?;
-        let settings = as_they_are(frame.settings);
-        let of = Frame { settings: &settings, ..frame }.at(&spot);
-        let table =
-            format!("{}.{}", quoted_identifier(&spot.schema), quoted_identifier(moves.table.name.as_str()));
+        let of = Frame { settings: &luggage.settings, ..frame }.at(&spot);
+        let table = table_at(&spot, moves);
         for (document, rows) in documents {
             let mut sql = format!("INSERT INTO {table} ({}) SELECT * FROM ", luggage.columns).into_bytes();
             luggage.carriage.derived_table(&document, &mut sql);
@@ -479,9 +529,9 @@ pub(super) fn execution<'b>(bound: Option<&Bound<'b>>, numbers: &[u32]) -> Execu
 }
 
 /// The rows with one of these keys.
-fn condition(moves: &Moves, keys: &[Vec<Vec<u8>>]) -> Vec<u8> {
+fn condition<'k>(moves: &Moves, keys: impl IntoIterator<Item = &'k Vec<Vec<u8>>>) -> Vec<u8> {
     let mut text = Vec::new();
-    for (nth, key) in keys.iter().enumerate() {
+    for (nth, key) in keys.into_iter().enumerate() {
         text.extend_from_slice(if nth == 0 { b"(" } else { b" OR (" });
         for (nth, (name, value)) in moves.key_columns().zip(key).enumerate() {
             let and = if nth == 0 { "" } else { " AND " };
@@ -493,12 +543,8 @@ fn condition(moves: &Moves, keys: &[Vec<Vec<u8>>]) -> Vec<u8> {
     text
 }
 
-/// Settings under which rows are read and stored as they are.
-fn as_they_are(settings: &Settings) -> Arc<Settings> {
-    let mut settings = (*reading(settings)).clone();
-    settings.put("sql_mode", AS_THEY_ARE);
-    settings.put("sql_safe_updates", b"0");
-    Arc::new(settings)
+fn table_at(spot: &Spot, moves: &Moves) -> String {
+    format!("{}.{}", quoted_identifier(&spot.schema), quoted_identifier(moves.table.name.as_str()))
 }
 
 pub(super) fn unreadable(error: impl std::fmt::Display) -> ProxyError {

@@ -471,7 +471,7 @@ mod tests {
         let expected = [
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
             "SET TRANSACTION READ ONLY",
-            "XA START '0000000000000007-0001-0002-00000001','1.2',1347",
+            "XA START X'303030303030303030303030303030372D303030312D303030322D3030303030303031',X'312E32',1347",
             "SAVEPOINT `a`",
             "SAVEPOINT `b`",
         ];
@@ -483,7 +483,12 @@ mod tests {
         let mut transaction = open_on_one();
         transaction.joined(ServerId(2), gtrid(1));
         let third = texts(transaction.joining(ServerId(3), gtrid(2), false).unwrap());
-        assert_eq!(third, ["XA START '0000000000000007-0001-0002-00000001','1.3',1347"]);
+        assert_eq!(
+            third,
+            [
+                "XA START X'303030303030303030303030303030372D303030312D303030322D3030303030303031',X'312E33',1347"
+            ]
+        );
         transaction.joined(ServerId(3), gtrid(2));
         transaction.note_write(ServerId(3));
         let of = |server, wrote| Participant { server: ServerId(server), wrote };

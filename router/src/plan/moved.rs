@@ -1,18 +1,17 @@
 //! What shards are asked where an UPDATE gives rows other sharding keys, and where these lead. Read next: [`super::scatter`], which says when that may be.
 
-use podway_model::{Keyspace, KeyspaceId, Name, ShardIndex, Table};
+use podway_model::{Column, ColumnType, Keyspace, KeyspaceId, Name, ShardIndex, Table};
 
 use super::plan::Plan;
 use super::rewrite::{Facts, put_name};
 use super::scatter::{Moves, NewValue, uncertain};
-use super::target::KeySource;
-use crate::vindex::{InsertId, keyspace_id_for_insert};
+use crate::vindex::{InsertId, keyspace_id_for_insert, stored_literals};
 use crate::{ClientCharset, KeyValue, Normalised, RouterError, SqlMode};
 
 /// Where a statement's rows go by their new keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// All to this shard; the values, as literals, in the order of the key.
+    /// All to this shard; the values as they are stored, as literals, in the order of the key.
     One(ShardIndex, Vec<Vec<u8>>),
     /// None: MySQL refuses the value.
     Nowhere,
@@ -20,29 +19,25 @@ pub enum Destination {
     ByRow,
 }
 
+/// Where a new key leads, and its columns as they are stored, as literals.
+pub type NewKey = (ShardIndex, Vec<Vec<u8>>);
+
 impl Plan {
-    /// Where the rows go, as far as the statement says. `literal` writes a parameter's value.
+    /// Where the rows go, as far as the statement says.
     pub fn destination(
         &self,
         moves: &Moves,
         keyspace: &Keyspace,
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
-        literal: &dyn Fn(u32) -> Option<Vec<u8>>,
     ) -> Result<Destination, RouterError> {
         let Some(pin) = &moves.given else { return Ok(Destination::ByRow) };
         let Some(shard) = self.key_shard(keyspace, pin, (sql, n), params)? else {
             return Ok(Destination::Nowhere);
         };
-        let mut texts = Vec::with_capacity(moves.values.len());
-        for (value, source) in moves.values.iter().zip(&pin.columns) {
-            let NewValue::Set(span) = value else { return Ok(Destination::ByRow) };
-            texts.push(match source {
-                KeySource::Param(number) => literal(*number).ok_or_else(|| uncertain(&moves.table))?,
-                _ => sql.get(n.original_range(span.range())).unwrap_or_default().to_vec(),
-            });
-        }
-        Ok(Destination::One(shard, texts))
+        // Never the client's own text: our statements read under another sql_mode than its.
+        let key = self.key_literals(pin, (sql, n), params).ok_or_else(|| uncertain(&moves.table))?;
+        Ok(Destination::One(shard, key))
     }
 
     /// Appends the query that locks the rows on a shard and gives the new key of each.
@@ -69,17 +64,30 @@ impl Plan {
         out.extend_from_slice(b" FOR UPDATE");
     }
 
-    /// Where a row with this new key goes; `None` where MySQL refuses the value.
-    pub fn new_key_shard<'v>(
+    /// Where a row with this new key goes, and the key as it is stored then, as literals; `None` where MySQL refuses the value.
+    pub fn new_key<'v>(
         &self,
         moves: &Moves,
         keyspace: &Keyspace,
         key: impl IntoIterator<Item = KeyValue<'v>>,
-    ) -> Result<Option<ShardIndex>, RouterError> {
-        match keyspace_id_for_insert(&moves.table, key, self.values.sql_mode) {
-            InsertId::Id(id) => Ok(Some(keyspace.shard_of(id))),
+    ) -> Result<Option<NewKey>, RouterError> {
+        let (table, mode) = (&moves.table, self.values.sql_mode);
+        let key: Vec<KeyValue<'v>> = key.into_iter().collect();
+        // A column of bytes takes a text's bytes in its own character set, and here it comes in UTF-8.
+        let is_in_doubt = |(value, column): (&KeyValue<'_>, &Column)| {
+            matches!(column.column_type, ColumnType::Binary(_) | ColumnType::Varbinary(_))
+                && matches!(value, KeyValue::Text { .. })
+        };
+        if key.iter().zip(table.key_columns()).any(is_in_doubt) {
+            return Err(uncertain(table));
+        }
+        match keyspace_id_for_insert(table, key.iter().cloned(), mode) {
+            InsertId::Id(id) => {
+                let literals = stored_literals(table, key, mode).ok_or_else(|| uncertain(table))?;
+                Ok(Some((keyspace.shard_of(id), literals)))
+            }
             InsertId::Refused => Ok(None),
-            InsertId::Generated | InsertId::Uncertain => Err(uncertain(&moves.table)),
+            InsertId::Generated | InsertId::Uncertain => Err(uncertain(table)),
         }
     }
 }

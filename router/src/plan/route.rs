@@ -8,7 +8,7 @@ use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, KeyUse, Route, Target};
 use crate::vindex::{
     InsertId, KeyValue, Pinned, PredicateId, ValueContext, default_value, keyspace_id_for_insert,
-    keyspace_id_for_predicate, literal_value,
+    keyspace_id_for_predicate, literal_value, stored_literals,
 };
 use crate::{Normalised, RouterError, SqlMode, Statement};
 
@@ -157,6 +157,19 @@ impl Plan {
     ) -> Result<Option<ShardIndex>, RouterError> {
         let values = Given { plan: self, sql, n, params, numbers: &[] };
         Ok(values.id(pin)?.map(|id| keyspace.shard_of(id)))
+    }
+
+    /// A key as rows have it that get it, as literals; none where that is not certain.
+    pub(super) fn key_literals(
+        &self,
+        pin: &KeyPin,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+    ) -> Option<Vec<Vec<u8>>> {
+        let values = Given { plan: self, sql, n, params };
+        let key = pin.columns.iter().zip(pin.table.key_columns());
+        let key = key.map(|(source, column)| values.value(*source, column));
+        stored_literals(&pin.table, key, self.values.sql_mode)
     }
 
     /// Whether every copy of a reference table gets the same numbers for its AUTO_INCREMENT column.

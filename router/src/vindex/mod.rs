@@ -9,7 +9,7 @@
 //! * [`canonical`]: one form for all equal keys, made of [`decimal`]s, [`temporal`] values and, for text, a [`collation`]'s weights
 //! * [`function`]: from that form to an id
 //! * [`number`]: which number a value is; [`predicate`]: the id of the rows that *equal* a value; [`insert`]: the id of a value *as it
-//!   will be stored*
+//!   will be stored*; [`stored`]: that value as SQL
 
 mod canonical;
 mod collation;
@@ -20,6 +20,7 @@ mod insert;
 mod literal;
 mod number;
 mod predicate;
+mod stored;
 mod temporal;
 mod value;
 
@@ -27,6 +28,7 @@ pub use declaration::{DeclarationError, check_declaration};
 pub use insert::{CounterValue, InsertId, counter_value, keyspace_id_for_insert};
 pub use literal::{ValueContext, default_value, literal_value};
 pub use predicate::{Pinned, PredicateId, carries_pin, keyspace_id_for_predicate};
+pub use stored::stored_literals;
 pub use value::{CalendarTime, ClockTime, KeyValue, TextCharset};
 
 #[cfg(test)]

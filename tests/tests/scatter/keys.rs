@@ -15,7 +15,7 @@ const THINGS: &str = "CREATE TABLE things (\
     hidden INT INVISIBLE DEFAULT 9, PRIMARY KEY (owner, nr), CHECK (changed > 0))";
 
 /// All rows are where their keys lead to: each shard's own count of its keys is what a pinned query finds.
-async fn all_are_found(world: &mut World, table: &str, key: &str) {
+pub async fn all_are_found(world: &mut World, table: &str, key: &str) {
     for shard in 0..4 {
         let mut direct = world.keyspace.direct(ShardIndex(shard)).await.unwrap();
         let keys: Vec<String> =

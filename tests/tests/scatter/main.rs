@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod failures;
+mod key_corners;
 mod keys;
 mod queries;
 mod statements;

@@ -108,9 +108,14 @@ impl Xid {
         Some(Xid { gtrid: Gtrid::parse(gtrid)?, branch: Branch::parse(branch)? })
     }
 
-    /// As XA statements take it: `'gtrid','bqual',1347`.
+    /// As XA statements take it: `X'…',X'…',1347`. Strings would be converted to the session's `character_set_connection`, hexadecimal digits are bytes.
     pub fn sql(&self) -> String {
-        format!("'{}','{}',{BRANCH_FORMAT}", self.gtrid, self.branch)
+        let digits = |text: String| text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
+        format!(
+            "X'{}',X'{}',{BRANCH_FORMAT}",
+            digits(self.gtrid.to_string()),
+            digits(self.branch.to_string())
+        )
     }
 }
 
@@ -196,7 +201,8 @@ mod tests {
     #[test]
     fn an_xid_is_written_for_sql_and_read_from_xa_recover() {
         let xid = Xid::new(gtrid(), ServerId(1), ServerId(12));
-        assert_eq!(xid.sql(), format!("'{G}','1.12',1347"));
+        let digits = |text: &str| hex(text).trim_start_matches("0x").to_uppercase();
+        assert_eq!(xid.sql(), format!("X'{}',X'{}',1347", digits(G), digits("1.12")));
         let data = hex(&format!("{G}1.12"));
         assert_eq!(Xid::recovered(1347, 35, 4, &data), Some(xid));
         assert_eq!(Xid::recovered(1347, 35, 4, &data.to_lowercase()), Some(xid));

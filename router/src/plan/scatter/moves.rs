@@ -100,6 +100,10 @@ pub(in crate::plan) fn moves(
         columns,
         usage: KeyUse::Insert { ignore: false, counter: None, row: u32::MAX },
     });
+    if given.is_none() && condition.is_some_and(|run| has_query(t, run)) {
+        // It would read other rows where the rows are locked than where they are changed.
+        return Err(refused("to what is computed, with a subquery in WHERE"));
+    }
     let param = |at: usize| match t.class(at) {
         Class::Param(number) => Some(number),
         _ => None,
@@ -132,7 +136,7 @@ fn check_value(t: &Tokens<'_>, run: Run, before: &[(Name, Run)]) -> Result<(), S
     if (run.first..run.end).any(|at| t.is(at, "DEFAULT")) {
         return Err("to DEFAULT".to_owned());
     }
-    if (run.first..run.end).any(|at| matches!(t.text(at), "SELECT" | "TABLE" | "VALUES")) {
+    if has_query(t, run) {
         return Err("to what a subquery gives".to_owned());
     }
     for name in names(t, run) {
@@ -142,6 +146,10 @@ fn check_value(t: &Tokens<'_>, run: Run, before: &[(Name, Run)]) -> Result<(), S
         }
     }
     Ok(())
+}
+
+fn has_query(t: &Tokens<'_>, run: Run) -> bool {
+    (run.first..run.end).any(|at| matches!(t.text(at), "SELECT" | "TABLE" | "VALUES"))
 }
 
 /// The table's name with all that belongs to it, between UPDATE and SET.
