@@ -166,7 +166,7 @@ impl Plan {
         (sql, n): (&[u8], &Normalised),
         params: &[KeyValue<'_>],
     ) -> Option<Vec<Vec<u8>>> {
-        let values = Given { plan: self, sql, n, params };
+        let values = Given { plan: self, sql, n, params, numbers: &[] };
         let key = pin.columns.iter().zip(pin.table.key_columns());
         let key = key.map(|(source, column)| values.value(*source, column));
         stored_literals(&pin.table, key, self.values.sql_mode)
