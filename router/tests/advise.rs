@@ -229,13 +229,13 @@ const WAYS: &[(&str, &str, bool)] = &[
     (
         "INSERT INTO customers (id, name, country) SELECT id, 1, 1 FROM orders",
         "writes: rows out of a query",
-        true,
+        false,
     ),
     ("INSERT INTO countries VALUES (1, 2)", "writes: every copy of a reference table", false),
     ("UPDATE countries SET name = 1", "writes: every copy of a reference table", false),
     ("UPDATE countries SET name = 1 LIMIT 1", "writes: every copy of a reference table", true),
     ("UPDATE customers SET name = 1 WHERE id = 4", "one", false),
-    ("UPDATE customers SET id = 1 WHERE id = 4", "writes: the sharding key changes: the row moves", true),
+    ("UPDATE customers SET id = 1 WHERE id = 4", "writes: the sharding key changes: the row moves", false),
     ("DELETE FROM orders WHERE total < 5", "writes: nothing says which shard has the rows", false),
     (
         "DELETE FROM orders WHERE customer_id IN (?, ?)",

@@ -99,13 +99,14 @@ fn keys_on_two_shards_are_gathered_where_they_are_read_and_scattered_where_they_
         assert_eq!(routed(sql, &[]).unwrap(), Route::Gather, "{sql}");
     }
     let refused = [
-        format!("INSERT INTO settings SELECT * FROM customers WHERE id = {away}"),
+        format!("SELECT * FROM customers WHERE id IN ({home}, {away}) FOR UPDATE"),
         format!("SELECT * FROM customers WHERE id = {home} AND GET_LOCK('a', 1) AND id = {away}"),
     ];
     for sql in &refused {
         assert_eq!(routed(sql, &[]).unwrap_err().errno, 1235, "{sql}");
     }
     let scattered = [
+        format!("INSERT INTO settings SELECT * FROM customers WHERE id = {away}"),
         format!("INSERT INTO customers (id) VALUES ({home}), ({away})"),
         format!("UPDATE customers SET name = 'a' WHERE id IN ({home}, {away})"),
     ];
