@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use podway_model::{FreezeId, Map, Name, Shard, ShardIndex};
+use podway_model::{FreezeId, Map, Name, Shard};
 use podway_router::RouterError;
 use podway_wire as wire;
 
@@ -183,10 +183,8 @@ impl Moved {
     /// Whether this map gives reason to try again: the shard is elsewhere, its freeze has ended, or the freeze to be waited for is known now.
     pub fn is_over(&self, map: &Map) -> bool {
         let Some(keyspace) = map.keyspace(&self.keyspace) else { return true };
-        let Some(position) = keyspace.shards.iter().position(|shard| *shard == self.shard) else {
-            return true;
-        };
-        let freeze = keyspace.freeze(ShardIndex(position as u16));
+        let Some(position) = keyspace.position(&self.shard) else { return true };
+        let freeze = keyspace.freeze(position);
         match self.why {
             Why::Frozen(held_by) => freeze != Some(held_by),
             Why::Refused(_) => freeze.is_some(),
@@ -242,7 +240,7 @@ pub fn error_packet(code: ErrorCode, message: &str) -> wire::ErrPacket {
 
 #[cfg(test)]
 mod tests {
-    use podway_model::{Epoch, Keyspace, NameRule, Server, ServerId, ShardId};
+    use podway_model::{Epoch, Keyspace, NameRule, Server, ServerId, ShardId, ShardIndex};
 
     use super::*;
 

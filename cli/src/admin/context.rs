@@ -10,6 +10,7 @@ use podway_topology_api::{
 };
 
 use super::error::AdminError;
+use super::print;
 use crate::provision::AdminLogin;
 use crate::topology_access::TopologyArgs;
 
@@ -112,6 +113,12 @@ impl Servers {
         let server = server.ok_or_else(|| AdminError::refused(format!("{id} is not in the topology")))?;
         let conn = self.login(server)?.connect().await.map_err(AdminError::at(&server.name))?;
         Ok((conn, &server.name))
+    }
+
+    /// The same; a server that does not answer is left out, which is told.
+    pub(super) async fn connect_or_leave_out(&self, id: ServerId) -> Option<(Conn, &str)> {
+        let connected = self.connect(id).await;
+        connected.inspect_err(|error| print::note(&format!("left out: {error}"))).ok()
     }
 }
 

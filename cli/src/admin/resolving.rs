@@ -167,13 +167,7 @@ fn reason(why: Leave, gtrid: Gtrid, first: &str) -> String {
 async fn look(servers: &Servers, gtrid: Gtrid) -> Result<(Vec<Xid>, Option<u64>), AdminError> {
     let (mut branches, mut committed) = (Vec::new(), None);
     for server in servers.all() {
-        let (mut conn, name) = match servers.connect(server.id).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                print::note(&format!("left out: {error}"));
-                continue;
-            }
-        };
+        let Some((mut conn, name)) = servers.connect_or_leave_out(server.id).await else { continue };
         let listed = prepared(&mut conn).await.map_err(AdminError::at(name))?;
         branches.extend(listed.into_iter().flatten().filter(|xid| xid.gtrid == gtrid));
         let sql = "SELECT MAX(ts) FROM _podway.mark WHERE g IN (?, ?)";

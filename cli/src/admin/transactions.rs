@@ -126,13 +126,7 @@ async fn list(common: &Common) -> Result<(), AdminError> {
     let mut decisions: BTreeMap<(ServerId, Gtrid), Decision> = BTreeMap::new();
     let mut rows = Vec::new();
     for server in servers.all() {
-        let (mut conn, name) = match servers.connect(server.id).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                print::note(&format!("left out: {error}"));
-                continue;
-            }
-        };
+        let Some((mut conn, name)) = servers.connect_or_leave_out(server.id).await else { continue };
         for branch in prepared(&mut conn).await.map_err(AdminError::at(name))? {
             let Some(xid) = branch else {
                 let what = "another program's: left alone";

@@ -197,10 +197,10 @@ impl Session {
         }
         let spot = self.spot(&planned.map, &planned.plan, route)?;
         self.check_moving(&spot).await?;
-        let fresh = self.is_free_of(spot.pool.id());
+        let before = self.before();
         let connection = match self.acquire(&planned.plan, &spot).await {
-            Err(error) if fresh => return Err(self.refused_early(error, &spot)),
-            acquired => acquired?,
+            Err(error) => return Err(self.refused_before(error, &before, &spot).await?),
+            Ok(connection) => connection,
         };
         let mut text = Vec::new();
         if !self.rewritten_text(planned, &spot, &mut text) {

@@ -4,6 +4,8 @@
 use podway_router::{CalendarTime, ClockTime, KeyValue, TextCharset};
 use podway_wire::{BinaryValue, ColumnDefinition, ColumnFlags, ColumnType};
 
+use super::literals::is_string;
+
 /// The collation id of bytes.
 const BINARY: u16 = 63;
 
@@ -30,13 +32,7 @@ fn kind(column: &ColumnDefinition) -> Kind {
         | MYSQL_TYPE_YEAR => Kind::Whole,
         MYSQL_TYPE_DECIMAL | MYSQL_TYPE_NEWDECIMAL => Kind::Decimal,
         MYSQL_TYPE_FLOAT | MYSQL_TYPE_DOUBLE => Kind::Float,
-        MYSQL_TYPE_STRING
-        | MYSQL_TYPE_VAR_STRING
-        | MYSQL_TYPE_VARCHAR
-        | MYSQL_TYPE_TINY_BLOB
-        | MYSQL_TYPE_BLOB
-        | MYSQL_TYPE_MEDIUM_BLOB
-        | MYSQL_TYPE_LONG_BLOB => match column.charset {
+        string if is_string(string) => match column.charset {
             BINARY => Kind::Bytes,
             _ => Kind::Text,
         },

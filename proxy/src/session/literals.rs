@@ -71,6 +71,21 @@ fn hexadecimal(bytes: &[u8], charset: &str) -> String {
     format!("_{charset} X'{digits}'")
 }
 
+/// CHAR, VARCHAR, TEXT and their binary kin: text or bytes, as the column's character set says.
+pub fn is_string(column_type: ColumnType) -> bool {
+    use ColumnType::*;
+    matches!(
+        column_type,
+        MYSQL_TYPE_STRING
+            | MYSQL_TYPE_VAR_STRING
+            | MYSQL_TYPE_VARCHAR
+            | MYSQL_TYPE_TINY_BLOB
+            | MYSQL_TYPE_BLOB
+            | MYSQL_TYPE_MEDIUM_BLOB
+            | MYSQL_TYPE_LONG_BLOB
+    )
+}
+
 /// BLOB types and BIT: bytes without a character set.
 pub fn is_binary(column_type: u8) -> bool {
     [

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId, ShardIndex};
+use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId};
 use podway_wire::ErrPacket;
 use tokio::time::timeout_at;
 
@@ -276,12 +276,7 @@ impl Session {
             })
         };
         // Privileges are withheld before the shard is elsewhere.
-        let is_frozen = || {
-            now.is_some_and(|now| {
-                let place = now.shards.iter().position(|other| other == shard);
-                place.is_some_and(|place| now.freeze(ShardIndex(place as u16)).is_some())
-            })
-        };
+        let is_frozen = || now.is_some_and(|now| now.position(shard).and_then(|at| now.freeze(at)).is_some());
         // Who is out of touch with the topology finds no privileges where a shard was, and has no map that says why.
         (SUSPICIOUS.contains(&refused.code) && has_moved())
             || (DENIED.contains(&refused.code) && (is_frozen() || !self.shared.map.is_live()))

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use podway_router::Transfer;
 use podway_wire::{ColumnDefinition, ColumnFlags, ColumnType};
 
+use super::literals::is_string;
 use crate::execute::TableColumn;
 
 /// The collation id of bytes.
@@ -84,13 +85,7 @@ fn given(at: usize, column: &ColumnDefinition, transfer: &Transfer) -> Result<Gi
             format!("bit({})", column.length.clamp(1, 64))
         }
         MYSQL_TYPE_NULL => "varchar(1)".to_owned(),
-        MYSQL_TYPE_STRING
-        | MYSQL_TYPE_VAR_STRING
-        | MYSQL_TYPE_VARCHAR
-        | MYSQL_TYPE_TINY_BLOB
-        | MYSQL_TYPE_BLOB
-        | MYSQL_TYPE_MEDIUM_BLOB
-        | MYSQL_TYPE_LONG_BLOB => {
+        string if is_string(string) => {
             if column.charset != BINARY && transfer.may_lose_letters {
                 kind = Kind::Lossy;
             }

@@ -179,6 +179,12 @@ impl Keyspace {
         self.frozen.get(&index).copied()
     }
 
+    /// The place of this shard as the map has it: none where it is elsewhere by now, or gone.
+    pub fn position(&self, shard: &Shard) -> Option<ShardIndex> {
+        let place = self.shards.iter().position(|known| known == shard)?;
+        Some(ShardIndex(place as u16))
+    }
+
     /// All freezes.
     pub fn freezes(&self) -> impl Iterator<Item = (ShardIndex, FreezeId)> {
         self.frozen.iter().map(|(index, freeze)| (*index, *freeze))

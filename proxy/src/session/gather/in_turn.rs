@@ -19,7 +19,7 @@ use super::answer::Answer;
 use super::measure::Taking;
 use super::merged::definitions;
 use crate::backend::{BackendConnection, quoted_identifier};
-use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::error::{ClientError, ProxyError};
 use crate::execute::RowStream;
 
 /// The transaction's connections, by server.
@@ -146,17 +146,7 @@ impl Session {
             });
         }
         let mut failure = None;
-        loop {
-            let ended = tokio::select! {
-                biased;
-                ended = servers.join_next() => ended,
-                error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
-            };
-            let Some(ended) = ended else { break };
-            let Ok((at, connection, read)) = ended else {
-                self.lost = true;
-                return Err(ClientError::new(ErrorCode::UNKNOWN, "Reading a shard ended unexpectedly").into());
-            };
+        while let Some((at, connection, read)) = self.next_of(&mut servers, true).await? {
             connections.insert(spots[at].pool.id(), connection);
             if let Err(error) = read {
                 let error = self.in_logical_names(error, &spots[at]);

@@ -188,6 +188,23 @@ impl Session {
         Ok(carriages.into_iter().enumerate().map(of_part).collect())
     }
 
+    /// Waits for the next of several servers that are read at the same time, and for the client to leave. `is_inside`: on the transaction's own connections.
+    pub(super) async fn next_of<T: 'static>(
+        &mut self,
+        servers: &mut JoinSet<T>,
+        is_inside: bool,
+    ) -> Result<Option<T>, ProxyError> {
+        let ended = tokio::select! {
+            biased;
+            ended = servers.join_next() => ended,
+            error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
+        };
+        ended.transpose().map_err(|_| {
+            self.lost |= is_inside;
+            ClientError::new(ErrorCode::UNKNOWN, "Reading a shard's rows ended unexpectedly").into()
+        })
+    }
+
     /// Waits for all servers; the first failure ends the others' work.
     async fn collect(
         &mut self,
@@ -200,20 +217,7 @@ impl Session {
         let mut connections = Vec::new();
         let mut failure = None;
         loop {
-            let ended = tokio::select! {
-                biased;
-                ended = servers.join_next() => ended,
-                error = self.client.gone(self.command_bytes) => return Err(ProxyError::ClientGone(error)),
-            };
-            let Some(ended) = ended else { break };
-            let Ok(server) = ended else {
-                self.lost |= is_inside;
-                return Err(ClientError::new(
-                    ErrorCode::UNKNOWN,
-                    "Reading a shard's rows ended unexpectedly",
-                )
-                .into());
-            };
+            let Some(server) = self.next_of(&mut servers, is_inside).await? else { break };
             self.lost |= is_inside && server.connection.is_none();
             connections.extend(server.connection);
             documents.extend(server.documents);
