@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podway_model::{ClusterSecret, HybridClock};
+use podway_model::ClusterSecret;
+
+use crate::clock::StampClock;
 
 /// All that a proxy is told.
 #[derive(Clone, Debug)]
@@ -17,7 +19,9 @@ pub struct ProxyConfig {
     /// From what the proxy's own passwords on the servers are derived.
     pub secret: ClusterSecret,
     /// The clock of transactions' ids and stamps.
-    pub clock: Arc<HybridClock>,
+    pub clock: Arc<StampClock>,
+    /// How far this machine's clock may be ahead of most of the cluster's; beyond that nothing is stamped, and commits over several servers are refused.
+    pub max_clock_ahead: Duration,
     /// Bounds on clients.
     pub client: ClientLimits,
     /// Bounds on connections to the servers.
@@ -26,6 +30,27 @@ pub struct ProxyConfig {
     pub plan_cache_bytes: usize,
     /// How long statements and transactions may go on after a request to stop.
     pub shutdown_deadline: Duration,
+    /// What a test leaves out.
+    pub safeguards: Safeguards,
+}
+
+/// What keeps transactions over several servers whole and in order: seams for tests. In operation everything here is left at its default: no file, flag or setting reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Safeguards {
+    /// Whether a resolver that finds no decision puts a tombstone in its place. Only a test that shows what is torn without it says no.
+    pub has_tombstones: bool,
+    /// Whether the primary refuses decisions that come too late. Only a test that shows what readers see without it says no.
+    pub has_deadline: bool,
+    /// Whether a server's stamps are raised before what has a later one is committed there. Only a test that shows which order stamps have without it says no.
+    pub has_floors: bool,
+    /// Whether readers of one moment compare the marks in their snapshots. Only a test that shows what they see without it says no.
+    pub compares_marks: bool,
+}
+
+impl Default for Safeguards {
+    fn default() -> Safeguards {
+        Safeguards { has_tombstones: true, has_deadline: true, has_floors: true, compares_marks: true }
+    }
 }
 
 /// How TLS is offered to clients.
@@ -116,10 +141,12 @@ impl ProxyConfig {
             tls: TlsMode::SelfSigned,
             secret,
             clock: Arc::default(),
+            max_clock_ahead: StampClock::MOST_AHEAD,
             client: ClientLimits::default(),
             backend: BackendLimits::default(),
             plan_cache_bytes: 64 << 20,
             shutdown_deadline: Duration::from_secs(30),
+            safeguards: Safeguards::default(),
         }
     }
 }

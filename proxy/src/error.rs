@@ -56,12 +56,16 @@ codes! {
     BACKEND_LOST = 1158, b"08S01";
     /// ER_NET_PACKETS_OUT_OF_ORDER
     OUT_OF_ORDER = 1156, b"08S01";
+    /// ER_WRONG_VALUE_COUNT_ON_ROW
+    WRONG_VALUE_COUNT = 1136, b"21S01";
     /// ER_SPECIFIC_ACCESS_DENIED_ERROR
     PRIVILEGE_NEEDED = 1227, b"42000";
     /// ER_NOT_SUPPORTED_YET
     NOT_SUPPORTED = 1235, b"42000";
     /// ER_WRONG_ARGUMENTS
     WRONG_ARGUMENTS = 1210, b"HY000";
+    /// ER_ERROR_DURING_COMMIT
+    DURING_COMMIT = 1180, b"HY000";
     /// ER_LOCK_DEADLOCK: the transaction was rolled back and may be tried again
     TRY_AGAIN = 1213, b"40001";
     /// ER_UNKNOWN_STMT_HANDLER
@@ -72,6 +76,8 @@ codes! {
     NOT_PREPARABLE = 1295, b"HY000";
     /// ER_SP_DOES_NOT_EXIST, which MySQL also gives for savepoints
     NO_SAVEPOINT = 1305, b"42000";
+    /// ER_TRG_DOES_NOT_EXIST
+    NO_TRIGGER = 1360, b"HY000";
     /// ER_LOCK_OR_ACTIVE_TRANSACTION
     LOCK_OR_ACTIVE_TRANSACTION = 1192, b"HY000";
     /// ER_TABLEACCESS_DENIED_ERROR
@@ -88,6 +94,8 @@ codes! {
     TRANSACTION_RUNNING = 1568, b"25001";
     /// ER_AUTOINC_READ_FAILED
     NO_NUMBER = 1467, b"HY000";
+    /// ER_XAER_RMFAIL
+    XA_STATE = 1399, b"XAE07";
     /// ER_MALFORMED_PACKET
     MALFORMED_PACKET = 1835, b"HY000";
 }
@@ -175,6 +183,13 @@ pub struct Moved {
 pub enum Why {
     /// The map says so itself: a change of owner is under way.
     Frozen(FreezeId),
+    /// What a name in the statement stands for is about to change, says the map of this schema version.
+    Held {
+        /// The version.
+        schema_version: u64,
+        /// What is said of it.
+        reason: String,
+    },
     /// Its server refused the statement with this error.
     Refused(wire::ErrPacket),
 }
@@ -182,12 +197,15 @@ pub enum Why {
 impl Moved {
     /// Whether this map gives reason to try again: the shard is elsewhere, its freeze has ended, or the freeze to be waited for is known now.
     pub fn is_over(&self, map: &Map) -> bool {
+        if let Why::Held { schema_version, .. } = self.why {
+            return map.schema_version != schema_version;
+        }
         let Some(keyspace) = map.keyspace(&self.keyspace) else { return true };
         let Some(position) = keyspace.position(&self.shard) else { return true };
         let freeze = keyspace.freeze(position);
         match self.why {
             Why::Frozen(held_by) => freeze != Some(held_by),
-            Why::Refused(_) => freeze.is_some(),
+            Why::Held { .. } | Why::Refused(_) => freeze.is_some(),
         }
     }
 
@@ -198,6 +216,7 @@ impl Moved {
                 "{} of keyspace {keyspace} is changing its owner, which took longer than client.move_deadline; try restarting transaction",
                 shard.id
             ),
+            Why::Held { reason, .. } => reason.clone(),
             Why::Refused(error) => format!(
                 "The server of {} of keyspace {keyspace} refused the statement ({}), as if the shard had moved; try restarting transaction",
                 shard.id, error.code

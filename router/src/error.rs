@@ -8,6 +8,9 @@ use std::fmt;
 /// How much of the offending text a syntax error quotes, as MySQL does.
 const NEAR_BYTES: usize = 80;
 
+/// ER_LOCK_WAIT_TIMEOUT.
+const HELD: u16 = 1205;
+
 /// An error as MySQL would send it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct RouterError {
@@ -40,6 +43,24 @@ impl RouterError {
              for the right syntax to use near '{near}' at line {line}"
         );
         Self::new(1064, b"42000", message)
+    }
+
+    /// 1205: what a name of a table stands for is about to change. Whoever can waits, and plans again.
+    pub fn held(keyspace: impl fmt::Display, table: &str, operation: u64) -> Self {
+        let message = format!(
+            "Lock wait timeout exceeded; operation {operation} is changing what {keyspace}.{table} stands for; try restarting transaction"
+        );
+        Self::new(HELD, b"HY000", message)
+    }
+
+    /// Whether it says that a name of a table is about to change.
+    pub fn is_held(&self) -> bool {
+        self.errno == HELD
+    }
+
+    /// 1100: under LOCK TABLES, a table that is not among them.
+    pub fn not_locked(table: &str) -> Self {
+        Self::new(1100, b"HY000", format!("Table '{table}' was not locked with LOCK TABLES"))
     }
 
     /// 1046: an unqualified table, and no database in use.

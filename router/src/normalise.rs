@@ -17,6 +17,9 @@ use crate::lex::scan::{self, Block, Numeric, Quoting};
 use crate::lex::{Literal, LiteralKind, Token, Tokens, charset_names, name_text};
 use crate::sql_mode::SqlMode;
 
+/// What a comment begins with that names a shard or a key.
+const HINT_WORD: &[u8] = b"podway:";
+
 /// Offsets into statements are 32 bits wide; the protocol's own limit is 1 GiB.
 const MAX_BYTES: usize = 1 << 30;
 
@@ -35,6 +38,8 @@ pub struct Normalised {
     mode: SqlMode,
     charset: ClientCharset,
     version: MySqlVersion,
+    /// The comment that names a shard or a key: where its text is in the statement.
+    hint: Option<(u32, u32)>,
     /// A version comment whose number servers read differently.
     ambiguous: bool,
 }
@@ -59,6 +64,7 @@ impl Normalised {
             literals: Vec::new(),
             comments: Vec::new(),
             hints: Vec::new(),
+            hint: None,
             hash: 0,
             mode: SqlMode::empty(),
             charset: ClientCharset::default(),
@@ -79,6 +85,7 @@ impl Normalised {
         self.literals.clear();
         self.comments.clear();
         self.hints.clear();
+        self.hint = None;
         self.ambiguous = false;
         (self.mode, self.charset) = (mode, charset);
         if sql.len() > MAX_BYTES {
@@ -98,6 +105,17 @@ impl Normalised {
     /// The statement with one byte for each literal ([`LiteralKind::placeholder`]) and each plain comment.
     pub fn template(&self) -> &[u8] {
         &self.template
+    }
+
+    /// What stands behind `podway:` in the first comment that begins so.
+    pub fn hint<'s>(&self, sql: &'s [u8]) -> Option<&'s [u8]> {
+        let (start, end) = self.hint?;
+        sql.get(start as usize..end as usize)
+    }
+
+    /// Whether it has such a comment.
+    pub fn has_hint(&self) -> bool {
+        self.hint.is_some()
     }
 
     /// The literals, in order.
@@ -309,7 +327,12 @@ impl Pass<'_> {
     }
 
     fn comment(&mut self, at: usize, end: usize) -> usize {
-        let cut_at = self.cut(at, end, LiteralKind::COMMENT);
+        let hint = podway_comment(&self.sql[at..end]);
+        let placeholder = if hint.is_some() { LiteralKind::HINT } else { LiteralKind::COMMENT };
+        if let Some(text) = hint.filter(|_| self.out.hint.is_none()) {
+            self.out.hint = Some(((at + text.start) as u32, (at + text.end) as u32));
+        }
+        let cut_at = self.cut(at, end, placeholder);
         self.out.comments.push(Comment { end: end as u32, at: cut_at as u32 });
         end
     }
@@ -335,6 +358,15 @@ impl Pass<'_> {
     }
 }
 
+/// Where the text of `/*podway: … */` is in it, if the comment is one.
+fn podway_comment(comment: &[u8]) -> Option<Range<usize>> {
+    let inner = comment.strip_prefix(b"/*")?.strip_suffix(b"*/")?;
+    let blanks = inner.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let word = inner.get(blanks..blanks + HINT_WORD.len())?;
+    let start = 2 + blanks + HINT_WORD.len();
+    word.eq_ignore_ascii_case(HINT_WORD).then_some(start..2 + inner.len())
+}
+
 /// What stands before a literal, as far as it belongs to it.
 enum Before {
     /// A string.
@@ -358,7 +390,7 @@ fn look_back(template: &[u8], hints: &[(u32, u32)]) -> Before {
     loop {
         let Some(&last) = rest.last() else { return Before::Other };
         let shorter = &rest[..rest.len() - 1];
-        if class(last) == Class::Blank || last == LiteralKind::COMMENT {
+        if class(last) == Class::Blank || matches!(last, LiteralKind::COMMENT | LiteralKind::HINT) {
             rest = shorter;
         } else if LiteralKind::from_placeholder(last).is_some_and(LiteralKind::is_text) {
             return Before::Text;

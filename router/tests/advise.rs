@@ -242,7 +242,11 @@ const WAYS: &[(&str, &str, bool)] = &[
         "writes: nothing says which shard has the rows",
         false,
     ),
-    ("DELETE FROM orders WHERE total < 5 LIMIT 9", "writes: nothing says which shard has the rows", true),
+    (
+        "DELETE IGNORE FROM orders WHERE total < 5 LIMIT 9",
+        "writes: nothing says which shard has the rows",
+        true,
+    ),
     ("CALL p()", "refused", true),
 ];
 
@@ -291,7 +295,7 @@ fn what_to_beware_of_is_named() {
     let warnings = |table: usize| advice.tables[table].warnings.join("; ");
     assert_eq!(
         warnings(1),
-        "by_name (name) is without the sharding key: MySQL keeps it unique on each shard only"
+        "by_name (name) is without the sharding key: it would be unique on each shard only, which --unique-per-shard accepts"
     );
     assert!(warnings(2).contains("foreign key of_setting to settings would cross shards"), "{}", warnings(2));
     assert!(!warnings(3).contains("foreign key"), "{}", warnings(3));

@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+mod constructs;
 mod shop;
 
 use std::fmt::Write;
@@ -101,19 +102,7 @@ impl Settings {
             return format!("not normalised: {error}");
         }
         let plan = plan_uncached(&ctx, sql.as_bytes(), &n);
-        let facts = Facts {
-            numbers: Default::default(),
-            database: ctx.keyspace,
-            physical: &|_| None,
-            connection_id: 7,
-            row_count: -1,
-            found_rows: 0,
-            warning_count: 0,
-            error_count: 0,
-            podway: podway_router::PodwayVariables::default(),
-            charset: ctx.charset,
-            sql_mode: ctx.sql_mode,
-        };
+        let facts = Facts { connection_id: 7, ..Facts::of_new_session(&ctx) };
         let (sql, is_inside, is_limited) = (sql.as_bytes(), self.inside, self.limited);
         shown(self, &plan, &Scene { map: &map, sql, n: &n, facts, is_inside, is_limited })
     }

@@ -6,8 +6,8 @@ mod shop;
 
 use podway_model::{Keyspace, Map, Name, NameRule, ShardIndex};
 use podway_router::{
-    ClientCharset, Facts, KeyValue, Normalised, Numbers, Piece, Plan, PlanContext, PodwayVariables, Route,
-    RouterError, SqlMode, plan_uncached,
+    ClientCharset, Facts, KeyValue, Next, Normalised, Numbers, Piece, Plan, PlanContext, PodwayVariables,
+    Record, Route, RouterError, SqlMode, Want, plan_uncached,
 };
 
 /// A statement, planned in the keyspace `shop`.
@@ -54,7 +54,21 @@ impl Planned {
     }
 
     fn text(&self, piece: &Piece) -> String {
-        let shard = self.keyspace().shard(piece.shard).unwrap();
+        self.told(piece.shard, |facts, out| {
+            self.plan.piece_text(piece, (self.sql.as_bytes(), &self.n), facts, out);
+        })
+    }
+
+    /// What a shard is told of a file in this character set.
+    fn load_text(&self, shard: u16, charset: &str) -> String {
+        let load = self.plan.scatter.as_ref().unwrap().load.as_ref().unwrap();
+        self.told(ShardIndex(shard), |facts, out| {
+            self.plan.load_text(load, charset, (self.sql.as_bytes(), &self.n), facts, out);
+        })
+    }
+
+    fn told(&self, shard: ShardIndex, tell: impl Fn(&Facts<'_>, &mut Vec<u8>)) -> String {
+        let shard = self.keyspace().shard(shard).unwrap();
         let physical = |_: &Name| Some(shard.schema.as_str());
         let facts = Facts {
             database: None,
@@ -70,7 +84,7 @@ impl Planned {
             numbers: Numbers::default(),
         };
         let mut out = Vec::new();
-        self.plan.piece_text(piece, (self.sql.as_bytes(), &self.n), &facts, &mut out);
+        tell(&facts, &mut out);
         String::from_utf8(out).unwrap()
     }
 }
@@ -141,6 +155,33 @@ fn row_constructors_are_cut_with_their_word() {
     let planned = planned(&format!("REPLACE INTO customers VALUES ROW({a}, 'a', NULL),ROW({b}, 'b', NULL)"));
     let pieces = planned.pieces(&[]).unwrap();
     assert_eq!(planned.text(&pieces[1]), format!("REPLACE INTO customers VALUES ROW({b}, 'b', NULL)"));
+}
+
+#[test]
+fn a_new_number_that_is_not_seen_as_one_is_refused() {
+    let [a, ..] = ids();
+    let insert = format!("INSERT INTO visits (id, customer_id) VALUES (5, {a}) AS");
+    for (sql, what) in [
+        (
+            format!("{insert} new(kk, id) ON DUPLICATE KEY UPDATE visits.id = new.id"),
+            "an expression as the new value of the AUTO_INCREMENT column",
+        ),
+        (
+            "ALTER TABLE customers MODIFY region INT AUTO_INCREMENT".to_owned(),
+            "making a column AUTO_INCREMENT",
+        ),
+    ] {
+        let error = planned(&sql).route(&[]).unwrap_err();
+        assert_eq!(error.errno, 1235, "{sql}");
+        assert!(error.message.contains(what), "{sql}: {}", error.message);
+    }
+    for own in ["id", "visits.id", "VALUES(id)", "LAST_INSERT_ID(id)"] {
+        let sql = format!(
+            "INSERT INTO visits (id, customer_id) VALUES (5, {a}) ON DUPLICATE KEY UPDATE id = {own}"
+        );
+        assert!(planned(&sql).route(&[]).is_ok(), "{sql}");
+    }
+    assert!(planned(&format!("{insert} new ON DUPLICATE KEY UPDATE visits.id = new.id")).route(&[]).is_ok());
 }
 
 #[test]
@@ -222,4 +263,102 @@ fn a_long_insert_is_cut_in_one_pass() {
     assert_eq!(count, 20_000);
     let scattered = planned.plan.memory();
     assert!(scattered > 20_000 * size_of::<u32>(), "{scattered}");
+}
+
+#[test]
+fn a_shard_is_told_of_records_alone_with_all_that_it_might_take_otherwise() {
+    let cases = [
+        (
+            "LOAD DATA LOCAL INFILE 'a.csv' REPLACE INTO TABLE customers",
+            "LOAD DATA LOCAL INFILE 'a.csv' REPLACE INTO TABLE customers CHARACTER SET latin1 (`id`, `name`, `country`)",
+        ),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE shop.customers CHARACTER SET 'utf8mb4' FIELDS TERMINATED BY ',' IGNORE 2 LINES (id, @x) SET name = UPPER(@x)",
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE `shop__2`.customers CHARACTER SET 'utf8mb4' FIELDS TERMINATED BY ','  (id, @x) SET name = UPPER(@x)",
+        ),
+        (
+            "load data local infile 'a' into table tickets fields terminated by ';' (subject) -- end",
+            "load data local infile 'a' into table tickets CHARACTER SET latin1 fields terminated by ';' (`id`, subject) -- end",
+        ),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE tickets LINES TERMINATED BY '\\r\\n' (id, subject)",
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE tickets CHARACTER SET latin1 LINES TERMINATED BY '\\r\\n' (id, subject)",
+        ),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE countries IGNORE 1 ROWS",
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE countries CHARACTER SET latin1",
+        ),
+    ];
+    for (sql, expected) in cases {
+        let planned = planned(sql);
+        assert_eq!(planned.route(&[]).unwrap(), Route::Scatter, "{sql}");
+        let text = planned.load_text(1, "latin1");
+        assert!(text == expected || text.starts_with(&format!("{expected}  (")), "{text}");
+    }
+}
+
+#[test]
+fn a_file_is_refused_by_what_stands_in_its_way() {
+    let cases = [
+        ("LOAD DATA INFILE 'a' INTO TABLE customers", "use LOAD DATA LOCAL"),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE customers (name)",
+            "without a field for the sharding key column id",
+        ),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE customers (@a) SET id = @a",
+            "its sharding key column id in SET",
+        ),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE visits (customer_id) SET id = 5",
+            "its AUTO_INCREMENT column id in SET",
+        ),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE customers (id, name, `ID`)", "the column id listed twice"),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE visits (customer_id, id, id)", "the column id listed twice"),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE customers (id) SET name = UUID()", "UUID()"),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE customers (id) SET name = (SELECT 'a')", "a subquery"),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE rates", "where its columns are not known"),
+        ("LOAD DATA LOCAL INFILE 'a' INTO TABLE units (id)", "without a field for the column"),
+        ("LOAD XML LOCAL INFILE 'a' INTO TABLE customers", "in this form"),
+        (
+            "LOAD DATA LOCAL INFILE 'a' INTO TABLE customers COLUMNS SEPARATED BY ','",
+            "in this form (near SEPARATED)",
+        ),
+    ];
+    for (sql, expected) in cases {
+        let error = planned(sql).route(&[]).unwrap_err();
+        assert!(error.errno == 1235 && error.message.contains(expected), "{sql}: {}", error.message);
+    }
+    let home = planned("LOAD DATA INFILE 'a' INTO TABLE notes");
+    assert!(matches!(home.route(&[]), Ok(Route::Shard(_))));
+}
+
+#[test]
+fn records_go_by_their_keys_and_get_the_numbers_that_they_lack() {
+    let [a, b, c, _] = ids();
+    let planned = planned(
+        "LOAD DATA LOCAL INFILE 'a' INTO TABLE customers FIELDS TERMINATED BY ',' ENCLOSED BY '\"' (name, id)",
+    );
+    let text = (planned.sql.as_bytes(), &planned.n);
+    let load = planned.plan.scatter.as_ref().unwrap().load.as_ref().unwrap();
+    let file = planned.plan.load_file(load, text, "utf8mb4").unwrap();
+    assert_eq!((&file.name[..], &file.format.field_end[..], file.skipped), (&b"a"[..], &b","[..], 0));
+    let bytes = format!("x,{a}\ny,\"{b}\"\nz,{c}.0,more\n\\N,x\n");
+    let (mut at, mut record, mut found) = (0, Record::default(), Vec::new());
+    while file.format.record(&bytes.as_bytes()[at..], true, load.fields, &mut record) == Next::Record {
+        found.push(load.shard(planned.keyspace(), (&record, None), "utf8mb4", SqlMode::STRICT));
+        at += record.length;
+    }
+    let found: Vec<Option<u16>> = found.into_iter().map(|shard| shard.ok().map(|shard| shard.0)).collect();
+    assert_eq!(found[..2], [Some(0), Some(1)]);
+    assert_eq!(found.last(), Some(&None));
+    let tickets =
+        self::planned("LOAD DATA LOCAL INFILE 'a' INTO TABLE tickets FIELDS TERMINATED BY ',' (subject)");
+    let load = tickets.plan.scatter.as_ref().unwrap().load.as_ref().unwrap();
+    let bytes = b"one,more\n";
+    assert_eq!(file.format.record(bytes, true, load.fields, &mut record), Next::Record);
+    assert_eq!(load.wanted_number(&record, "utf8mb4", SqlMode::STRICT), Ok(Want::Next));
+    let mut out = Vec::new();
+    load.put_record((bytes, &record), Some(17), b",", &mut out);
+    assert_eq!(out, b"17,one,more\n");
 }

@@ -195,7 +195,7 @@ fn map() -> anyhow::Result<Map> {
     ];
     for (name, columns) in tables {
         let name = names.name(name);
-        let kind = TableKind::Sharded(Sharding { columns: vec![0], vindex: Vindex::Xxh3 });
+        let kind = TableKind::Sharded(Sharding::by(vec![0], Vindex::Xxh3));
         let columns = columns.into_iter().map(|(name, of)| column(name, of)).collect();
         keyspace.tables.insert(name.clone(), Arc::new(Table { name, kind, columns }));
     }

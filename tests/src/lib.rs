@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`servers`](mysql_source) (one MySQL for all) → [`eventually`] → `proxy_seam` (where the proxy comes in) →
 //! [`target`] (a cluster of our own, or a given one) → `given` (the way into that one) → `told` (a map that comes from three topology nodes) →
-//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → `telling` (what a topology is told of them) → [`answer`] (what a statement was answered with) → [`raw`] (a client that speaks the protocol by hand) → [`chaos`] (a cluster that is hurt) → [`structure`].
+//! [`pod`](Pod) (servers, accounts, the map, the proxy) → [`keyspace`](TestKeyspace) (a test's own database) → `telling` (what a topology is told of them) → [`answer`] (what a statement was answered with) → [`raw`] (a client that speaks the protocol by hand) → [`chaos`] (a cluster that is hurt) → [`workload`] (what others measure databases with) → [`structure`].
 
 pub mod answer;
 pub mod chaos;
@@ -19,6 +19,7 @@ mod target;
 mod telling;
 mod told;
 mod users;
+pub mod workload;
 
 pub use eventually::{eventually, eventually_async};
 pub use keyspace::TestKeyspace;

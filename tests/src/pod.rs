@@ -282,7 +282,7 @@ impl Pod {
     pub async fn another_proxy(
         &self,
         watch: MapWatch,
-        configure: fn(&mut ProxyConfig),
+        configure: impl FnOnce(&mut ProxyConfig) + Send + 'static,
     ) -> anyhow::Result<RunningProxy> {
         let secret = self.secret.clone();
         harness().spawn(async move { start_proxy(secret, watch, configure).await }).await?

@@ -31,7 +31,7 @@ impl std::fmt::Debug for RunningProxy {
 pub(crate) async fn start_proxy(
     secret: ClusterSecret,
     watch: MapWatch,
-    configure: fn(&mut ProxyConfig),
+    configure: impl FnOnce(&mut ProxyConfig),
 ) -> anyhow::Result<RunningProxy> {
     let mut config = ProxyConfig::new(([127, 0, 0, 1], 0).into(), secret);
     configure(&mut config);

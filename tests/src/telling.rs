@@ -71,6 +71,7 @@ pub async fn keep_lease<P: Borrow<Proxy>>(client: TopologyClient, proxy: Arc<P>)
             applied: proxy.applied(),
             settled: proxy.settled(),
             clock: podway_model::HybridTime::default(),
+            clocks: Default::default(),
             drained: proxy.drained(),
         };
         let sent = Instant::now();

@@ -210,7 +210,7 @@ fn table(name: &str) -> Table {
         invisible: false,
     };
     let columns = ["id", "customer_id", "state", "amount"].map(column).to_vec();
-    let kind = TableKind::Sharded(Sharding { columns: vec![0], vindex: Vindex::Xxh3 });
+    let kind = TableKind::Sharded(Sharding::by(vec![0], Vindex::Xxh3));
     Table { name: NameRule::CaseSensitive.name(name), kind, columns }
 }
 

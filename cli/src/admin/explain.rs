@@ -62,19 +62,7 @@ pub(super) async fn run(args: ExplainArgs) -> Result<(), AdminError> {
     if let Target::Refused(error) = &plan.target {
         return Err(refused(error.clone()));
     }
-    let facts = Facts {
-        numbers: Default::default(),
-        database: ctx.keyspace,
-        physical: &|_| None,
-        connection_id: 0,
-        row_count: -1,
-        found_rows: 0,
-        warning_count: 0,
-        error_count: 0,
-        podway: podway_router::PodwayVariables::default(),
-        charset: ctx.charset,
-        sql_mode: ctx.sql_mode,
-    };
+    let facts = Facts::of_new_session(&ctx);
     let scene = Scene { map: &map, sql, n: &n, facts, is_inside: false, is_limited: false };
     let explanation = plan.explained(&scene).map_err(refused)?;
     let text = explanation.printed(&map, None, true);

@@ -30,8 +30,8 @@ const SIZES_WITHIN: Duration = Duration::from_secs(1);
 /// A proxy that has not taken over a change that is older is named. Heartbeats say so within a part of this.
 const TAKEN_OVER_WITHIN_MS: u64 = 2_000;
 
-/// A proxy whose clock is further ahead of the topology's is named: half of what others believe.
-const CLOCK_AHEAD_MS: i64 = HybridClock::MOST_AHEAD.as_millis() as i64 / 2;
+/// A proxy whose clock is further from another one is named: half of what others believe.
+const CLOCK_APART_MS: i64 = HybridClock::MOST_AHEAD.as_millis() as i64 / 2;
 
 /// Shows the cluster at a glance
 #[derive(Debug, clap::Args)]
@@ -251,12 +251,8 @@ fn map_alarms(view: &View, proxies: &[ProxyRow]) -> Vec<String> {
             }
             _ => {}
         }
-        if let Some(ahead) = proxy.clock_ahead_ms.filter(|ahead| *ahead > CLOCK_AHEAD_MS)
-            && proxy.lease == "held"
-        {
-            alarms.push(format!(
-                "{name}: its clock is {ahead} ms ahead of the topology's; set its machine's clock"
-            ));
+        if proxy.lease == "held" {
+            alarms.extend(clock_alarm(proxy).map(|what| format!("{name}: {what}")));
         }
     }
     for keyspace in &view.keyspaces {
@@ -264,6 +260,24 @@ fn map_alarms(view: &View, proxies: &[ProxyRow]) -> Vec<String> {
         alarms.extend(frozen.map(|shard| format!("{} of {} is frozen", shard.id, keyspace.name)));
     }
     alarms
+}
+
+/// What is wrong with a proxy's clock, or with one that it is compared with.
+pub(super) fn clock_alarm(proxy: &ProxyRow) -> Option<String> {
+    let is_far = |ahead: i64| ahead.abs() > CLOCK_APART_MS;
+    let apart = |ahead: i64, whose: String| {
+        let way = if ahead < 0 { "behind" } else { "ahead of" };
+        format!("its clock is {} ms {way} {whose}", ahead.abs())
+    };
+    let topology = proxy
+        .clock_ahead_ms
+        .filter(|ahead| is_far(*ahead))
+        .map(|ahead| apart(ahead, "the topology's".to_owned()));
+    let server = proxy.clock_furthest.as_ref().filter(|clock| is_far(clock.ahead_ms));
+    let server = server.map(|clock| apart(clock.ahead_ms, format!("that of server {}", clock.server)));
+    let refuses = proxy.refuses_to_stamp.then(|| "it refuses commits over several servers".to_owned());
+    let all: Vec<String> = topology.into_iter().chain(server).chain(refuses).collect();
+    (!all.is_empty()).then(|| format!("{}; set the clock that is wrong", all.join(", ")))
 }
 
 /// Whether a proxy had the time to take over the newest map.

@@ -1,7 +1,7 @@
 //! `podway table`: where the rows of tables lie: declared after a look at every shard, shown, and forgotten. No table is made or changed, and no
 //! row moved.
 
-use podway_model::{ColumnType, Table, Vindex};
+use podway_model::{ColumnType, Table, TableKind, Vindex};
 use podway_topology_api::{Command, Done, KeyspaceView, TableCommand, TableView, View};
 use serde::Serialize;
 
@@ -16,13 +16,15 @@ const EXAMPLES: &str = "\
 Examples:
   podway table declare shop.customers --by id
   podway table declare shop.orders --by customer_id
+  podway table declare shop.accounts --by id --unique-per-shard
   podway table declare shop.countries --reference
   podway table list shop
   podway table show shop.orders --json
   podway table check shop
 
 The table must be there on every shard, the same everywhere, with a primary key, and empty: rows that are there already would be looked for
-where the sharding key leads.";
+where the sharding key leads. A UNIQUE key has to contain the sharding key, or the AUTO_INCREMENT column: else it is unique on each shard only, which
+--unique-per-shard accepts, also later and of a table with rows.";
 
 /// Says where the rows of tables lie
 #[derive(Debug, clap::Subcommand)]
@@ -40,6 +42,9 @@ pub enum TableCommandLine {
         /// The function that makes a keyspace id of the key: xxh3, hash (Vitess's) or identity
         #[arg(long, value_name = "NAME", default_value = "xxh3", value_parser = parse_vindex)]
         vindex: Vindex,
+        /// UNIQUE keys that do not contain the sharding key may be unique on each shard only
+        #[arg(long, conflicts_with_all = ["reference", "home"])]
+        unique_per_shard: bool,
         /// A copy on every shard
         #[arg(long)]
         reference: bool,
@@ -166,9 +171,18 @@ impl Row for ColumnRow {
 /// Runs it.
 pub(super) async fn run(line: TableCommandLine) -> Result<(), AdminError> {
     match line {
-        TableCommandLine::Declare { table, by, vindex, reference, home: _, rows_in_place, common } => {
+        TableCommandLine::Declare {
+            table,
+            by,
+            vindex,
+            unique_per_shard,
+            reference,
+            home: _,
+            rows_in_place,
+            common,
+        } => {
             let declaration = match (by.is_empty(), reference) {
-                (false, _) => Declaration::Sharded { columns: by, vindex },
+                (false, _) => Declaration::Sharded { columns: by, vindex, unique_per_shard },
                 (true, true) => Declaration::Reference,
                 (true, false) => Declaration::Home,
             };
@@ -176,7 +190,7 @@ pub(super) async fn run(line: TableCommandLine) -> Result<(), AdminError> {
             let context = Context::new(&common)?;
             let view = context.view().await?;
             let servers = context.servers(&view).await?;
-            let wanted = Wanted { name, declaration: &declaration, rows_in_place };
+            let wanted = Wanted::new(name, &declaration, rows_in_place);
             let line = declare_one(&context, &servers, find::keyspace(&view, keyspace)?, wanted).await?;
             Ok(print::done(&line, context.is_json)?)
         }
@@ -283,6 +297,8 @@ pub(super) async fn declare_one(
     keyspace: &KeyspaceView,
     wanted: Wanted<'_>,
 ) -> Result<String, AdminError> {
+    let known = keyspace.tables.iter().find(|known| known.table.name.as_str() == wanted.name);
+    let wanted = wanted.of_known(known.map(|known| &known.table), keyspace.shards.len());
     let Declarable { table, next } = read_and_check(servers, keyspace, wanted).await?;
     let (name, described) = (format!("{}.{}", keyspace.name, wanted.name), described(&table));
     let command = TableCommand::Declare { keyspace: keyspace.name.as_str().into(), table, next };
@@ -317,7 +333,13 @@ async fn read_and_check(
 
 fn described(table: &Table) -> String {
     match find::vindex(table) {
-        Some(vindex) => format!("sharded by ({}) through {vindex}", find::key(table).join(", ")),
+        Some(vindex) => {
+            let per_shard = match &table.kind {
+                TableKind::Sharded(sharding) if sharding.unique_per_shard => ", unique per shard",
+                _ => "",
+            };
+            format!("sharded by ({}) through {vindex}{per_shard}", find::key(table).join(", "))
+        }
         None => find::kind(table).to_owned(),
     }
 }

@@ -105,6 +105,12 @@ fn described(change: &Change) -> String {
         Change::SequenceGeneration { keyspace, table, generation } => {
             format!("sequence of {keyspace}.{table}: generation {generation}")
         }
+        Change::Held { keyspace, table, by: Some(by) } => {
+            format!("statements on {keyspace}.{table} wait for operation {by}")
+        }
+        Change::Held { keyspace, table, by: None } => {
+            format!("statements on {keyspace}.{table} go on")
+        }
         Change::Server(server) => format!("{}: {}, MySQL {}", server.id, server.address(), server.version),
         Change::ServerRemoved(id) => format!("{id} removed"),
         Change::Account(account) => {

@@ -27,13 +27,28 @@ pub struct DemoArgs {
     /// Leave the shop's tables empty
     #[arg(long)]
     pub no_data: bool,
+    /// Move money between accounts on all servers, and kill proxies and servers from a menu meanwhile, while the sum is watched
+    #[arg(long)]
+    pub bank: bool,
+    /// With --bank: stop and count after so many seconds [default: when you say q]
+    #[arg(long, value_name = "N", requires = "bank")]
+    pub seconds: Option<u64>,
     /// The mysqld to start, 8.0.30 or later [default: found or fetched]
     #[arg(long, value_name = "PATH")]
     pub mysqld: Option<PathBuf>,
 }
 
+/// What the bank is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BankPlan {
+    /// How long it is open; none: until somebody says that it is to stop.
+    pub(super) seconds: Option<u64>,
+}
+
 /// What the demo does.
 pub(super) struct Plan {
+    /// The bank, if there is to be one.
+    pub(super) bank: Option<BankPlan>,
     /// Where MySQL comes from.
     pub(super) find: FindOptions,
     /// Which shards lie where, and whether rows are to be loaded.
@@ -64,6 +79,7 @@ impl Plan {
         find.mysqld = args.mysqld.or(find.mysqld);
         let port = args.port.unwrap_or(DEFAULT_PORT);
         Ok(Plan {
+            bank: args.bank.then_some(BankPlan { seconds: args.seconds }),
             find,
             layout,
             folder,

@@ -83,6 +83,11 @@ impl Cluster {
         Ok(account)
     }
 
+    /// The servers, with what the topology calls them.
+    pub(super) fn named(&self) -> Vec<(String, Arc<LocalServer>)> {
+        self.servers.iter().map(|(id, server)| (server_name(*id), server.clone())).collect()
+    }
+
     /// How many servers there are.
     pub(super) fn len(&self) -> usize {
         self.servers.len()

@@ -47,6 +47,9 @@ pub enum DemoError {
         /// What the server or the proxy said.
         error: mysql_async::Error,
     },
+    /// The bank's sum is not what it is to be.
+    #[error("{0}")]
+    Bank(String),
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] io::Error),

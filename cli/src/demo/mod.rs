@@ -3,9 +3,10 @@
 //!
 //! Reading order: [`args`](DemoArgs) (what was typed, what was decided) → `layout` (what a kept folder remembers) → `shop` (tables and
 //! rows) → `cluster` (servers, schemas, accounts) → `map` (the topology) → `load` (rows, through the proxy) → `guide` (what is printed) →
-//! `status` (the live line) → [`run`].
+//! `status` (the live line) → `bank` (transfers, and what is killed meanwhile) → [`run`].
 
 mod args;
+mod bank;
 mod cluster;
 mod error;
 mod guide;

@@ -12,6 +12,7 @@ use podway_topology::{LocalStore, TopologyNode};
 use podway_topology_api::{Following, MapWatch, ProxyInfo, TopologyStore, follow, map_channel};
 
 use super::args::{DemoArgs, Plan};
+use super::bank::{self, Scene};
 use super::cluster::Cluster;
 use super::error::DemoError;
 use super::guide::Guide;
@@ -103,18 +104,35 @@ async fn serve_with(
         podway: &own_path(),
     };
     say(&guide.text());
-    tokio::select! {
-        () = status::show(&proxy) => {}
-        () = lease.keep(Some(&proxy)) => {}
-        () = stop.received() => {}
-    }
+    let scene = plan.bank.map(|bank| Scene {
+        servers: cluster.named(),
+        topology: node.client_address(),
+        proxy: proxy.local_addr(),
+        observer: proxy.observer(),
+        layout: &plan.layout,
+        plan: bank,
+    });
+    let shown = async {
+        match scene {
+            Some(scene) => bank::run(scene).await,
+            None => {
+                status::show(&proxy).await;
+                Ok(())
+            }
+        }
+    };
+    let ended = tokio::select! {
+        ended = shown => ended,
+        () = lease.keep(Some(&proxy)) => Ok(()),
+        () = stop.received() => Ok(()),
+    };
     progress("stopping");
     tokio::select! {
         _ = proxy.stop() => {}
         () = stop.received() => {}
     }
     lease.leave().await;
-    Ok(())
+    ended
 }
 
 /// Fills the servers, tells the topology, and opens a proxy that follows it.

@@ -36,27 +36,27 @@ fi
 
 /// What a guardian does when its pipe closes.
 #[derive(Debug)]
-pub(super) struct Duty {
+pub(crate) struct Duty {
     /// How long the server may take to shut down cleanly; 0: it is killed.
-    pub(super) grace_secs: u32,
+    pub(crate) grace_secs: u32,
     /// The container that the server runs in, if any.
-    pub(super) container: Option<String>,
+    pub(crate) container: Option<String>,
     /// Files and folders to remove.
-    pub(super) remove: Vec<PathBuf>,
+    pub(crate) remove: Vec<PathBuf>,
     /// Held locked until the guardian is done.
-    pub(super) lock: File,
+    pub(crate) lock: File,
 }
 
 /// A running guardian.
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     child: Child,
     pipe: Option<ChildStdin>,
 }
 
 impl Guardian {
     /// Starts the guardian, before the server.
-    pub(super) fn start(duty: Duty) -> io::Result<Guardian> {
+    pub(crate) fn start(duty: Duty) -> io::Result<Guardian> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "podway-guardian"]).arg(duty.grace_secs.to_string());
         command.arg(duty.container.unwrap_or_default()).args(duty.remove);
@@ -68,7 +68,7 @@ impl Guardian {
     }
 
     /// Starts a program that the guardian knows of before it runs; its output goes to `log`.
-    pub(super) fn start_watched(&mut self, words: &[OsString], log: File) -> io::Result<Child> {
+    pub(crate) fn start_watched(&mut self, words: &[OsString], log: File) -> io::Result<Child> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "read -r go && exec \"$@\" </dev/null", "podway-mysqld"]).args(words);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
@@ -81,12 +81,12 @@ impl Guardian {
     }
 
     /// Says that the server is no more: its process id may be another's from now on.
-    pub(super) fn forget(&mut self) -> io::Result<()> {
+    pub(crate) fn forget(&mut self) -> io::Result<()> {
         self.say("")
     }
 
     /// Lets the guardian do its duty and waits until it has.
-    pub(super) fn dismiss(mut self) -> io::Result<()> {
+    pub(crate) fn dismiss(mut self) -> io::Result<()> {
         drop(self.pipe.take());
         self.child.wait().map(drop)
     }

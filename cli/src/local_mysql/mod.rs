@@ -22,6 +22,7 @@ mod version;
 
 pub use cache::Cache;
 pub use find::{Attempt, FindError, FindOptions, MysqlSource, Way};
+pub(crate) use guardian::{Duty, Guardian};
 pub use program::Origin;
 pub use server::{DataDir, LocalServer, ServerError, ServerOptions};
 pub use tools::{ToolError, Tools};

@@ -64,6 +64,12 @@ impl Pages for ProxyPages {
                 label: "server",
                 values: by_server(|(_, _, idle)| *idle),
             },
+            Labelled {
+                name: "clock_ahead_microseconds",
+                help: "How far this machine's clock is ahead of another; negative: behind",
+                label: "clock",
+                values: self.proxy.clocks(),
+            },
         ];
         Page { numbers: self.proxy.measured(), labelled, latency: Some(self.proxy.latency()) }.text()
     }

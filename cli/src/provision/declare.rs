@@ -2,7 +2,7 @@
 
 use podway_model::{Name, NameRule, Sharding, Table, TableKind, Vindex};
 
-use podway_topology::provision::{ProvisionError, TableDefinition};
+use podway_topology::provision::{ProvisionError, TableDefinition, names_of_keys, unique_on_each_shard_only};
 
 /// Where a table's rows are to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Declaration {
         columns: Vec<String>,
         /// The function that makes a keyspace id of them.
         vindex: Vindex,
+        /// Whether UNIQUE keys may be unique on each shard only.
+        unique_per_shard: bool,
     },
     /// A copy on every shard.
     Reference,
@@ -24,7 +26,7 @@ impl Declaration {
     /// Sharded by these columns with the default function.
     pub fn sharded_by(columns: &[&str]) -> Declaration {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-        Declaration::Sharded { columns, vindex: Vindex::Xxh3 }
+        Declaration::Sharded { columns, vindex: Vindex::Xxh3, unique_per_shard: false }
     }
 }
 
@@ -38,11 +40,42 @@ pub fn declare(
         _ if definition.is_view => TableKind::View,
         Declaration::Reference => TableKind::Reference,
         Declaration::Home => TableKind::Home,
-        Declaration::Sharded { columns, vindex } => {
-            TableKind::Sharded(sharding(definition, columns, *vindex)?)
+        Declaration::Sharded { columns, vindex, unique_per_shard } => {
+            let sharding = sharding(definition, columns, *vindex)?;
+            TableKind::Sharded(Sharding { unique_per_shard: *unique_per_shard, ..sharding })
         }
     };
     Ok(Table { name: names.name(&definition.name), kind, columns: definition.columns.clone() })
+}
+
+/// Whether the rows of a table that the map has lie as a declaration says, whatever it says of UNIQUE keys.
+pub fn lies_so(table: &Table, declaration: &Declaration) -> bool {
+    let (TableKind::Sharded(sharding), Declaration::Sharded { columns, vindex, .. }) =
+        (&table.kind, declaration)
+    else {
+        return false;
+    };
+    let key = table.key_columns().map(|column| &column.name);
+    sharding.vindex == *vindex && key.eq(&columns.iter().map(|name| Name::caseless(name)).collect::<Vec<_>>())
+}
+
+/// Refuses a sharded table with UNIQUE keys that no shard can keep, unless the declaration says that they may be so.
+pub fn check_unique_keys(table: &Table, definition: &TableDefinition) -> Result<(), ProvisionError> {
+    let loose = unique_on_each_shard_only(table, &definition.unique_keys);
+    match (&table.kind, &loose[..]) {
+        (TableKind::Sharded(sharding), [_, ..]) if !sharding.unique_per_shard => {
+            let key: Vec<&str> = table.key_columns().map(|column| column.name.as_str()).collect();
+            Err(ProvisionError::Refused {
+                table: definition.name.clone(),
+                reason: format!(
+                    "{} does not contain the sharding key ({}), so it would be unique on each shard only; add the sharding key to it, or accept this by the words unique per shard (podway table declare --unique-per-shard)",
+                    names_of_keys(&loose),
+                    key.join(", ")
+                ),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn sharding(
@@ -61,7 +94,7 @@ fn sharding(
         found.ok_or_else(|| ProvisionError::NoColumn { table: table(), column: column.clone() })
     };
     let columns = key.iter().map(position).collect::<Result<Vec<usize>, ProvisionError>>()?;
-    let sharding = Sharding { columns, vindex };
+    let sharding = Sharding::by(columns, vindex);
     podway_router::check_declaration(&definition.columns, &sharding)
         .map_err(|error| ProvisionError::Key { table: table(), reason: error.to_string() })?;
     for column in sharding.columns.iter().map(|&position| &definition.columns[position]) {
@@ -108,6 +141,7 @@ mod tests {
                 column("weight", ColumnType::Float),
             ],
             primary_key: vec![Name::caseless("id")],
+            unique_keys: Vec::new(),
             set_on_update: Vec::new(),
             before_triggers: Vec::new(),
         }
@@ -118,7 +152,7 @@ mod tests {
         let table =
             declare(NameRule::CaseSensitive, &definition(), &Declaration::sharded_by(&["customer_id"]))
                 .unwrap();
-        assert_eq!(table.kind, TableKind::Sharded(Sharding { columns: vec![1], vindex: Vindex::Xxh3 }));
+        assert_eq!(table.kind, TableKind::Sharded(Sharding::by(vec![1], Vindex::Xxh3)));
         assert_eq!(table.key_columns().next().unwrap().name, Name::caseless("customer_id"));
     }
 

@@ -4,12 +4,12 @@ use mysql_async::prelude::Queryable;
 use podway_model::{NameRule, Table};
 use podway_topology::KeyRules;
 use podway_topology::provision::{
-    AdminLogin, ProvisionError, TableDefinition, quote_name, read_next_number, read_table, used_by_a_view,
-    view_using,
+    AdminLogin, ProvisionError, TableDefinition, program_in_the_way, quote_name, read_next_number,
+    read_table, used_by_a_view, view_using,
 };
 use podway_topology_api::TableDeclaration;
 
-use super::declare::{Declaration, declare};
+use super::declare::{Declaration, check_unique_keys, declare, lies_so};
 
 /// Where a shard is, and how to log in there.
 #[derive(Clone, Debug)]
@@ -47,6 +47,22 @@ pub struct Wanted<'a> {
     pub declaration: &'a Declaration,
     /// Whether its rows, if it has some, may be taken to lie right.
     pub rows_in_place: bool,
+    /// Whether it comes to lie otherwise, on several shards or on one of them: what programs do with its rows was decided for how it lies now.
+    pub lies_anew: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A declaration, of which it is not known yet what it changes.
+    pub fn new(name: &'a str, declaration: &'a Declaration, rows_in_place: bool) -> Wanted<'a> {
+        Wanted { name, declaration, rows_in_place, lies_anew: false }
+    }
+
+    /// What is wanted of a table of a keyspace of so many shards that is known so, or not declared.
+    pub fn of_known(self, known: Option<&Table>, shards: usize) -> Self {
+        let lies_so = known.is_some_and(|known| lies_so(known, self.declaration));
+        let stays = lies_so || known.is_none() && *self.declaration == Declaration::Home;
+        Wanted { rows_in_place: self.rows_in_place || lies_so, lies_anew: shards > 1 && !stays, ..self }
+    }
 }
 
 /// A table as the topology is told of it.
@@ -82,6 +98,11 @@ pub async fn declare_everywhere(
         {
             return Err(NotDeclared::Refused(used_by_a_view(wanted.name, &view, server)));
         }
+        if wanted.lies_anew
+            && let Some(why) = program_in_the_way(&mut conn, schema, wanted.name).await.map_err(at)?
+        {
+            return Err(NotDeclared::Refused(why));
+        }
         if !is_at_home
             && !wanted.rows_in_place
             && has_rows(&mut conn, schema, wanted.name).await.map_err(at)?
@@ -109,8 +130,9 @@ pub async fn declare_everywhere(
     let (server, definition) =
         first.ok_or_else(|| NotDeclared::Refused("the keyspace has no shards".to_owned()))?;
     // How names compare is the topology's to apply.
-    let table = declare(NameRule::CaseSensitive, &definition, wanted.declaration)
-        .map_err(|error| NotDeclared::OnServer { server: server.to_owned(), error })?;
+    let at = |error| NotDeclared::OnServer { server: server.to_owned(), error };
+    let table = declare(NameRule::CaseSensitive, &definition, wanted.declaration).map_err(at)?;
+    check_unique_keys(&table, &definition).map_err(at)?;
     Ok(Declarable { table, next })
 }
 
@@ -125,9 +147,10 @@ async fn has_rows(conn: &mut mysql_async::Conn, schema: &str, table: &str) -> Re
 /// A declaration as the topology writes it, as one that is checked here.
 pub fn declaration(declaration: &TableDeclaration) -> Declaration {
     match declaration {
-        TableDeclaration::Sharded { columns, vindex } => Declaration::Sharded {
+        TableDeclaration::Sharded { columns, vindex, unique_per_shard } => Declaration::Sharded {
             columns: columns.iter().map(|column| column.to_string()).collect(),
             vindex: *vindex,
+            unique_per_shard: *unique_per_shard,
         },
         TableDeclaration::Reference => Declaration::Reference,
         TableDeclaration::Home => Declaration::Home,
@@ -137,6 +160,8 @@ pub fn declaration(declaration: &TableDeclaration) -> Declaration {
 /// The router's rules for keys, for a topology node, which must not know the router.
 pub fn key_rules() -> KeyRules {
     KeyRules::new(|names, definition, wanted| {
-        declare(names, definition, &declaration(wanted)).map_err(|error| error.to_string())
+        let table = declare(names, definition, &declaration(wanted)).map_err(|error| error.to_string())?;
+        check_unique_keys(&table, definition).map_err(|error| error.to_string())?;
+        Ok(table)
     })
 }

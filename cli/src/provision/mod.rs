@@ -4,7 +4,7 @@
 mod declare;
 mod everywhere;
 
-pub use declare::{Declaration, declare};
+pub use declare::{Declaration, check_unique_keys, declare, lies_so};
 pub use everywhere::{
     Declarable, NotDeclared, ShardPlace, Wanted, declaration, declare_everywhere, key_rules,
 };

@@ -70,6 +70,9 @@ pub(super) struct TableEntry {
     #[serde(default)]
     pub(super) shard_by: Vec<String>,
     pub(super) vindex: Option<Vindex>,
+    /// UNIQUE keys without the sharding key may be unique on each shard only.
+    #[serde(default)]
+    pub(super) unique_per_shard: bool,
     #[serde(default)]
     pub(super) reference: bool,
     /// Whole, on the home shard, as an undeclared table is.

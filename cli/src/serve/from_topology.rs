@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use podway_model::{HybridClock, Map, NameRule};
-use podway_proxy::{Proxy, ProxyConfig};
+use podway_model::{Map, NameRule};
+use podway_proxy::{Proxy, ProxyConfig, StampClock};
 use podway_topology_api::{
     Following, MapWatch, ProxyInfo, TopologyClient, TopologyContact, TopologyHealth, follow, map_channel,
 };
@@ -31,7 +31,7 @@ impl Member {
         let (publisher, watch) = map_channel(Map::empty(NameRule::default()));
         let following = follow(client.clone(), publisher);
         let mut health = following.health();
-        let clock = Arc::<HybridClock>::default();
+        let clock = Arc::<StampClock>::default();
         let mut lease =
             Lease::take(client.clone(), info(args, args.listen), watch.clone(), clock.clone()).await?;
         wait_for_a_map(&mut health).await;
@@ -77,7 +77,7 @@ async fn again(
     client: TopologyClient,
     info: ProxyInfo,
     watch: MapWatch,
-    clock: Arc<HybridClock>,
+    clock: Arc<StampClock>,
 ) -> Result<Lease<TopologyClient>, ServeError> {
     lease.leave().await;
     Ok(Lease::take(client, info, watch, clock).await?)

@@ -11,8 +11,8 @@ use super::error::{PlanError, ServeError};
 use super::plan::{KeyspacePlan, ShardPlan};
 use super::servers::ReachedServer;
 use crate::provision::{
-    Declaration, ProvisionError, TableDefinition, declare, read_table, read_view_uses, table_names,
-    views_of_spread,
+    Declaration, ProvisionError, TableDefinition, check_unique_keys, declare, read_table, read_view_uses,
+    table_names, views_of_spread,
 };
 
 /// The numbers that shards have had in this process's maps, by keyspace, server_uuid and schema.
@@ -190,6 +190,9 @@ async fn declared_tables(
             }
             let table = declare(names, &definition, declaration).map_err(at(shard, servers))?;
             let Some((known, _)) = &first else {
+                if let Err(error) = check_unique_keys(&table, &definition) {
+                    tracing::warn!("keyspace {}: {error}", plan.name);
+                }
                 first = Some((definition, table));
                 continue;
             };

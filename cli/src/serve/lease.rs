@@ -2,13 +2,13 @@
 //! never touches the map or a session.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use podway_model::{FreezeId, HybridClock, Revision, parse_span};
-use podway_proxy::Proxy;
+use podway_model::{FreezeId, Revision, parse_span};
+use podway_proxy::{Asked, Peer, Proxy, StampClock, Standing};
 use podway_topology_api::{
-    Beat, BeatAnswer, Command, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo, Registration,
-    StoreError, TopologyStore,
+    Beat, BeatAnswer, ClockReport, Command, MapWatch, ProposeError, Proposer, ProxyCommand, ProxyInfo,
+    Registration, StoreError, TopologyStore,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOK_WHILE_FROZEN: Duration = Duration::from_millis(5);
 /// The pause before a failed registration is tried again.
 const REGISTER_AGAIN: Duration = Duration::from_secs(1);
+/// To what the leader's clock is cut off.
+const LEADERS_CLOCK: Duration = Duration::from_millis(1);
 /// How long leaving may take: the lease ends by itself otherwise.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -37,7 +39,7 @@ pub(crate) struct Lease<S> {
     said: Said,
     is_heard: bool,
     /// What stamps are made of: kept together with the topology's by each heartbeat.
-    clock: Arc<HybridClock>,
+    clock: Arc<StampClock>,
 }
 
 impl<S: TopologyStore> Lease<S> {
@@ -46,7 +48,7 @@ impl<S: TopologyStore> Lease<S> {
         store: S,
         info: ProxyInfo,
         watch: MapWatch,
-        clock: Arc<HybridClock>,
+        clock: Arc<StampClock>,
     ) -> Result<Lease<S>, ProposeError> {
         let registration = register(&store, &info).await?;
         Ok(Lease { store, info, registration, watch, said: Said::default(), is_heard: true, clock })
@@ -72,7 +74,9 @@ impl<S: TopologyStore> Lease<S> {
                 reported.as_ref().is_none_or(|(at, said)| *said != self.said || at.elapsed() >= self.pause());
             if is_due {
                 let sent = std::time::Instant::now();
+                let asked = self.clock.ask();
                 let answer = self.store.beat(self.beat()).await;
+                self.compare(asked, &answer);
                 let is_held = answer.as_ref().is_ok_and(|answer| answer.has_lease);
                 if let (true, Some(proxy)) = (is_held, proxy) {
                     // It ends a whole lease after this was heard, at the earliest.
@@ -93,8 +97,18 @@ impl<S: TopologyStore> Lease<S> {
 
     fn beat(&self) -> Beat {
         let Said { applied, settled, drained } = self.said.clone();
-        let clock = self.clock.now(wall_clock());
-        Beat { incarnation: self.registration.incarnation, applied, settled, clock, drained }
+        let (clock, clocks) = (self.clock.moment(), report(&self.clock));
+        Beat { incarnation: self.registration.incarnation, applied, settled, clock, clocks, drained }
+    }
+
+    /// Compares this machine's clock with the leader's, which came with the answer.
+    fn compare(&self, asked: Asked, answer: &Result<BeatAnswer, StoreError>) {
+        if let Ok(answer) = answer
+            && answer.wall_us != [0; 2]
+        {
+            let leaders = answer.wall_us.map(Duration::from_micros);
+            self.clock.compare(Peer::Topology, asked, leaders, LEADERS_CLOCK);
+        }
     }
 
     fn pause(&self) -> Duration {
@@ -126,7 +140,7 @@ impl<S: TopologyStore> Lease<S> {
     async fn take_answer(&mut self, answer: Result<BeatAnswer, StoreError>) {
         let was_heard = std::mem::replace(&mut self.is_heard, answer.is_ok());
         if let Ok(answer) = &answer
-            && let Err(error) = self.clock.observe(answer.clock, wall_clock())
+            && let Err(error) = self.clock.observe(answer.clock)
         {
             tracing::error!(
                 "the topology's clock is not taken over: {error}; set this machine's clock or the leader's"
@@ -174,9 +188,20 @@ async fn register<S: TopologyStore>(store: &S, info: &ProxyInfo) -> Result<Regis
     }
 }
 
-/// This machine's time since 1970.
-fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+/// What the topology is told of this machine's clock.
+fn report(clock: &StampClock) -> ClockReport {
+    let offsets = clock.offsets();
+    let topology = offsets.iter().find(|(peer, _)| *peer == Peer::Topology);
+    let servers = offsets.iter().filter_map(|(peer, offset)| match peer {
+        Peer::Server(server) => Some((*server, offset.ahead_us)),
+        Peer::Topology => None,
+    });
+    ClockReport {
+        topology: topology.map(|(_, offset)| (offset.ahead_us, offset.within_us)),
+        furthest: servers.max_by_key(|(_, ahead_us)| ahead_us.unsigned_abs()),
+        steps_back: clock.steps_back(),
+        is_too_far_ahead: matches!(clock.standing(), Standing::TooFarAhead(_)),
+    }
 }
 
 /// What a proxy says of itself with a heartbeat.

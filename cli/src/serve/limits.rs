@@ -17,6 +17,7 @@ pub struct Limits {
     backend: Backend,
     plan_cache_bytes: Option<Size>,
     shutdown_deadline: Option<Span>,
+    max_clock_ahead: Option<Span>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -81,6 +82,7 @@ impl Limits {
         self.backend.apply(&mut config.backend);
         set(&mut config.plan_cache_bytes, self.plan_cache_bytes);
         set(&mut config.shutdown_deadline, self.shutdown_deadline);
+        set(&mut config.max_clock_ahead, self.max_clock_ahead);
     }
 }
 
@@ -214,6 +216,7 @@ mod tests {
             "backend.idle_deadline=90",
             "plan_cache_bytes=512 KiB",
             "shutdown_deadline=2m",
+            "max_clock_ahead=50ms",
             "client.max_sessions=8",
         ]);
         assert_eq!(config.client.max_sessions, 8, "the last word counts");
@@ -222,6 +225,7 @@ mod tests {
         assert_eq!(config.backend.idle_deadline, Duration::from_secs(90));
         assert_eq!(config.plan_cache_bytes, 512 << 10);
         assert_eq!(config.shutdown_deadline, Duration::from_secs(120));
+        assert_eq!(config.max_clock_ahead, Duration::from_millis(50));
         assert_eq!(config.backend.max_connections, BackendLimits::default().max_connections);
     }
 

@@ -46,7 +46,13 @@ impl<S: TopologyStore> Operations for TopologyOperations<S> {
             let credentials = self.0.credentials().await.map_err(away)?;
             let wanted = declaration(declared.declaration);
             let places = places(&view, &credentials, declared.keyspace, &wanted)?;
-            let wanted = Wanted { name: declared.table, declaration: &wanted, rows_in_place: false };
+            let known = view.keyspaces.iter().find(|known| known.name.as_str() == declared.keyspace);
+            let shards = known.map_or(0, |keyspace| keyspace.shards.len());
+            let known = known.and_then(|keyspace| {
+                keyspace.tables.iter().find(|known| known.table.name.as_str() == declared.table)
+            });
+            let wanted = Wanted::new(declared.table, &wanted, false);
+            let wanted = wanted.of_known(known.map(|known| &known.table), shards);
             let Declarable { table, next } = declare_everywhere(&places, wanted)
                 .await
                 .map_err(|error| OperationError::Refused(error.to_string()))?;

@@ -278,9 +278,12 @@ fn keyspace(name: String, entry: KeyspaceEntry, servers: &[FileServer]) -> Resul
 
 fn declaration(entry: TableEntry) -> Result<Declaration, &'static str> {
     match (entry.shard_by.is_empty(), entry.reference, entry.home) {
-        (false, false, false) => {
-            Ok(Declaration::Sharded { columns: entry.shard_by, vindex: entry.vindex.unwrap_or(Vindex::Xxh3) })
-        }
+        (false, false, false) => Ok(Declaration::Sharded {
+            columns: entry.shard_by,
+            vindex: entry.vindex.unwrap_or(Vindex::Xxh3),
+            unique_per_shard: entry.unique_per_shard,
+        }),
+        _ if entry.unique_per_shard => Err("unique_per_shard is said of a table with shard_by"),
         (true, true, false) if entry.vindex.is_none() => Ok(Declaration::Reference),
         (true, false, true) if entry.vindex.is_none() => Ok(Declaration::Home),
         _ => Err(

@@ -10,7 +10,7 @@ use crate::podway::{Podway, connect};
 const CUSTOMERS: &str = "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(40))";
 
 /// Commands, their exit codes, and a part of what they say, in the cluster of [`what_is_refused_is_named_with_what_to_do`].
-const REFUSALS: [(&str, i32, &str); 32] = [
+const REFUSALS: [(&str, i32, &str); 34] = [
     ("keyspace show shoop", 1, "did you mean shop?"),
     (
         "keyspace create other --shard a",
@@ -41,6 +41,12 @@ const REFUSALS: [(&str, i32, &str); 32] = [
     ("table declare shop.uneven --by id", 1, "is not as on server a (column id)"),
     ("table declare shop.full --by id", 1, "has rows"),
     ("table declare shop.full --by nope", 1, "has rows"),
+    (
+        "table declare shop.mails --by id",
+        1,
+        "UNIQUE KEY email (email) does not contain the sharding key (id)",
+    ),
+    ("table declare shop.mails --reference --unique-per-shard", 2, "--unique-per-shard"),
     ("table declare shop.full --by id --vindex crc", 2, "xxh3, hash or identity"),
     ("table forget shop.customer", 1, "did you mean customers?"),
     ("settings set proxy.lease soon", 1, "it takes"),
@@ -188,6 +194,7 @@ async fn what_is_refused_is_named_with_what_to_do() {
         let columns = if index == 0 { "id INT PRIMARY KEY" } else { "id BIGINT PRIMARY KEY" };
         admin.query_drop(format!("CREATE TABLE uneven ({columns})")).await.unwrap();
         admin.query_drop("CREATE TABLE full (id INT PRIMARY KEY)").await.unwrap();
+        admin.query_drop("CREATE TABLE mails (id INT PRIMARY KEY, email VARCHAR(40) UNIQUE)").await.unwrap();
     }
     cluster.admin(1).await.unwrap().query_drop("INSERT INTO shop__2.full VALUES (1)").await.unwrap();
     cluster.done("table declare shop.customers --by id");
@@ -199,6 +206,7 @@ async fn what_is_refused_is_named_with_what_to_do() {
         assert_eq!(ran.printed, "", "podway {words}");
     }
     cluster.done("table declare shop.full --by id --rows-in-place");
+    cluster.done("table declare shop.mails --by id --unique-per-shard");
     let nobody = Podway::run(&["status", "--topology", "127.0.0.1:1"]);
     assert!(
         nobody.code == Some(1) && nobody.said.contains("is `podway topology` running at 127.0.0.1:1?"),

@@ -142,8 +142,8 @@ async fn a_database_without_podway_is_advised_by_what_ran_in_it() {
         answer["commands"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>(),
         [
             "podway table declare shop.countries --reference",
-            "podway table declare shop.customers --by id",
-            "podway table declare shop.orders --by customer_id"
+            "podway table declare shop.customers --by id --unique-per-shard",
+            "podway table declare shop.orders --by customer_id --unique-per-shard"
         ]
     );
     let text = advise(&server, &folder, &[]);

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -59,8 +59,21 @@ impl Podway {
         Podway::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Podway {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts it with these arguments, and somebody who types.
+    pub fn start_typing(args: &[&str]) -> (Podway, ChildStdin) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_podway"));
+        command.args(args);
+        let mut podway = Podway::spawn_with(command, Stdio::piped());
+        let typed = podway.child.stdin.take().expect("a pipe");
+        (podway, typed)
+    }
+
+    fn spawn(command: Command) -> Podway {
+        Podway::spawn_with(command, Stdio::null())
+    }
+
+    fn spawn_with(mut command: Command, input: Stdio) -> Podway {
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));

@@ -59,7 +59,7 @@ async fn shop() -> (Cluster, crate::podway::Podway) {
         cluster.done(&format!("table declare shop.{table} --by k{vindex}"));
     }
     everywhere(&cluster, "CREATE TABLE pairs (a INT NULL, b VARCHAR(9) NULL, n INT PRIMARY KEY)").await;
-    cluster.done("table declare shop.pairs --by a,b");
+    cluster.done("table declare shop.pairs --by a,b --unique-per-shard");
     everywhere(&cluster, "CREATE TABLE many (k INT NOT NULL, s VARCHAR(9) NOT NULL, PRIMARY KEY (s, k))")
         .await;
     cluster.done("table declare shop.many --by k");
@@ -71,6 +71,63 @@ async fn shop() -> (Cluster, crate::podway::Podway) {
     assert_eq!(cluster.run_all(&user).code, Some(0));
     let proxy = cluster.proxy();
     (cluster, proxy)
+}
+
+#[tokio::test]
+async fn values_that_stand_on_several_shards_in_a_key_that_each_shard_keeps_are_named() {
+    let cluster = Cluster::start(&[&[], &[]]).await.expect("servers");
+    cluster.add_servers();
+    cluster.done("keyspace create shop --shard a --shard b/shop__2 --create-schemas");
+    let create = "CREATE TABLE mails (id INT PRIMARY KEY, email VARCHAR(40), nick CHAR(9) COLLATE utf8mb4_general_ci, n INT, \
+        UNIQUE by_email (email), UNIQUE by_nick (nick, n), UNIQUE by_start (email(3), nick))";
+    everywhere(&cluster, create).await;
+    cluster.done("table declare shop.mails --by id --unique-per-shard");
+    let password = cluster.file("app.password", "app's own\n").expect("a file");
+    let grant = ["--grant", "SELECT, INSERT", "--on", "shop"];
+    let user = [&["user", "create", "app", "--password-file", &password][..], &grant].concat();
+    assert_eq!(cluster.run_all(&user).code, Some(0));
+    let mut proxy = cluster.proxy();
+    let mut app = connect(proxy.address(), "app", "app's own", "shop").await.expect("a session");
+    for id in 0..12 {
+        let sql = format!(
+            "INSERT INTO mails VALUES ({id}, 'mail {id}', NULL, {id}), ({}, NULL, 'n', {id})",
+            100 + id
+        );
+        app.query_drop(sql).await.expect("values of their own");
+    }
+    let report = cluster.json("verify shop.mails");
+    let keys = |report: &Value| -> Vec<(String, Option<u64>)> {
+        let keys = report["tables"][0]["keys"].as_array().expect("keys");
+        let key = |key: &Value| (key["key"].as_str().expect("a text").to_owned(), key["doubles"].as_u64());
+        keys.iter().map(key).collect()
+    };
+    let named = |email, nick| {
+        vec![
+            ("UNIQUE KEY by_email (email)".to_owned(), Some(email)),
+            ("UNIQUE KEY by_nick (nick, n)".to_owned(), Some(nick)),
+            ("UNIQUE KEY by_start (email(3), nick)".to_owned(), None),
+        ]
+    };
+    assert_eq!(keys(&report), named(0, 0));
+
+    // Equal as the collations say: by accents and case, and with blanks at the end.
+    let mut stored = [0; 2];
+    for id in 200..232 {
+        let email = ["Größe", "GROSSE"][id as usize % 2];
+        let one = format!("INSERT INTO mails VALUES ({id}, '{email}', NULL, NULL)");
+        stored[0] += u8::from(app.query_drop(one).await.is_ok());
+        let nick = ["x", "X"][id as usize % 2];
+        let other = format!("INSERT INTO mails VALUES ({}, NULL, '{nick}', 1000)", 100 + id);
+        stored[1] += u8::from(app.query_drop(other).await.is_ok());
+    }
+    assert_eq!(stored, [2, 2], "each shard keeps its own");
+    let report = found(&cluster, "shop.mails");
+    assert_eq!(keys(&report), named(1, 1));
+    let value = report["tables"][0]["keys"][0]["values"][0].as_str().expect("a text").to_lowercase();
+    assert!(value.starts_with("'gr") && value.ends_with("stands on 2 shards"), "{value}");
+    let ran = cluster.run("verify shop.mails");
+    assert!(ran.printed.contains("2 values ON SEVERAL SHARDS"), "{ran:?}");
+    assert!(ran.said.contains("2 values of UNIQUE keys on several shards"), "{ran:?}");
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ use crate::error::ProxyError;
 const READ_ROOM: usize = 16 << 10;
 /// What a connection's buffer shrinks to when it rests.
 const REST_BUFFER: usize = 64 << 10;
+/// Into what a file is cut on its way to a server.
+const FILE_PACKET: usize = 16 << 10;
 /// How long the protocol's own small commands may take.
 const SMALL_COMMAND: Duration = Duration::from_secs(30);
 /// How long a server may leave a command unread.
@@ -83,9 +85,13 @@ pub struct BackendConnection {
     /// The last answer was an error, which bears no status.
     is_status_old: bool,
     busy: bool,
-    pinned: bool,
+    pub(super) pinned: bool,
+    /// LOCK TABLES of its session, which ends before the session does.
+    pub(super) locks: bool,
     spoiled: bool,
-    cursors: usize,
+    /// SET TRANSACTION, while no transaction is known to have begun under it.
+    set_transaction: Option<Vec<u8>>,
+    pub(super) cursors: usize,
     resting_since: Instant,
     incarnation: u32,
 }
@@ -113,7 +119,9 @@ impl BackendConnection {
             is_status_old: false,
             busy: false,
             pinned: false,
+            locks: false,
             spoiled: false,
+            set_transaction: None,
             cursors: 0,
             resting_since: Instant::now(),
             incarnation: login.incarnation,
@@ -176,31 +184,6 @@ impl BackendConnection {
         }
     }
 
-    /// Says that something is on this connection that cannot be carried to another: it stays its session's, and is closed with it.
-    pub fn pin(&mut self) {
-        self.pinned = true;
-    }
-
-    /// Whether it stays its session's.
-    pub fn is_pinned(&self) -> bool {
-        self.pinned || self.cursors > 0
-    }
-
-    /// Says that a cursor is open here, which stays on its connection.
-    pub fn hold_cursor(&mut self) {
-        self.cursors += 1;
-    }
-
-    /// Says that the cursor of this statement is closed.
-    pub fn release_cursor(&mut self, statement: u32) {
-        self.cursors = self.cursors.saturating_sub(1);
-        self.statements
-            .by_text
-            .values_mut()
-            .filter(|known| known.id == statement)
-            .for_each(|known| known.has_cursor = false);
-    }
-
     /// Whether its protocol state is known: no answer is outstanding.
     pub fn is_usable(&self) -> bool {
         !self.busy && self.input.is_empty()
@@ -209,11 +192,12 @@ impl BackendConnection {
     /// Whether it may go back to its pool: no answer outstanding, no transaction, nothing unrecorded.
     fn is_clean(&self) -> bool {
         let is_of_now = self.incarnation == self.endpoint().incarnation.load(Ordering::Acquire);
-        self.is_usable() && !self.is_pinned() && !self.spoiled && !self.in_transaction() && is_of_now
+        let is_spoiled = self.spoiled || self.set_transaction.is_some();
+        self.is_usable() && !self.is_pinned() && !is_spoiled && !self.in_transaction() && is_of_now
     }
 
     /// Whether nothing has arrived that nobody asked for, the end of the connection included.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         let mut byte = [0];
         matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -265,6 +249,22 @@ impl BackendConnection {
     /// Says that no other session may have this connection: what is set on it is not known, or a KILL for it is on its way.
     pub fn never_reuse(&mut self) {
         self.spoiled = true;
+    }
+
+    /// Says that SET TRANSACTION is about to be sent: until a transaction begins under it, it would count for whoever comes next.
+    pub fn sets_transaction(&mut self, statement: &[u8]) {
+        self.set_transaction = Some(statement.to_vec());
+    }
+
+    /// Says that a transaction has begun under what was set.
+    pub fn has_begun(&mut self) {
+        self.set_transaction = None;
+    }
+
+    /// What was set and no transaction has begun under, for the session to say again elsewhere: this connection is never reused.
+    pub fn take_set_transaction(&mut self) -> Option<Vec<u8>> {
+        self.spoiled |= self.set_transaction.is_some();
+        self.set_transaction.take()
     }
 
     /// Sends packets, headers included. From here on an answer is outstanding.
@@ -351,7 +351,7 @@ impl BackendConnection {
         let mut answers = Vec::with_capacity(statements.len());
         for nth in 0..statements.len() {
             let tracker = ResponseTracker::new(ResponseKind::Simple, self.capabilities, 1);
-            let answer = self.receive(tracker, Some(SMALL_COMMAND)).await?;
+            let answer = self.receive(tracker, Some(SMALL_COMMAND), None).await?;
             let body = &answer[podway_wire::HEADER..];
             answers.push(match body.first() {
                 Some(0xFF) => Err(self.error(body)?),
@@ -368,9 +368,32 @@ impl BackendConnection {
     pub async fn run(&mut self, packets: &[u8], first: u8) -> Result<OkPacket, ProxyError> {
         self.send(packets).await?;
         let tracker = ResponseTracker::new(ResponseKind::Simple, self.capabilities, first);
-        let answer = self.receive(tracker, None).await?;
+        let answer = self.receive(tracker, None, None).await?;
         self.expect_silence()?;
         self.ok(&answer)
+    }
+
+    /// Runs a LOAD DATA LOCAL of a client's whose file has these bytes; otherwise like [`Self::run`].
+    pub async fn load(&mut self, packets: &[u8], first: u8, file: &[u8]) -> Result<OkPacket, ProxyError> {
+        self.send(packets).await?;
+        let tracker = ResponseTracker::new(ResponseKind::Query, self.capabilities, first);
+        let answer = self.receive(tracker, None, Some(file)).await?;
+        self.expect_silence()?;
+        self.ok(&answer)
+    }
+
+    /// Sends a file that the server has asked for, and the empty packet behind it; gives the sequence number of the server's next packet.
+    async fn send_file(&mut self, file: &[u8], first: u8) -> Result<u8, ProxyError> {
+        let mut sequence = first;
+        for chunk in file.chunks(FILE_PACKET).chain([&[][..]]) {
+            let mut packet = BytesMut::with_capacity(podway_wire::HEADER + chunk.len());
+            write_packet(&mut packet, &mut sequence, chunk);
+            // The server has begun with it: that it has not run cannot be said any more.
+            self.write(&packet)
+                .await
+                .map_err(|_| self.lost("it closed the connection in the middle of a file"))?;
+        }
+        Ok(sequence)
     }
 
     /// Sends one command and reads its whole answer, headers included.
@@ -384,16 +407,17 @@ impl BackendConnection {
         write_packet(&mut packet, &mut sequence, payload);
         self.send(&packet).await?;
         let tracker = ResponseTracker::new(kind, self.capabilities, sequence);
-        let answer = self.receive(tracker, Some(SMALL_COMMAND)).await?;
+        let answer = self.receive(tracker, Some(SMALL_COMMAND), None).await?;
         self.expect_silence()?;
         Ok(answer)
     }
 
-    /// Reads one answer; `within`: how long it may be silent.
+    /// Reads one answer; `within`: how long it may be silent; `file`: what the server gets if it asks for a file.
     async fn receive(
         &mut self,
         mut tracker: ResponseTracker,
         within: Option<Duration>,
+        file: Option<&[u8]>,
     ) -> Result<BytesMut, ProxyError> {
         let mut answer = BytesMut::new();
         let mut wants_more = self.input.is_empty();
@@ -416,7 +440,14 @@ impl BackendConnection {
             match progress.event {
                 Event::More => wants_more = true,
                 Event::Done => break,
-                Event::LocalInfile => return Err(self.surprise("it asks for a file")),
+                Event::LocalInfile => {
+                    let Some(file) = file else { return Err(self.surprise("it asks for a file")) };
+                    self.expect_silence()?;
+                    answer.clear();
+                    let next = self.send_file(file, tracker.next_seq()).await?;
+                    tracker.resume_after_infile(next);
+                    wants_more = true;
+                }
             }
         }
         let summary = tracker.summary();

@@ -1,13 +1,14 @@
 //! Connections to the servers: logging in as the client's own account, the state that was applied to them, their pools, and ending what
 //! runs on them. A connection that surprises us is closed, never returned. It never reads a statement and knows no client.
 //!
-//! Reading order: `settings` → `key` → `losses` → `endpoint` → `login` → `statements` → `connection` → `prepare` → `pool` → `pools`.
+//! Reading order: `settings` → `key` → `losses` → `endpoint` → `login` → `statements` → `connection` → `pins` → `prepare` → `pool` → `pools`.
 
 mod connection;
 mod endpoint;
 mod key;
 mod login;
 mod losses;
+mod pins;
 mod pool;
 mod pools;
 mod prepare;

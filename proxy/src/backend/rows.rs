@@ -1,8 +1,8 @@
 //! A small result, read whole: what the proxy asks a server for itself.
 
 use podway_wire::{
-    CapabilityFlags, ColumnDefinition, ColumnType, ErrPacket, PacketEvent, PacketRole, ResponseKind,
-    ResponseTracker, decode_text_row,
+    CapabilityFlags, ColumnDefinition, ColumnFlags, ColumnType, ErrPacket, PacketEvent, PacketRole,
+    ResponseKind, ResponseTracker, decode_text_row,
 };
 
 /// Why an answer could not be read.
@@ -75,11 +75,6 @@ impl Rows {
         Some(String::from_utf8_lossy(cell).into_owned())
     }
 
-    /// The columns' definitions.
-    pub fn into_columns(self) -> Vec<ColumnDefinition> {
-        self.columns
-    }
-
     /// The heading of the column at this place.
     pub fn column_name(&self, column: usize) -> Option<&[u8]> {
         self.columns.get(column).map(|definition| definition.name.as_slice())
@@ -88,5 +83,12 @@ impl Rows {
     /// The type of the column at this place.
     pub fn column_type(&self, column: usize) -> Option<ColumnType> {
         self.columns.get(column).map(|definition| definition.column_type)
+    }
+
+    /// Whether a column's numbers are without a sign.
+    pub fn is_unsigned(&self, column: usize) -> bool {
+        self.columns
+            .get(column)
+            .is_some_and(|definition| definition.flags.contains(ColumnFlags::UNSIGNED_FLAG))
     }
 }

@@ -1,8 +1,8 @@
 //! The hot path: send a command, copy its answer's packets to the client, never look into a row.
 //!
 //! One task drives both connections. While the server works it watches the client: one that has left takes its work with it (the backend
-//! connection is dropped in the middle of a command, which ends its thread). An error as the first packet is not passed on but returned:
-//! the session may know better.
+//! connection is dropped in the middle of a command, which ends its thread). An error is not passed on but returned: the
+//! session may know better, and tells of it behind what was passed on before.
 
 use bytes::{Buf, BytesMut};
 use podway_wire::{
@@ -40,10 +40,12 @@ pub struct Forward<'a> {
     pub rewriting: Rewriting,
     /// Whether the client has been sent a part of the answer: an error can no longer be told in its place.
     pub begun: bool,
+    /// The number of the client's next packet, once a part of the answer has been sent and an error is to be told behind it.
+    pub next_seq: u8,
 }
 
 impl Forward<'_> {
-    /// Sends the request and passes on the answer. At a server's error as the first packet, nothing has been sent to the client.
+    /// Sends the request and passes on the answer. A server's error is not passed on but returned; what stands before it has been sent to the client then.
     pub async fn run(&mut self, request: Request<'_>) -> Result<Summary, ProxyError> {
         let sent = match request {
             Request::AsReceived(bytes) => &self.client.input[..bytes],
@@ -75,20 +77,19 @@ impl Forward<'_> {
     async fn copy(&mut self, mut tracker: ResponseTracker) -> Result<Summary, ProxyError> {
         loop {
             self.read().await?;
-            if !self.begun {
-                self.whole_first_error().await?;
-            }
             let progress = tracker.feed(&self.backend.input).map_err(|error| self.backend.surprise(error))?;
-            if !self.begun && tracker.summary().error.is_some() && matches!(progress.event, Event::Done) {
-                return Err(self.refusal(progress.consumed));
-            }
-            if progress.consumed > 0 {
+            // An error is the last packet, and was taken whole.
+            let is_refused = tracker.summary().error.is_some() && matches!(progress.event, Event::Done);
+            let error_bytes = if is_refused { tracker.summary().error_bytes } else { 0 };
+            let passed_on = progress.consumed - error_bytes;
+            if passed_on > 0 {
                 self.begun = true;
-                self.client
-                    .send(&self.backend.input[..progress.consumed])
-                    .await
-                    .map_err(ProxyError::ClientGone)?;
-                self.backend.input.advance(progress.consumed);
+                self.client.send(&self.backend.input[..passed_on]).await.map_err(ProxyError::ClientGone)?;
+                self.backend.input.advance(passed_on);
+            }
+            if is_refused {
+                self.next_seq = tracker.next_seq().wrapping_sub(1);
+                return Err(self.refusal(error_bytes));
             }
             match progress.event {
                 Event::More => {}
@@ -100,21 +101,6 @@ impl Forward<'_> {
             }
         }
         Ok(self.ended(&tracker))
-    }
-
-    /// Waits until an error that is the first packet has arrived whole, so that it can be returned instead of passed on.
-    async fn whole_first_error(&mut self) -> Result<(), ProxyError> {
-        loop {
-            let input = &self.backend.input;
-            let whole = match Header::read(input) {
-                None => false,
-                Some(header) => input.get(HEADER) != Some(&0xFF) || input.len() >= HEADER + header.len,
-            };
-            if whole {
-                return Ok(());
-            }
-            self.read().await?;
-        }
     }
 
     /// Passes on the answer packet by packet, changed.
@@ -133,7 +119,9 @@ impl Forward<'_> {
                 self.read().await?;
                 continue;
             };
-            if event.role == PacketRole::Err && !self.begun {
+            if event.role == PacketRole::Err {
+                self.flush(&mut out).await?;
+                self.next_seq = state.sequence;
                 return Err(self.refusal(event.total));
             }
             self.begun = true;

@@ -3,6 +3,7 @@
 //! names are to be put; it returns what the answer said. It never sees a session, and decides neither where nor whether.
 
 mod carriage;
+mod catalog;
 mod definition;
 mod forward;
 mod order;
@@ -11,6 +12,7 @@ mod rewriting;
 mod rows;
 
 pub use carriage::{Carriage, TableColumn, Uncarried};
+pub use catalog::{CatalogSaid, Line, average, combine, latest, together};
 pub use forward::{Forward, PASSED_ON, Request, sequence_of_answer};
 pub use order::Ordered;
 pub use packet::execute_packet;

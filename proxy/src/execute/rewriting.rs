@@ -203,7 +203,8 @@ impl NameChange {
         Ok(payload)
     }
 
-    fn quoted_in(&self, cell: &[u8]) -> Vec<u8> {
+    /// SQL in which the name stands in backticks.
+    pub fn quoted_in(&self, cell: &[u8]) -> Vec<u8> {
         let quote = |name: &[u8]| [b"`".as_slice(), name, b"`"].concat();
         replace(cell, &quote(&self.physical), &quote(&self.logical), |_| true)
     }

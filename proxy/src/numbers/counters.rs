@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use podway_model::{Map, Name, Table};
 use podway_router::Want;
 use podway_topology_api::Incarnation;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::blocks::{Blocks, Step};
@@ -133,7 +135,7 @@ impl Counters {
             self.counter(of).ok_or_else(|| NumberError::Refused("it has no such column".to_owned()))?;
         let mut claimed: Vec<RangeInclusive<u64>> = Vec::new();
         loop {
-            let turn = counter.turn.lock().await;
+            let turn = counter.turn.clone().lock_owned().await;
             let Ok(holder) = self.holder() else {
                 // It may be heard of again.
                 drop(turn);
@@ -154,7 +156,8 @@ impl Counters {
                     return Ok(self.taken(&counter, of, holder, (numbers, generation)));
                 }
                 Step::Reserve(count) => {
-                    counter.reserve(&**source, &table, count).await?;
+                    let asked = counter.reserve_apart(source.clone(), (table, count), turn).await;
+                    asked.unwrap_or_else(|error| Err(NumberError::Away(error.to_string())))?;
                 }
                 Step::Claim(values) => {
                     let answer = source.claim(&table, values.clone()).await?;
@@ -186,14 +189,8 @@ impl Counters {
             && let Ok(turn) = counter.turn.clone().try_lock_owned()
             && let Some(source) = self.source.get().cloned()
         {
-            let (counter, table) = (counter.clone(), of.asked(holder));
-            tokio::spawn(async move {
-                let asked = timeout(WAIT, counter.reserve(&*source, &table, 1)).await;
-                if let Ok(Err(error)) = asked {
-                    tracing::debug!(table = %table.table, %error, "no further AUTO_INCREMENT numbers yet");
-                }
-                drop(turn);
-            });
+            // Nobody waits for it.
+            let _later = counter.reserve_apart(source, (of.asked(holder), 1), turn);
         }
         let (keyspace, table) = (of.keyspace.clone(), of.table.name.clone());
         Taken { numbers, keyspace, table, generation, holder }
@@ -240,6 +237,30 @@ impl Counter {
         state.blocks.enter(named);
         // Else what is held is of a map that has not come yet.
         (state.blocks.generation() == named).then(|| (state.blocks.step(of.wants, claimed), named))
+    }
+
+    /// The same, which goes on if nobody waits for it any more: what the topology counts as this proxy's has to be known here. Where that is not known, all that is held is
+    /// given up, for the topology remembers a proxy's last blocks alone.
+    fn reserve_apart(
+        self: &Arc<Self>,
+        source: Arc<dyn NumberSource>,
+        (of, least): (NumberedTable, u64),
+        turn: OwnedMutexGuard<()>,
+    ) -> JoinHandle<Result<(), NumberError>> {
+        let counter = self.clone();
+        tokio::spawn(async move {
+            let asked = timeout(WAIT, counter.reserve(&*source, &of, least)).await;
+            let asked = asked
+                .unwrap_or_else(|_| Err(NumberError::Away(format!("no answer within {} s", WAIT.as_secs()))));
+            if let Err(error) = &asked {
+                tracing::debug!(table = %of.table, %error, "no further AUTO_INCREMENT numbers yet");
+                if matches!(error, NumberError::Away(_)) {
+                    counter.state.lock().blocks.forget();
+                }
+            }
+            drop(turn);
+            asked
+        })
     }
 
     /// Asks for a further block, of at least so many numbers. Whoever calls has the turn.

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use podway_model::{FreezeId, HybridClock, Revision};
+use podway_model::{FreezeId, Revision};
 use podway_topology_api::{Incarnation, MapWatch};
 use podway_wire::RsaKey;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::clock::StampClock;
 use crate::config::ProxyConfig;
 use crate::metrics::{LatencySnapshot, Metrics, MetricsSnapshot};
 use crate::numbers::NumberSource;
@@ -58,6 +59,7 @@ impl Proxy {
     /// Starts a proxy that follows this map, inside a tokio runtime.
     pub async fn start(config: ProxyConfig, watch: MapWatch) -> Result<Proxy, StartError> {
         let tls = Arc::new(Tls::new(config.tls.clone())?);
+        config.clock.set_most_ahead(config.max_clock_ahead);
         let listen = config.listen;
         let failed = |error| StartError::Listen { address: listen, error };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -124,7 +126,7 @@ impl Proxy {
     }
 
     /// The clock of transactions' ids and stamps: to be kept together with the topology's.
-    pub fn clock(&self) -> Arc<HybridClock> {
+    pub fn clock(&self) -> Arc<StampClock> {
         self.shared.transactions.clock.clone()
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use podway_model::Revision;
 
+use crate::clock::Peer;
 use crate::metrics::LatencySnapshot;
 use crate::session::{Measured, Shared};
 
@@ -31,6 +32,22 @@ impl ProxyObserver {
     /// The latencies until now.
     pub fn latency(&self) -> LatencySnapshot {
         self.shared.metrics.latency()
+    }
+
+    /// How many microseconds this machine's clock is ahead of the topology's and of each server's, as far as they were heard of late.
+    pub fn clocks(&self) -> Vec<(String, i64)> {
+        let map = self.shared.map.load();
+        let name = |peer| match peer {
+            Peer::Topology => "topology".to_owned(),
+            Peer::Server(id) => map.server(id).map_or_else(|| id.to_string(), |server| server.address()),
+        };
+        let offsets = self.shared.transactions.clock.offsets();
+        offsets.into_iter().map(|(peer, offset)| (name(peer), offset.ahead_us)).collect()
+    }
+
+    /// How many branches of transactions were prepared on the servers when they were last looked at.
+    pub fn in_doubt(&self) -> usize {
+        self.shared.transactions.in_doubt().len()
     }
 
     /// Each server's address with its connections: open, and idle of these.

@@ -176,6 +176,7 @@ impl Session {
     /// The session starts anew: its connections are closed with all that is on them.
     pub(super) fn reset(&mut self) {
         self.held.clear();
+        self.locks = None;
         self.statements.clear();
         self.sql_statements.clear();
         let database = self.state.database.take();

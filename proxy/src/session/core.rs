@@ -7,13 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use podway_model::{Account, Keyspace, Map, Name, ServerId, Shard, ShardIndex};
 use podway_router::{Measures, Normalised, Plan};
-use podway_wire::{CapabilityFlags, ParamType, ResponseKind};
+use podway_wire::{CapabilityFlags, OkPacket, ParamType, ResponseKind};
 use rustc_hash::FxHashMap;
 
 use super::captured::Captured;
+use super::locked::Locks;
 use super::registry::SessionHandle;
 use super::shared::Shared;
-use super::state::{SessionState, Warning};
+use super::state::{Lexical, SessionState, Warning};
 use crate::backend::{BackendConnection, PoolKey, ServerPool, Settings};
 use crate::client::ClientStream;
 use crate::execute::NameChange;
@@ -57,6 +58,10 @@ pub struct Session {
     pub(super) measures: Option<Box<Measures>>,
     /// A connection broke that held state of the session: it cannot go on as if nothing had happened.
     pub(super) lost: bool,
+    /// LOCK TABLES in a keyspace of several shards.
+    pub(super) locks: Option<Box<Locks>>,
+    /// Where a part of a statement leaves its answer, which is not the client's.
+    pub(super) kept_answer: Option<OkPacket>,
     /// Where a query's rows go that are not the client's: INSERT … SELECT.
     pub(super) captured: Option<Captured>,
     /// What the client of the transaction that was committed last is to be warned of.
@@ -85,6 +90,8 @@ pub struct Place {
     pub ends_transaction: bool,
     /// Whether the statement has a snapshot of its own open, of several servers.
     pub in_own_snapshot: bool,
+    /// Whether the client has been sent a part of it, and an error comes behind that: the statement cannot be tried again.
+    pub has_begun: bool,
 }
 
 impl Default for Place {
@@ -95,6 +102,7 @@ impl Default for Place {
             binary: false,
             ends_transaction: false,
             in_own_snapshot: false,
+            has_begun: false,
         }
     }
 }
@@ -113,6 +121,20 @@ pub(super) struct Planned<'a> {
     pub database: Option<&'a Name>,
     /// AUTO_INCREMENT numbers of its rows, once it has them.
     pub numbered: Option<Numbered>,
+}
+
+impl Planned<'_> {
+    /// The same statement, which goes as this plan says; without numbers of the cluster's.
+    pub(super) fn with_plan(&self, plan: Plan) -> Planned<'_> {
+        Planned {
+            sql: self.sql,
+            normal: self.normal,
+            map: self.map.clone(),
+            plan: Arc::new(plan),
+            database: self.database,
+            numbered: None,
+        }
+    }
 }
 
 /// The numbers that a statement is sent with.
@@ -185,6 +207,8 @@ pub(super) struct ClientStatement {
     pub(super) database: Option<Name>,
     /// The settings under which it was prepared, for how its text reads.
     pub(super) settings: Arc<Settings>,
+    /// The same, as far as plans depend on them.
+    pub(super) lexical: Lexical,
     pub(super) types: Arc<[ParamType]>,
     pub(super) long_data: HashMap<u16, Vec<u8>>,
     pub(super) long_data_bytes: usize,

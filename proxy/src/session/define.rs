@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podway_model::{Map, Name};
+use podway_router::lex::literal_text;
 use podway_router::{Child, Definition, Effects, Statement, TableChange, TableDirective, Target, TextPiece};
 use podway_topology_api::{
     ClientStatement, NewOperation, Operation, OperationId, OperationKind, OperationState, ServerMessage,
@@ -48,6 +49,7 @@ impl Session {
         if let Some(target) = otherwise {
             return self.run_elsewhere(planned, target, is_command).await;
         }
+        self.check_unlocked("DDL of tables on several shards, but ALTER TABLE … DISABLE KEYS,")?;
         let operations = self.operations("DDL on several shards")?;
         let new = NewOperation::Ddl {
             keyspace: keyspace.as_str().into(),
@@ -71,6 +73,7 @@ impl Session {
         directive: &TableDirective,
     ) -> Result<(), ProxyError> {
         let operations = self.operations("ALTER PODWAY TABLE")?;
+        self.check_unlocked("ALTER PODWAY TABLE")?;
         let map = &planned.map;
         let database = match schema {
             Some(schema) => map.names.name(schema),
@@ -144,14 +147,7 @@ impl Session {
         plan.target = target;
         plan.recognised.statement = Statement::Query;
         plan.definition = None;
-        let planned = Planned {
-            numbered: None,
-            sql: planned.sql,
-            normal: planned.normal,
-            map: planned.map.clone(),
-            plan: Arc::new(plan),
-            database: planned.database,
-        };
+        let planned = planned.with_plan(plan);
         self.run_text(&planned, is_command).await
     }
 
@@ -276,15 +272,16 @@ async fn wait(
 }
 
 /// How the statement's COMMENT declares its table, if it does.
-fn declaration(
+pub(super) fn declaration(
     planned: &Planned<'_>,
     definition: &Definition,
 ) -> Result<Option<TableDeclaration>, ProxyError> {
     let (Some(_), Some(number)) = (&definition.otherwise, definition.comment) else { return Ok(None) };
     let literal = planned.normal.literals().get(number as usize);
     let text = literal.map(|literal| literal.text(planned.sql)).unwrap_or_default();
-    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-    let directive = TableDirective::of_comment(&String::from_utf8_lossy(inner)).map_err(|reason| {
+    let said = literal_text(text, planned.normal.mode(), planned.normal.charset());
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(text));
+    let directive = TableDirective::of_comment(&said).map_err(|reason| {
         let message =
             format!("The table's COMMENT says 'podway:', but not how its rows are to lie: {reason}");
         ClientError::new(ErrorCode::SYNTAX, message)
@@ -319,9 +316,11 @@ fn declaration(
 
 fn declared(directive: &TableDirective) -> TableDeclaration {
     match directive {
-        TableDirective::Sharded { columns, vindex } => {
-            TableDeclaration::Sharded { columns: columns.clone(), vindex: *vindex }
-        }
+        TableDirective::Sharded { columns, vindex, unique_per_shard } => TableDeclaration::Sharded {
+            columns: columns.clone(),
+            vindex: *vindex,
+            unique_per_shard: *unique_per_shard,
+        },
         TableDirective::Reference => TableDeclaration::Reference,
         TableDirective::Home => TableDeclaration::Home,
     }
@@ -334,6 +333,7 @@ fn effect(change: &TableChange) -> TableEffect {
         TableChange::Created(name) => TableEffect::Created(text(name)),
         TableChange::Dropped(name) => TableEffect::Dropped(text(name)),
         TableChange::Emptied(name) => TableEffect::Emptied(text(name)),
+        TableChange::Retriggered(name) => TableEffect::Retriggered(text(name)),
         TableChange::Renamed { from, to } => TableEffect::Renamed { from: text(from), to: text(to) },
     }
 }

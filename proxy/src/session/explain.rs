@@ -66,7 +66,7 @@ impl Session {
             match self.checked_and_measured(&explained, analyze).await {
                 // It has had no effect.
                 Err(ProxyError::BackendUnusable { .. })
-                    if attempts > 0 && !self.lost && !self.is_inside() =>
+                    if attempts > 0 && !self.lost && !self.reads_on_its_own() =>
                 {
                     attempts -= 1;
                 }
@@ -100,14 +100,16 @@ impl Session {
             sql: planned.sql,
             n: planned.normal,
             facts: self.facts(planned.database, &|_| None),
-            is_inside: self.is_inside(),
+            is_inside: self.reads_on_its_own(),
             is_limited: self.state.settings.get("sql_select_limit").is_some(),
         }
     }
 
     /// Whether it is a statement at all, and one that this user may run.
     async fn check_explained(&mut self, planned: &Planned<'_>) -> Result<(), ProxyError> {
-        let route = match planned.plan.route(&planned.map, planned.sql, planned.normal, &[]) {
+        let text = (planned.sql, planned.normal);
+        let shown = planned.plan.shown_numbers(text);
+        let route = match planned.plan.route_numbered(&planned.map, text, &[], &shown) {
             Ok(route) => route,
             // What only its parameters decide is prepared as it is, at home.
             Err(_) if planned.plan.pins_params() && planned.normal.param_count() > 0 => Route::Gather,
@@ -195,6 +197,7 @@ impl Session {
         if matches!(planned.plan.target, Target::Nowhere | Target::Refused(_)) {
             return Ok(());
         }
+        self.begin_snapshot(&planned.plan, &planned.map).await?;
         let spot = self.spot(&planned.map, &planned.plan, route)?;
         self.check_moving(&spot).await?;
         let before = self.before();

@@ -46,6 +46,10 @@ fn kind(column: &ColumnDefinition) -> Kind {
 pub(super) fn key_of_cell<'c>(column: &ColumnDefinition, cell: Option<&'c [u8]>) -> KeyValue<'c> {
     let Some(cell) = cell else { return KeyValue::Null };
     let number = || std::str::from_utf8(cell).ok();
+    if column.column_type == ColumnType::MYSQL_TYPE_YEAR && cell.first() == Some(&b'0') {
+        // As text it keeps its zeros, as a number it has none.
+        return KeyValue::Unknown;
+    }
     match kind(column) {
         Kind::Whole => {
             let signed = number().and_then(|text| text.parse().ok()).map(KeyValue::Int);
@@ -125,6 +129,8 @@ mod tests {
             ),
             (column(MYSQL_TYPE_FLOAT, BINARY, none), "1.5", KeyValue::Unknown),
             (column(MYSQL_TYPE_JSON, 255, none), "5", KeyValue::Unknown),
+            (column(MYSQL_TYPE_YEAR, BINARY, none), "2024", KeyValue::Int(2024)),
+            (column(MYSQL_TYPE_YEAR, BINARY, none), "0000", KeyValue::Unknown),
             (column(MYSQL_TYPE_BIT, BINARY, none), "5", KeyValue::Unknown),
         ];
         for (column, cell, expected) in cases {

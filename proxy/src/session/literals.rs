@@ -1,5 +1,6 @@
 //! Bound values written as SQL literals, for statements that the session runs as text: SET and KILL with parameters. Pure.
 
+use podway_router::FileCharset;
 use podway_wire::{BinaryValue, ColumnType};
 
 /// Character sets in which the second byte of a character can be a quote or a backslash.
@@ -47,6 +48,28 @@ pub fn sql_literal(value: &BinaryValue<'_>, column_type: u8, reading: Reading<'_
         }
     };
     text.into_bytes()
+}
+
+/// What makes a user variable a number without a sign: `@u - 1` is out of range then, where it is 0.
+pub fn unsigned(digits: &str) -> Vec<u8> {
+    format!("CAST({digits} AS UNSIGNED)").into_bytes()
+}
+
+/// The digits of such a value.
+pub fn unsigned_digits(literal: &str) -> Option<&str> {
+    literal.strip_prefix("CAST(")?.strip_suffix(" AS UNSIGNED)")
+}
+
+/// The literal for bytes that a user variable holds, given in hexadecimal, as text of this character set. Bytes that are no text in it stay bytes: a server refuses the literal
+/// otherwise, and with it each statement that any user variable has to be set for.
+pub fn held_text(charset: &str, digits: &str) -> String {
+    let bytes: Option<Vec<u8>> = (0..digits.len())
+        .step_by(2)
+        .map(|at| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    let is_text =
+        FileCharset::from_name(charset).is_none_or(|known| bytes.is_some_and(|bytes| known.is_text(&bytes)));
+    format!("_{} X'{digits}'", if is_text { charset } else { "binary" })
 }
 
 /// Text as a literal that such a session reads as this.

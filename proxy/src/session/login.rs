@@ -306,6 +306,8 @@ impl Session {
             sql_statements: Default::default(),
             measures: None,
             lost: false,
+            locks: None,
+            kept_answer: None,
             captured: None,
             late: None,
         }
@@ -351,6 +353,7 @@ impl Session {
         let peer = self.client.peer().map_err(ProxyError::ClientGone)?;
         self.client.consume(std::mem::take(&mut self.command_bytes));
         self.held.clear();
+        self.locks = None;
         self.statements.clear();
         self.sql_statements.clear();
         let mut auth = ServerAuth::new(self.nonce, Some(self.shared.rsa.clone()));

@@ -1,6 +1,7 @@
 //! What monitoring reads of a proxy: every number with its name and what it means, in one place. SHOW PODWAY METRICS and the metrics page show the same.
 
 use super::shared::Shared;
+use crate::clock::Standing;
 
 /// One number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Shared {
         let now = self.metrics.snapshot();
         let plans = self.plans.stats();
         let (counter, gauge) = (Measured::counter, Measured::gauge);
-        vec![
+        let mut all = vec![
             counter("statements", now.statements, "Statements that clients sent"),
             counter("errors", now.errors, "Statements that ended in an error"),
             gauge("sessions", now.sessions, "Sessions that are open"),
@@ -94,6 +95,25 @@ impl Shared {
                 "map_is_live",
                 u64::from(self.map.is_live()),
                 "1 while changes of the map would be heard of, 0 while it may be old",
+            ),
+        ];
+        all.extend(self.measured_clock());
+        all
+    }
+
+    fn measured_clock(&self) -> [Measured; 3] {
+        let (counter, gauge, clock) = (Measured::counter, Measured::gauge, &self.transactions.clock);
+        [
+            counter("clock_steps_back", clock.steps_back(), "How often this machine's clock was set back"),
+            gauge(
+                "clock_is_too_far_ahead",
+                u64::from(matches!(clock.standing(), Standing::TooFarAhead(_))),
+                "1 while this machine's clock is so far ahead of most others that commits over several servers are refused",
+            ),
+            counter(
+                "clock_refused_stamps",
+                clock.refused(),
+                "Commits over several servers that were refused because of this machine's clock",
             ),
         ]
     }

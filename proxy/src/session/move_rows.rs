@@ -11,11 +11,14 @@ use podway_model::{Keyspace, ShardIndex};
 use podway_router::{ClientCharset, Destination, Moves, Piece, Route};
 use podway_wire::{ColumnDefinition, Execute, ResponseKind, decode_binary_row, decode_text_row};
 
+use super::captured::check_fits;
 use super::core::{Session, Spot};
 use super::gather::{Bound, keys_of, table_columns};
 use super::key_cells::{key_of_cell, key_of_value};
 use super::move_settings::{as_they_are, in_one_zone, unbounded};
+use super::run::warnings;
 use super::scatter::{Done, Frame, Place, ToDo};
+use super::state::Warning;
 use crate::backend::{BackendConnection, Settings, quoted_identifier};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Carriage, RowStream, TableColumn, execute_packet};
@@ -76,7 +79,8 @@ impl Session {
         (keyspace, pieces, spots): ToDo<'_>,
         done: &mut Done,
     ) -> Result<(), ProxyError> {
-        if !moves.table.name.as_str().is_ascii() && self.state.lexical.charset != ClientCharset::Utf8 {
+        let mut names = moves.key_columns().chain([&moves.table.name]);
+        if names.any(|name| !name.as_str().is_ascii()) && self.state.lexical.charset != ClientCharset::Utf8 {
             return Err(ClientError::not_supported("names outside ASCII in this character set").into());
         }
         let destination = Self::destination(frame, moves, keyspace)?;
@@ -92,7 +96,7 @@ impl Session {
             }
             done.matched = None;
             self.write_piece(frame.at(spot), piece, frame.bound, done).await?;
-            let matched = done.matched.unwrap_or(0);
+            let matched = done.matched.ok_or_else(|| untold(moves))?;
             if leaving.found.is_some_and(|found| found != matched) {
                 return match destination {
                     Destination::ByRow => Err(self.changed_meanwhile(moves).await?),
@@ -402,6 +406,7 @@ impl Session {
         let packet = self.query_packet(sql);
         let work = async {
             done.begin_on(&mut connection, of).await?;
+            check_fits(&mut connection, sql.len()).await?;
             connection.run(&packet, crate::execute::sequence_of_answer(&packet)).await
         };
         let worked = tokio::select! {
@@ -413,7 +418,7 @@ impl Session {
     }
 
     /// Has each row of an answer looked at.
-    async fn read_rows(
+    pub(super) async fn read_rows(
         &mut self,
         connection: Box<BackendConnection>,
         of: Place<'_>,
@@ -422,17 +427,17 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let each =
             |columns: &[ColumnDefinition], row: Option<&[u8]>| row.map_or(Ok(()), |row| each(columns, row));
-        self.read_answer(connection, of, asked, each).await
+        self.read_answer(connection, of, asked, each).await.map(drop)
     }
 
-    /// Has an answer's columns looked at and then each of its rows; what comes behind an error is read to its end, since the connection is the transaction's.
+    /// Has an answer's columns looked at and then each of its rows, and gives its warnings; what comes behind an error is read to its end, since the connection is the transaction's.
     pub(super) async fn read_answer(
         &mut self,
         connection: Box<BackendConnection>,
         of: Place<'_>,
         (packet, kind): (&[u8], ResponseKind),
         mut each: impl FnMut(&[ColumnDefinition], Option<&[u8]>) -> Result<(), ProxyError>,
-    ) -> Result<(), ProxyError> {
+    ) -> Result<Vec<Warning>, ProxyError> {
         let mut stream = RowStream::send(connection, packet, kind).await?;
         let mut columns: Option<Vec<ColumnDefinition>> = None;
         let mut failed = None;
@@ -462,7 +467,12 @@ impl Session {
             }
             columns = Some(known);
         };
-        self.leave_server(stream.into_parts().0, of, worked).await
+        let (mut connection, summary) = stream.into_parts();
+        let worked = match worked {
+            Ok(()) if summary.warnings > 0 => warnings(&mut connection).await,
+            worked => worked.map(|()| Vec::new()),
+        };
+        self.leave_server(connection, of, worked).await
     }
 
     /// How many rows and bytes may be on their way at once.

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use podway_model::{FreezeId, Keyspace, Map, Revision, ServerId};
+use podway_router::{Plan, Target};
 use podway_wire::ErrPacket;
 use tokio::time::timeout_at;
 
@@ -132,6 +133,21 @@ impl Session {
         Err(ProxyError::ShardMoved(Box::new(moved)))
     }
 
+    /// Lets a statement pass, unless what one of its names stands for is about to change: then it waits. A transaction that a server has cannot: what it holds
+    /// there is what the change waits for.
+    pub(super) async fn check_held(&mut self, plan: &Plan, map: &Map) -> Result<(), ProxyError> {
+        let Target::Refused(error) = &plan.target else { return Ok(()) };
+        let holds = |keyspace: &&Arc<Keyspace>| keyspace.held_names().next().is_some();
+        let Some(keyspace) = map.keyspaces().find(holds).filter(|_| error.is_held()) else { return Ok(()) };
+        if self.state.transaction.server().is_some() {
+            self.roll_back_quietly().await?;
+            return Err(ClientError::new(ErrorCode::TRY_AGAIN, error.message.clone()).into());
+        }
+        let Some(shard) = keyspace.shard(keyspace.home).cloned() else { return Ok(()) };
+        let why = Why::Held { schema_version: map.schema_version, reason: error.message.clone() };
+        Err(ProxyError::ShardMoved(Box::new(Moved { keyspace: keyspace.name.clone(), shard, why })))
+    }
+
     /// Whether the open transaction began when the shard was frozen already.
     fn began_under(&self, moved: &Moved) -> bool {
         let Why::Frozen(freeze) = moved.why else { return false };
@@ -226,7 +242,7 @@ impl Session {
             ProxyError::ShardMoved(_) if before.is_on(spot.pool.id()) => self.restart().await,
             ProxyError::ShardMoved(moved) if is_pinned => match moved.why {
                 Why::Refused(refused) => Ok(ProxyError::Server(refused)),
-                Why::Frozen(_) => Ok(ProxyError::ShardMoved(moved)),
+                Why::Frozen(_) | Why::Held { .. } => Ok(ProxyError::ShardMoved(moved)),
             },
             error => Ok(error),
         }
@@ -242,7 +258,9 @@ impl Session {
         answer: Result<T, ProxyError>,
     ) -> Result<(Box<BackendConnection>, Result<T, ProxyError>), ProxyError> {
         let refused = match answer {
-            Err(ProxyError::Server(refused)) if self.shows_move(&refused, spot) => refused,
+            Err(ProxyError::Server(refused)) if !self.place.has_begun && self.shows_move(&refused, spot) => {
+                refused
+            }
             answer => return Ok((connection, answer)),
         };
         if before.transaction.is_on(spot.pool.id()) {
@@ -306,7 +324,7 @@ impl Session {
         // Who could not hear of a move when it began to wait does not know better because it can now.
         let was_live = self.shared.map.is_live();
         match moved.why {
-            Why::Frozen(_) => self.shared.metrics.held.fetch_add(1, Ordering::Relaxed),
+            Why::Frozen(_) | Why::Held { .. } => self.shared.metrics.held.fetch_add(1, Ordering::Relaxed),
             Why::Refused(_) => {
                 tries.refusals += 1;
                 if tries.refusals

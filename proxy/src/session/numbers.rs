@@ -1,15 +1,21 @@
 //! A statement's AUTO_INCREMENT numbers: got before it is routed, put into its text or its parameters, and told to the client as MySQL would.
 
 use podway_model::Name;
-use podway_router::{Effects, KeyValue, Numbers, ParamSource, Piece, Plan, Route, Want};
+use podway_router::{Effects, KeyValue, Numbers, ParamSource, Piece, Route, Want};
 use podway_wire::{BinaryValue, ColumnType, Execute, ParamType};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::core::{Numbered, Planned, Session};
+use super::shared::Shared;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::numbers::{NumberError, Taken, Wanted};
 
 /// Settings under which MySQL numbers otherwise than one by one.
 const STRIDES: [&str; 2] = ["auto_increment_increment", "auto_increment_offset"];
+
+/// Of how many accounts and statements it is known that they may.
+const MAX_PERMITTED: usize = 10_000;
 
 /// What is said of numbers that were called back before they were sent.
 const CALLED_BACK: &str = "its numbers were called back; try again";
@@ -59,6 +65,14 @@ impl Planned<'_> {
         }
     }
 
+    /// An error if its numbers may not be sent any more.
+    pub(super) fn check_numbers(&self, shared: &Shared) -> Result<(), ProxyError> {
+        match &self.numbered {
+            Some(numbered) if self.has_numbers() => check_taken(shared, &numbered.taken),
+            _ => Ok(()),
+        }
+    }
+
     /// The same statement with these numbers.
     pub(super) fn with_numbers(&self, numbered: Option<Numbered>) -> Planned<'_> {
         let (map, plan) = (self.map.clone(), self.plan.clone());
@@ -85,6 +99,13 @@ impl Planned<'_> {
         values.extend(execute.values.iter().skip(execute.params).copied());
         types.extend(execute.types.iter().skip(execute.params).cloned());
         Execute { values, types: types.into(), params, new_params_bound: true, ..execute.clone() }
+    }
+}
+
+fn check_taken(shared: &Shared, taken: &Taken) -> Result<(), ProxyError> {
+    match shared.numbers.is_good(&shared.map.load(), taken) {
+        true => Ok(()),
+        false => Err(failed(CALLED_BACK).into()),
     }
 }
 
@@ -117,7 +138,7 @@ impl Session {
             return Ok(None);
         }
         if wants_next {
-            self.check_strides(&plan)?;
+            self.check_strides(counted.table.name.as_str())?;
         }
         if !as_params && wants.iter().any(|want| *want != Want::Nothing) {
             self.check_permitted(planned, &counted.keyspace, &counted.table.name).await?;
@@ -145,46 +166,45 @@ impl Session {
 
     /// Right before a statement is sent, its connection at hand: its numbers must still be this proxy's. Had the proxy lost its lease, the connection would be ended with it.
     pub(super) fn check_numbers(&self, planned: &Planned<'_>) -> Result<(), ProxyError> {
-        match &planned.numbered {
-            Some(numbered) if planned.has_numbers() => self.check_taken(&numbered.taken),
-            _ => Ok(()),
-        }
+        planned.check_numbers(&self.shared)
     }
 
     /// An error if numbers may not be sent any more.
     pub(super) fn check_taken(&self, taken: &Taken) -> Result<(), ProxyError> {
-        match self.shared.numbers.is_good(&self.shared.map.load(), taken) {
-            true => Ok(()),
-            false => Err(failed(CALLED_BACK).into()),
-        }
+        check_taken(&self.shared, taken)
     }
 
     /// Numbers are used up, or moved, before a shard is asked: so whoever may not change the table must not get so far. MySQL says so, when it prepares the statement: once for
-    /// each account and table. A prepared statement was prepared already.
-    async fn check_permitted(
+    /// each account, table and shape of a statement, for rights may be on columns. A prepared statement was prepared already.
+    pub(super) async fn check_permitted(
         &mut self,
         planned: &Planned<'_>,
         keyspace: &Name,
         table: &Name,
     ) -> Result<(), ProxyError> {
-        let who = (self.account.name.clone(), keyspace.clone(), table.clone());
+        let text = xxh3_64(planned.normal.template());
+        let who = (self.account.name.clone(), keyspace.clone(), table.clone(), text);
         let is_known = self.shared.permitted.get(&who).is_some_and(|rights| *rights == self.key.rights());
         if is_known {
             return Ok(());
         }
-        let spot = self.spot(&planned.map, &planned.plan, Route::Any)?;
+        // Every table that the statement may name is at home.
+        let spot = self.spot(&planned.map, &planned.plan, Route::Gather)?;
         let mut text = Vec::new();
         let asked = match self.rewritten_text(planned, &spot, &mut text) {
             true => &text,
             false => planned.sql,
         };
         self.prepare_at(&spot, asked).await.map_err(|error| self.in_logical_names(error, &spot))?;
+        if self.shared.permitted.len() >= MAX_PERMITTED {
+            self.shared.permitted.clear();
+        }
         self.shared.permitted.insert(who, self.key.rights());
         Ok(())
     }
 
-    fn check_strides(&self, plan: &Plan) -> Result<(), ProxyError> {
-        let table = plan.counted.as_ref().map_or("", |counted| counted.table.name.as_str());
+    /// Refuses numbers for a table where MySQL would not count one by one.
+    pub(super) fn check_strides(&self, table: &str) -> Result<(), ProxyError> {
         let is_other = |name: &&&str| self.state.settings.get(name).is_some_and(|value| value != b"1");
         match STRIDES.iter().find(is_other) {
             None => Ok(()),

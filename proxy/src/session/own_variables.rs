@@ -34,6 +34,8 @@ pub struct OwnVariables {
     pub read_next: Option<ReadMode>,
     /// `podway_after`.
     pub after: Option<HybridTime>,
+    /// `podway_stamp_single_shard`, where it was set.
+    pub stamps_single_shard: Option<bool>,
     /// `podway_last_commit`.
     last_commit: Option<HybridTime>,
     /// Whether the client has not been told of it yet.
@@ -78,11 +80,13 @@ impl OwnVariables {
     }
 
     /// As statements read them.
-    pub fn facts(&self) -> PodwayVariables<'_> {
+    /// `stamps_single_shard`: what counts where it was not set.
+    pub fn facts(&self, stamps_single_shard: bool) -> PodwayVariables<'_> {
         PodwayVariables {
             read: self.read.as_str(),
             after: self.after,
             last_commit: self.last_commit,
+            stamps_single_shard: self.stamps_single_shard.unwrap_or(stamps_single_shard),
             tracked: self.tracked(),
         }
     }
@@ -102,13 +106,27 @@ impl OwnVariables {
     }
 
     /// Those whose names are LIKE the pattern, as SHOW VARIABLES gives them.
-    pub fn like(&self, pattern: &[u8]) -> Vec<(&'static str, String)> {
+    pub fn like(&self, pattern: &[u8], stamps_single_shard: bool) -> Vec<(&'static str, String)> {
         let all = [
             ("podway_after", shown(self.after)),
             (LAST_COMMIT, shown(self.last_commit)),
             ("podway_read", self.read.as_str().to_owned()),
+            (
+                "podway_stamp_single_shard",
+                if self.stamps_single_shard.unwrap_or(stamps_single_shard) { "ON" } else { "OFF" }.to_owned(),
+            ),
         ];
         all.into_iter().filter(|(name, _)| is_like(name.as_bytes(), pattern)).collect()
+    }
+}
+
+/// A switch as MySQL reads one: 0, 1, ON, OFF, TRUE, FALSE.
+pub fn parse_switch(text: &str) -> Option<bool> {
+    let is = |words: [&str; 3]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match () {
+        () if is(["1", "ON", "TRUE"]) => Some(true),
+        () if is(["0", "OFF", "FALSE"]) => Some(false),
+        () => None,
     }
 }
 
@@ -195,7 +213,7 @@ mod tests {
             own.committed(Some(HybridTime(7)));
             assert_eq!(told(&mut own), is_told, "{list:?}");
             assert!(!told(&mut own), "once");
-            assert_eq!(own.facts().last_commit, Some(HybridTime(7)));
+            assert_eq!(own.facts(false).last_commit, Some(HybridTime(7)));
         }
     }
 
@@ -221,7 +239,10 @@ mod tests {
     fn variables_are_found_by_patterns_as_mysql_compares_them() {
         let own = OwnVariables { read: ReadMode::Atomic, ..OwnVariables::default() };
         for (pattern, expected) in [
-            ("podway%", vec!["podway_after", "podway_last_commit", "podway_read"]),
+            (
+                "podway%",
+                vec!["podway_after", "podway_last_commit", "podway_read", "podway_stamp_single_shard"],
+            ),
             ("PODWAY\\_READ", vec!["podway_read"]),
             ("podway_r%d", vec!["podway_read"]),
             ("podway\\%", vec![]),
@@ -229,8 +250,29 @@ mod tests {
             ("podway____t%", vec!["podway_last_commit"]),
             ("podwayxread", vec![]),
         ] {
-            let found: Vec<&str> = own.like(pattern.as_bytes()).into_iter().map(|(name, _)| name).collect();
+            let found: Vec<&str> =
+                own.like(pattern.as_bytes(), true).into_iter().map(|(name, _)| name).collect();
             assert_eq!(found, expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_read_as_mysql_reads_one_and_counts_before_the_clusters() {
+        for (text, on) in
+            [("1", true), ("on", true), ("TRUE", true), ("0", false), ("Off", false), ("false", false)]
+        {
+            assert_eq!(parse_switch(text), Some(on), "{text}");
+        }
+        for text in ["", "2", "yes", "-1", " 1"] {
+            assert_eq!(parse_switch(text), None, "{text}");
+        }
+        for (set, cluster, counts) in
+            [(None, true, true), (None, false, false), (Some(false), true, false), (Some(true), false, true)]
+        {
+            let own = OwnVariables { stamps_single_shard: set, ..OwnVariables::default() };
+            assert_eq!(own.facts(cluster).stamps_single_shard, counts);
+            let shown = own.like(b"podway_stamp%", cluster);
+            assert_eq!(shown[0].1, if counts { "ON" } else { "OFF" });
         }
     }
 

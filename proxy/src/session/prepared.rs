@@ -25,11 +25,19 @@ use super::moving::Tries;
 use super::numbers::wants_others;
 use super::stamps::own_description;
 use crate::backend::{BackendConnection, Description, Settings};
-use crate::error::{ClientError, ErrorCode, ProxyError};
+use crate::error::{ClientError, ErrorCode, ProxyError, Why};
 use crate::execute::{Request, Rewriting, execute_packet};
 
 /// The settings that decide how a text reads.
 const READING: [&str; 3] = ["sql_mode", "character_set_client", "collation_connection"];
+/// Other settings that MySQL settles at PREPARE, whatever they are at an execution.
+const SETTLED: [&str; 5] = [
+    "default_collation_for_utf8mb4",
+    "div_precision_increment",
+    "group_concat_max_len",
+    "lc_time_names",
+    "sql_auto_is_null",
+];
 /// The bit of an execution's flags that asks for a cursor.
 const CURSOR_READ_ONLY: u8 = 1;
 /// Where an execution's statement id stands in its packet: behind the header and the command's byte.
@@ -70,8 +78,16 @@ impl Session {
                 format!("Can't create more than client.max_statements statements (current value: {limit})");
             return Err(ClientError::new(ErrorCode::TOO_MANY_STATEMENTS, message).into());
         }
-        let map = self.shared.map.load();
-        let (statement, description) = self.statement_of(text, &map).await?;
+        let mut tries = Tries::default();
+        let (statement, description) = loop {
+            let map = self.shared.map.load();
+            match self.statement_of(text, &map).await {
+                Err(ProxyError::ShardMoved(moved)) if matches!(moved.why, Why::Held { .. }) => {
+                    Box::pin(self.wait_or_give_up(*moved, &mut tries)).await?;
+                }
+                made => break made?,
+            }
+        };
         let id = self.next_statement;
         self.next_statement = self.next_statement.wrapping_add(1).max(1);
         self.statements.insert(id, statement);
@@ -90,6 +106,7 @@ impl Session {
             .run(text, self.state.lexical.sql_mode, self.state.lexical.charset)
             .map_err(ClientError::from)?;
         let plan = self.plan(map, text, &normal, self.state.database.as_ref());
+        self.check_held(&plan, map).await?;
         if is_about_accounts(&plan.recognised, &normal) {
             check_accounts_alone(text, &normal).map_err(ClientError::from)?;
         }
@@ -107,6 +124,7 @@ impl Session {
             plan,
             database: self.state.database.clone(),
             settings: self.state.settings.clone(),
+            lexical: self.state.lexical.clone(),
             types: Arc::new([]),
             long_data: HashMap::new(),
             long_data_bytes: 0,
@@ -185,17 +203,21 @@ impl Session {
         Ok(())
     }
 
-    /// The session's settings, with those that decide how a text reads as they were when a statement was prepared.
+    /// The session's settings, with those that PREPARE settles as they were when a statement was prepared.
     fn reading_as(&self, then: &Settings) -> Arc<Settings> {
         let now = &self.state.settings;
-        if READING.iter().all(|name| now.get(name) == then.get(name)) {
+        let settled = || READING.iter().chain(&SETTLED);
+        if settled().all(|name| now.get(name) == then.get(name)) {
             return now.clone();
         }
         let mut mixed = (**now).clone();
-        READING
-            .iter()
-            .filter_map(|name| Some((name, then.get(name)?)))
-            .for_each(|(name, literal)| mixed.put(name, literal));
+        for name in settled() {
+            match then.get(name) {
+                Some(literal) => mixed.put(name, literal),
+                None if SETTLED.contains(name) => mixed.remove(name),
+                None => {}
+            }
+        }
         Arc::new(mixed)
     }
 
@@ -236,7 +258,7 @@ impl Session {
             hasher.update(part);
         }
         hasher.update(&planned.map.schema_version.to_le_bytes());
-        for name in READING {
+        for name in READING.iter().chain(&SETTLED) {
             hasher.update(settings.get(name).unwrap_or_default());
             hasher.update(&[0]);
         }
@@ -305,14 +327,19 @@ impl Session {
         if self.was_evicted() {
             self.abandon(false)?;
         }
-        if statement.schema_version != map.schema_version {
-            statement.normal.set_version(map.lowest_version());
-            statement.plan = self.plan(&map, &statement.text, &statement.normal, statement.database.as_ref());
-            statement.schema_version = map.schema_version;
+        self.replan(statement, &map)?;
+        self.check_held(&statement.plan, &map).await?;
+        if self.locks.is_some() {
+            Box::pin(self.ready_locks(&statement.planned(&map), &statement.lexical)).await?;
         }
         let params = statement.normal.param_count();
-        if let Target::Gathered { .. } = &statement.plan.target
-            && params == 0
+        // Where one shard has it all, its own answer goes on as it is.
+        let is_gathered = matches!(statement.plan.target, Target::Gathered { .. }) && params == 0;
+        if is_gathered
+            && !matches!(
+                statement.plan.route(&map, &statement.text, &statement.normal, &[]),
+                Ok(Route::Shard(_))
+            )
         {
             let text = statement.text.clone();
             return self.query_prepared_text(&text).await;

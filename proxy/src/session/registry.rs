@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use podway_model::{AccountName, Gtrid, Revision, ServerId};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::backend::ServerThread;
@@ -48,6 +49,10 @@ pub struct SessionHandle {
     /// Its transaction gives way in a deadlock over several servers: the statement that is ended for it is told so.
     gives_way: AtomicBool,
     abort: OnceLock<AbortHandle>,
+    /// Wakes a statement that waits for its client's file, to be ended.
+    wakes: Notify,
+    /// How much of its client's file has come: records and bytes.
+    loaded: (AtomicU64, AtomicU64),
     info: Mutex<Info>,
 }
 
@@ -69,6 +74,10 @@ struct Info {
     parts: (Option<Gtrid>, Vec<Arc<ServerThread>>),
     /// Whether someone is about to end what runs: its connection must not go to another session then, whom the KILL would hit.
     condemned: bool,
+    /// Whether its statement reads its client's file, between the servers' parts of the work.
+    loads: bool,
+    /// Whether somebody ends that.
+    is_interrupted: bool,
 }
 
 /// A thread that keeps something of a session.
@@ -123,6 +132,8 @@ pub struct ProcessRow {
     pub time: Duration,
     /// Whether a transaction is open.
     pub in_transaction: bool,
+    /// How many records and bytes of its client's file have come, if its statement reads one.
+    pub loaded: Option<(u64, u64)>,
     /// The statement's first bytes.
     pub text: Vec<u8>,
 }
@@ -176,6 +187,8 @@ impl SessionHandle {
             kept: Vec::new(),
             parts: (None, Vec::new()),
             condemned: false,
+            loads: false,
+            is_interrupted: false,
         };
         SessionHandle {
             id,
@@ -188,6 +201,8 @@ impl SessionHandle {
             is_several: AtomicBool::new(false),
             gives_way: AtomicBool::new(false),
             abort: OnceLock::new(),
+            wakes: Notify::new(),
+            loaded: (AtomicU64::new(0), AtomicU64::new(0)),
             info: Mutex::new(info),
         }
     }
@@ -252,7 +267,38 @@ impl SessionHandle {
     pub fn condemn(&self) -> Vec<Arc<ServerThread>> {
         let mut info = self.info.lock();
         info.condemned = !info.running.is_empty();
+        if info.loads {
+            info.is_interrupted = true;
+            self.wakes.notify_one();
+        }
         info.running.clone()
+    }
+
+    /// Its statement reads its client's file from now on.
+    pub fn begins_file(&self) {
+        self.info.lock().loads = true;
+    }
+
+    /// Its client's file has been read.
+    pub fn ends_file(&self) {
+        let mut info = self.info.lock();
+        // A KILL QUERY that came too late is not the next statement's.
+        (info.loads, info.is_interrupted) = (false, false);
+        drop(info);
+        self.has_loaded(0, 0);
+    }
+
+    /// Completes when somebody ends the statement that reads its client's file.
+    pub async fn interrupted(&self) {
+        while !std::mem::take(&mut self.info.lock().is_interrupted) {
+            self.wakes.notified().await;
+        }
+    }
+
+    /// How much of the file has been read.
+    pub fn has_loaded(&self, records: u64, bytes: u64) {
+        self.loaded.0.store(records, Ordering::Relaxed);
+        self.loaded.1.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether someone is about to end what runs.
@@ -504,6 +550,9 @@ impl SessionHandle {
             command: info.command,
             time: info.since.elapsed(),
             in_transaction: info.in_transaction,
+            loaded: info
+                .loads
+                .then(|| (self.loaded.0.load(Ordering::Relaxed), self.loaded.1.load(Ordering::Relaxed))),
             text: info.text.clone(),
         }
     }

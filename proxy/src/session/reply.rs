@@ -40,6 +40,10 @@ impl Session {
 
     /// Answers OK with these numbers; the status is the session's.
     pub(super) async fn reply_ok_with(&mut self, ok: OkPacket) -> Result<(), ProxyError> {
+        if let Some(kept) = &mut self.kept_answer {
+            *kept = ok;
+            return Ok(());
+        }
         let mut payload = Vec::new();
         let mut ok = ok;
         self.state.own.tell(&mut ok.session_track);

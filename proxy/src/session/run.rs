@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 use podway_model::{Keyspace, Map, Name, Revision, ServerId};
-use podway_router::{Effects, Facts, Plan, Route, Target, Verb};
+use podway_router::{Effects, Facts, Plan, Route, Statement, Target, Verb};
 use podway_wire::{Command, ResponseKind, Summary, put_query_prefix, write_packet};
 
 use super::core::{Planned, Session, Spot, Work};
@@ -12,7 +12,7 @@ use super::state::Warning;
 use crate::backend::{BackendConnection, Fit};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Forward, Request, Rewriting};
-use crate::txn::{Participants, Transaction, TransactionError};
+use crate::txn::TransactionError;
 
 /// How often a statement is tried again on a fresh connection after one that turned out to be dead before it could have run.
 pub(super) const FRESH_CONNECTIONS: usize = 3;
@@ -25,7 +25,7 @@ const PINNING: Effects = Effects::PINS
     .union(Effects::MANY_RESULTS);
 
 /// The current database on a connection of a session that has none.
-static NO_DATABASE: LazyLock<Arc<str>> = LazyLock::new(|| "information_schema".into());
+pub(super) static NO_DATABASE: LazyLock<Arc<str>> = LazyLock::new(|| "information_schema".into());
 
 impl Session {
     /// Runs a text statement and passes its answer on.
@@ -111,13 +111,18 @@ impl Session {
             kind,
             rewriting,
             begun: false,
+            next_seq: 0,
         };
         let answer = forward.run(request).await;
+        let (begun, next_seq) = (forward.begun, forward.next_seq);
         if self.handle.ended_running() {
             connection.never_reuse();
         }
         if let Ok(summary) = &answer {
             self.place.sequence = summary.next_seq;
+        } else if begun && matches!(answer, Err(ProxyError::Server(_))) {
+            self.place.has_begun = true;
+            self.place.sequence = next_seq;
         } else if matches!(answer, Err(ProxyError::ClientGone(_))) {
             self.shared.metrics.cancelled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
@@ -162,7 +167,14 @@ impl Session {
             Some(database) => Spot::new(pool, database.shared_text(), None, index),
             None => {
                 let spot = Spot::new(pool, shard.schema.shared_text(), Some(keyspace.clone()), index);
-                match self.state.database {
+                match &self.state.database {
+                    // Names without a database are in the servers' own, such as information_schema.
+                    Some(own)
+                        if map.keyspace(own).is_none()
+                            && plan.gather.as_ref().is_some_and(|gather| gather.is_catalog()) =>
+                    {
+                        Spot { current: own.shared_text(), ..spot }
+                    }
                     Some(_) => spot,
                     // Names are qualified then. Every user may enter this one, not so the default keyspace's schema.
                     None => Spot { current: NO_DATABASE.clone(), ..spot },
@@ -202,7 +214,13 @@ impl Session {
         }
         let server = self.spot(map, plan, route)?.pool.id();
         match self.state.transaction.server() {
-            Some(open) if open == server && !self.state.transaction.is_distributed() => Ok(()),
+            Some(open)
+                if open == server
+                    && !self.state.transaction.is_distributed()
+                    && self.stamped_alone(&self.state.transaction).is_none() =>
+            {
+                Ok(())
+            }
             _ => self.commit_quietly().await,
         }
     }
@@ -214,6 +232,7 @@ impl Session {
         spot: &Spot,
     ) -> Result<Box<BackendConnection>, ProxyError> {
         let server = spot.pool.id();
+        self.check_locked_server(&plan.target, server)?;
         self.check_joins(plan, server)?;
         if !plan.only_reads() {
             self.check_writes([server])?;
@@ -248,13 +267,16 @@ impl Session {
         plan: &Plan,
         spot: &Spot,
     ) -> Result<(), ProxyError> {
-        let needs_variables = Effects::READS_USER_VARIABLES
+        // Triggers read user variables, too: who did it is often told them so.
+        let needs_variables = Effects::WRITES
+            | Effects::READS_USER_VARIABLES
             | Effects::ASSIGNS_USER_VARIABLES
             | Effects::PINS
             | Effects::MANY_RESULTS;
         let variables = plan.effects().intersects(needs_variables).then_some(&self.state.variables);
         connection.synchronise(&spot.current, &self.state.settings, variables).await?;
-        if plan.effects().intersects(Effects::READS_LAST_INSERT_ID | Effects::PINS | Effects::MANY_RESULTS) {
+        let about_insert_id = Effects::READS_LAST_INSERT_ID | Effects::SETS_LAST_INSERT_ID;
+        if plan.effects().intersects(about_insert_id | Effects::PINS | Effects::MANY_RESULTS) {
             connection.synchronise_last_insert_id(self.state.last_insert_id).await?;
         }
         if !self.runs_outside(plan) {
@@ -297,57 +319,9 @@ impl Session {
         let binds = Effects::LOCKS_ROWS | Effects::WRITES | Effects::PINS | Effects::USER_LOCKS;
         // Without autocommit a server begins a transaction by itself.
         self.state.autocommit
+            && !matches!(plan.statement(), Statement::Begin(_))
             && matches!(plan.target, Target::Any { .. } | Target::Nowhere)
             && !plan.effects().intersects(binds)
-    }
-
-    /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT; or joins a further server to the open transaction.
-    pub(super) async fn open_transaction(
-        &mut self,
-        connection: &mut BackendConnection,
-    ) -> Result<(), ProxyError> {
-        let server = connection.endpoint().id();
-        if let Transaction::Open(_) = self.state.transaction {
-            return match self.state.transaction.is_on(server) {
-                true => Ok(()),
-                false => self.join(connection).await,
-            };
-        }
-        if let Some(characteristics) = &self.state.characteristics {
-            connection.execute(characteristics).await?;
-        }
-        for statement in self.state.transaction.opening() {
-            connection.execute(statement.as_bytes()).await?;
-        }
-        let characteristics = self.state.characteristics.take();
-        if self.state.transaction.is_open() || !self.state.autocommit {
-            self.state.transaction.opened(server, characteristics);
-            self.handle.opens(connection.thread());
-            if self.reads_by_default() {
-                self.state.transaction.read_by_default();
-            }
-        }
-        Ok(())
-    }
-
-    fn reads_by_default(&self) -> bool {
-        self.state.settings.get("transaction_read_only").is_some_and(|literal| literal != b"0")
-    }
-
-    /// Joins a further server to the open transaction.
-    async fn join(&mut self, connection: &mut BackendConnection) -> Result<(), ProxyError> {
-        let (server, name) = (connection.endpoint().id(), self.shared.transactions.name());
-        for statement in self.state.transaction.joining(server, name, self.reads_by_default())? {
-            connection.execute(&statement).await?;
-        }
-        self.state.transaction.joined(server, name);
-        let transaction = &self.state.transaction;
-        if let Some(Participants { gtrid, .. }) = transaction.participants() {
-            let held = self.held.iter().filter(|held| transaction.is_on(held.endpoint().id()));
-            let threads = held.map(|held| held.thread()).chain([connection.thread()]).cloned().collect();
-            self.handle.joins(gtrid, threads, |server| transaction.is_on(server));
-        }
-        Ok(())
     }
 
     /// What is sent instead of the client's own bytes, where names or functions have to be put in.
@@ -394,7 +368,7 @@ impl Session {
             error_count: self.state.error_count(),
             charset: self.state.lexical.charset,
             sql_mode: self.state.lexical.sql_mode,
-            podway: self.state.own.facts(),
+            podway: self.state.own.facts(self.stamps_by_default()),
             numbers: Default::default(),
         }
     }
@@ -436,8 +410,14 @@ impl Session {
                 let number = numbered.and_then(|planned| planned.inserted_number(answer));
                 self.remember(&mut connection, plan, (summary, number)).await
             }
-            // An error may have rolled the transaction back: the next status tells.
-            Err(ProxyError::Server(_)) if connection.in_transaction() || self.state.transaction.is_open() => {
+            // An error may have rolled the transaction back, and a procedure may have begun one: the next status tells.
+            Err(ProxyError::Server(_))
+                if connection.in_transaction()
+                    || self.state.transaction.is_open()
+                    || !self.state.autocommit
+                    || connection.is_pinned()
+                    || plan.effects().intersects(Effects::MANY_RESULTS | Effects::PINS) =>
+            {
                 connection.refresh_status().await
             }
             Err(ProxyError::Server(_)) => Ok(()),
@@ -449,9 +429,20 @@ impl Session {
         if plan.effects().intersects(PINNING) {
             connection.pin();
         }
+        if answer.is_err() && plan.effects().contains(Effects::SETS_LAST_INSERT_ID) {
+            // What it has set before it failed is not known.
+            connection.never_reuse();
+        }
         let is_call = plan.effects().contains(Effects::MANY_RESULTS | Effects::READS_USER_VARIABLES);
         if is_call || plan.effects().contains(Effects::ASSIGNS_USER_VARIABLES) {
             self.state.assigned_on = Some(connection.endpoint().id());
+        }
+        if !connection.in_transaction()
+            && let Some(set) = connection.take_set_transaction()
+            && (answer.is_err() || !self.state.autocommit)
+        {
+            // No transaction has begun under it: it is for the next one still.
+            self.state.characteristics.get_or_insert(set);
         }
         let server = connection.endpoint().id();
         self.settle(connection);
@@ -490,6 +481,9 @@ impl Session {
         }
         if let Some(number) = number {
             self.state.last_insert_id = number;
+        } else if plan.effects().contains(Effects::SETS_LAST_INSERT_ID) {
+            // An OK tells of it only behind INSERT and UPDATE.
+            self.state.last_insert_id = read_last_insert_id(connection, 0).await?;
         } else if summary.last_insert_id != 0 {
             let generated = generated_id(connection, summary.last_insert_id).await?;
             self.state.last_insert_id = generated.unwrap_or(self.state.last_insert_id);
@@ -498,7 +492,7 @@ impl Session {
     }
 
     /// Gives a connection back, keeps it for the transaction or the session, or closes it.
-    pub(super) fn settle(&mut self, connection: Box<BackendConnection>) {
+    pub(super) fn settle(&mut self, mut connection: Box<BackendConnection>) {
         let server = connection.endpoint().id();
         if !connection.is_usable() {
             self.lost |= connection.is_pinned() || self.state.transaction.is_on(server);
@@ -509,6 +503,7 @@ impl Session {
         let transaction = std::mem::take(&mut self.state.transaction);
         self.state.transaction = transaction.after_answer(server, connection.in_transaction());
         if connection.in_transaction() {
+            connection.has_begun();
             self.handle.holds(connection.thread());
         }
         if connection.is_pinned() {
@@ -540,10 +535,19 @@ pub(super) async fn generated_id(
     connection: &mut BackendConnection,
     reported: u64,
 ) -> Result<Option<u64>, ProxyError> {
-    let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
-    let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(reported);
-    connection.note_last_insert_id(id);
+    let id = read_last_insert_id(connection, reported).await?;
     Ok((id == reported).then_some(id))
+}
+
+/// What LAST_INSERT_ID() is on a connection, which takes note of it; `otherwise` where that is no number.
+pub(super) async fn read_last_insert_id(
+    connection: &mut BackendConnection,
+    otherwise: u64,
+) -> Result<u64, ProxyError> {
+    let rows = connection.rows(b"SELECT LAST_INSERT_ID() LIMIT 1").await?;
+    let id = rows.text(0).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    connection.note_last_insert_id(id);
+    Ok(id)
 }
 
 /// The conditions that a connection's last statement left.

@@ -12,11 +12,12 @@ use super::core::{Planned, Session, Spot};
 use super::gather::{Bound, MAX_WARNINGS, keys_of, keyspace_of};
 use super::moving::Before;
 use super::run::{FRESH_CONNECTIONS, generated_id, warnings};
+use super::shared::Shared;
 use super::state::Warning;
-use crate::backend::{BackendConnection, Settings};
+use crate::backend::{BackendConnection, Settings, UserVariables};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{execute_packet, sequence_of_answer};
-use crate::txn::{Begin, Transaction, wall_clock};
+use crate::txn::{Begin, Transaction};
 
 /// What a statement inside a transaction is undone to.
 const SAVEPOINT: &str = "`podway statement`";
@@ -32,7 +33,7 @@ pub(super) struct Done {
     /// How many rows the last UPDATE has found.
     pub(super) matched: Option<u64>,
     /// The first number of the cluster's that is in a row now.
-    number: Option<u64>,
+    pub(super) number: Option<u64>,
     /// The servers on which the statement can be undone.
     servers: Vec<ServerId>,
 }
@@ -56,6 +57,7 @@ impl Session {
         let pieces = plan
             .pieces(scatter, &keyspace, text, keys_of(bound), planned.numbers().values)
             .map_err(ClientError::from)?;
+        self.check_write_under_locks(planned, pieces.len() == 1 && scatter.is_plain())?;
         let mut spots = Vec::with_capacity(pieces.len());
         for piece in &pieces {
             let spot = self.spot(&planned.map, &plan, Route::Shard(piece.shard))?;
@@ -68,20 +70,43 @@ impl Session {
         }
         let before = self.before();
         let has_transaction = self.is_inside();
-        if !has_transaction {
+        // One piece under locks is a statement of one server, which it commits by itself: BEGIN would unlock.
+        if !has_transaction && !self.is_locked() {
             self.state.transaction = Transaction::begin(Begin::default());
         }
         let mut done = Done::default();
         let settings = self.one_clock(scatter);
-        let frame = Frame { planned, settings: &settings, saves: has_transaction, before: &before, bound };
+        let variables = self.state.variables.clone();
+        let frame = Frame {
+            planned,
+            settings: &settings,
+            variables: &variables,
+            saves: has_transaction,
+            before: &before,
+            bound,
+        };
         let to_do = (keyspace.as_ref(), pieces.as_slice(), spots.as_slice());
         let written = match (scatter.moves.as_deref(), scatter.transfer.as_deref()) {
+            _ if scatter.load.is_some() => {
+                Box::pin(self.load_rows(frame, scatter, &keyspace, &mut done)).await
+            }
             (Some(moves), _) => Box::pin(self.move_rows(frame, moves, to_do, &mut done)).await,
             (_, Some(transfer)) => {
                 Box::pin(self.transfer_rows(frame, (scatter, transfer), &keyspace, &mut done)).await
             }
-            _ => self.write_pieces(frame, to_do, &mut done).await,
+            _ => self.write_changes(frame, scatter, to_do, &mut done).await,
         };
+        self.end_scattered(written, before, done, has_transaction).await
+    }
+
+    /// Answers what was written, or undoes it.
+    async fn end_scattered(
+        &mut self,
+        written: Result<(), ProxyError>,
+        before: Before,
+        done: Done,
+        has_transaction: bool,
+    ) -> Result<(), ProxyError> {
         match written.err() {
             Some(error @ ProxyError::ShardMoved(_)) if !before.has_server() => {
                 // It is the first statement: its transaction begins anew where its shards are then.
@@ -92,6 +117,10 @@ impl Session {
             Some(error) if has_transaction => Err(self.undo(&done.servers).await?.unwrap_or(error)),
             Some(error) => {
                 self.roll_back_quietly().await?;
+                if matches!(error, ProxyError::Server(_) | ProxyError::Client(_)) {
+                    // It wrote nothing: what was set for the next transaction is for the next one still.
+                    self.restore(before);
+                }
                 Err(error)
             }
             None => {
@@ -110,10 +139,27 @@ impl Session {
         if !scatter.reads_clock || self.state.settings.get("timestamp").is_some() {
             return self.state.settings.clone();
         }
-        let now = wall_clock();
+        let now = self.shared.transactions.clock.wall();
         let mut settings = (*self.state.settings).clone();
         settings.put("timestamp", format!("{}.{:06}", now.as_secs(), now.subsec_micros()).as_bytes());
         Arc::new(settings)
+    }
+
+    /// Has all shards change rows, as the statement's LIMIT and the rows that it needs of others ask for.
+    async fn write_changes(
+        &mut self,
+        frame: Frame<'_>,
+        scatter: &Scatter,
+        to_do: ToDo<'_>,
+        done: &mut Done,
+    ) -> Result<(), ProxyError> {
+        match (&scatter.fed, &scatter.limited) {
+            (Some(gather), _) => Box::pin(self.write_fed(frame, gather, to_do, done)).await,
+            (None, Some(limited)) if to_do.1.len() > 1 => {
+                Box::pin(self.write_limited(frame, limited, to_do, done)).await
+            }
+            _ => self.write_pieces(frame, to_do, done).await,
+        }
     }
 
     /// Has all shards do their pieces, one after the other.
@@ -143,6 +189,7 @@ impl Session {
             self.settle(connection);
             return Err(error);
         }
+        let shared = self.shared.clone();
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
             planned.plan.piece_text(piece, (planned.sql, planned.normal), facts, &mut sql);
@@ -152,8 +199,14 @@ impl Session {
         let work = async {
             done.begin_on(&mut connection, of).await?;
             let ok = match bound {
-                None => connection.run(&packet, sequence_of_answer(&packet)).await?,
-                Some(bound) => execute(&mut connection, sql, (planned, piece), (bound, preparation)).await?,
+                None => {
+                    planned.check_numbers(&shared)?;
+                    connection.run(&packet, sequence_of_answer(&packet)).await?
+                }
+                Some(bound) => {
+                    let of = (planned, piece, &*shared);
+                    execute(&mut connection, sql, of, (bound, preparation)).await?
+                }
             };
             done.take(&mut connection, ok, (planned, piece)).await
         };
@@ -220,7 +273,7 @@ impl Session {
     }
 
     /// The connection for a piece; another one, where one that had rested turned out to be dead.
-    async fn acquire_fresh(
+    pub(super) async fn acquire_fresh(
         &mut self,
         planned: &Planned<'_>,
         spot: &Spot,
@@ -290,6 +343,8 @@ pub(super) type ToDo<'p> = (&'p Keyspace, &'p [Piece], &'p [Spot]);
 pub(super) struct Frame<'p> {
     pub(super) planned: &'p Planned<'p>,
     pub(super) settings: &'p Arc<Settings>,
+    /// For triggers, which may read them.
+    pub(super) variables: &'p Arc<UserVariables>,
     /// Whether the statement may have to be undone alone.
     pub(super) saves: bool,
     /// The transaction before the statement.
@@ -303,6 +358,7 @@ pub(super) struct Place<'p> {
     pub(super) planned: &'p Planned<'p>,
     pub(super) spot: &'p Spot,
     pub(super) settings: &'p Arc<Settings>,
+    variables: &'p Arc<UserVariables>,
     /// Whether the statement may have to be undone alone.
     saves: bool,
     /// Whether the transaction was on its server before the statement.
@@ -311,8 +367,8 @@ pub(super) struct Place<'p> {
 
 impl<'p> Frame<'p> {
     pub(super) fn at(self, spot: &'p Spot) -> Place<'p> {
-        let Frame { planned, settings, saves, before, .. } = self;
-        Place { planned, spot, settings, saves, was_there: before.is_on(spot.pool.id()) }
+        let Frame { planned, settings, variables, saves, before, .. } = self;
+        Place { planned, spot, settings, variables, saves, was_there: before.is_on(spot.pool.id()) }
     }
 }
 
@@ -323,13 +379,31 @@ impl Done {
         connection: &mut BackendConnection,
         of: Place<'_>,
     ) -> Result<(), ProxyError> {
-        connection.synchronise(&of.spot.current, of.settings, None).await?;
+        connection.synchronise(&of.spot.current, of.settings, Some(of.variables)).await?;
         let server = of.spot.pool.id();
         if of.saves && !self.servers.contains(&server) {
             connection.execute(format!("SAVEPOINT {SAVEPOINT}").as_bytes()).await?;
             self.servers.push(server);
         }
         Ok(())
+    }
+
+    /// Adds what a shard answered to a part of a file.
+    pub(super) fn take_loaded(&mut self, ok: OkPacket, insert_id: Option<u64>) {
+        self.last_insert_id = match (self.last_insert_id, insert_id) {
+            (Some(known), Some(id)) => Some(known.min(id)),
+            (known, id) => known.or(id),
+        };
+        self.ok = Some(match self.ok.take() {
+            None => ok,
+            Some(before) => added(before, &ok),
+        });
+    }
+
+    /// Adds warnings.
+    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = Warning>) {
+        let room = MAX_WARNINGS.saturating_sub(self.warnings.len());
+        self.warnings.extend(warnings.into_iter().take(room));
     }
 
     pub(super) async fn take(
@@ -349,10 +423,12 @@ impl Done {
             self.warnings.extend(warnings(connection).await?);
         }
         self.number = self.number.or(planned.number_of_piece(piece, (ok.affected_rows, ok.last_insert_id)));
+        let mut is_generated = false;
         if ok.last_insert_id != 0 && self.last_insert_id.is_none() && !planned.has_numbers() {
             self.last_insert_id = generated_id(connection, ok.last_insert_id).await?;
+            is_generated = self.last_insert_id.is_some();
         }
-        if !piece.has_last_row {
+        if !piece.has_last_row && !is_generated {
             // MySQL's answer bears the explicit number of the last row.
             ok.last_insert_id = 0;
         }
@@ -363,6 +439,21 @@ impl Done {
             Some(before) => added(before, &ok),
         });
         Ok(())
+    }
+}
+
+impl Done {
+    /// Adds the warnings of the query whose rows were written: they came first.
+    pub(super) fn warned(&mut self, found: Vec<Warning>) {
+        let count = u16::try_from(found.len()).unwrap_or(u16::MAX);
+        if let Some(ok) = self.ok.as_mut().filter(|_| count > 0) {
+            ok.warnings = ok.warnings.saturating_add(count);
+            if !ok.info.is_empty() {
+                let more = format!("Records: 0  Duplicates: 0  Warnings: {count}");
+                ok.info = added_info(&ok.info, more.as_bytes());
+            }
+        }
+        self.warnings.splice(..0, found);
     }
 }
 
@@ -421,7 +512,7 @@ fn numbers(text: &[u8]) -> Vec<u64> {
 async fn execute(
     connection: &mut BackendConnection,
     sql: Vec<u8>,
-    (planned, piece): (&Planned<'_>, &Piece),
+    (planned, piece, shared): (&Planned<'_>, &Piece, &Shared),
     (bound, preparation): (&Bound<'_>, Xxh3),
 ) -> Result<OkPacket, ProxyError> {
     let execute = match piece.params.is_some() || planned.has_numbers() {
@@ -431,7 +522,13 @@ async fn execute(
     let key = Bound { execute: &execute, keys: &[] }.key(preparation);
     let id = connection.ready(key, &sql.into()).await?;
     let packet = execute_packet(&execute, id, connection.capabilities());
-    connection.run(&packet, sequence_of_answer(&packet)).await
+    planned.check_numbers(shared)?;
+    let ran = connection.run(&packet, sequence_of_answer(&packet)).await;
+    if piece.is_narrowed() && connection.is_usable() {
+        // Its rows are in its text: nobody runs it again.
+        connection.close_statement(key).await?;
+    }
+    ran
 }
 
 #[cfg(test)]

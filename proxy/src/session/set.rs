@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use podway_model::Name;
-use podway_router::{Assignment, ClientCharset, Scalar, Scope, SetTarget, SqlMode};
+use podway_router::{Assignment, ClientCharset, Effects, Scalar, Scope, SetTarget, SqlMode};
 use podway_wire::{ColumnType, OkPacket};
 
 use super::core::Planned;
 use super::core::Session;
+use super::literals::{held_text, unsigned};
 use super::next_transaction::NextTransaction;
+use super::run::read_last_insert_id;
 use super::state::{CompletionType, SessionState};
 use crate::backend::{BackendConnection, Rows, Settings, UserVariables, quoted_identifier, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
@@ -19,7 +21,7 @@ use crate::error::{ClientError, ErrorCode, ProxyError};
 const MAX_CARRIED: usize = 1 << 20;
 
 /// Variables that are the proxy's: accepted, checked by it, never sent on.
-const OWNED: [&str; 12] = [
+const OWNED: [&str; 13] = [
     "completion_type",
     "interactive_timeout",
     "net_read_timeout",
@@ -27,6 +29,7 @@ const OWNED: [&str; 12] = [
     "podway_after",
     "podway_last_commit",
     "podway_read",
+    "podway_stamp_single_shard",
     "session_track_gtids",
     "session_track_schema",
     "session_track_state_change",
@@ -134,6 +137,10 @@ impl Session {
 
     async fn set_autocommit(&mut self, on: bool) -> Result<(), ProxyError> {
         if on && !self.state.autocommit {
+            if self.state.transaction.is_own_xa() {
+                let message = "XAER_RMFAIL: The command cannot be executed when global transaction is in the ACTIVE state";
+                return Err(ClientError::new(ErrorCode::XA_STATE, message).into());
+            }
             self.commit_quietly().await?;
         }
         self.state.autocommit = on;
@@ -175,6 +182,9 @@ impl Session {
         state: &mut SessionState,
     ) -> Result<OkPacket, ProxyError> {
         let route = self.route(planned)?;
+        if planned.plan.keyspace().is_some() {
+            self.begin_snapshot(&planned.plan, &planned.map).await?;
+        }
         let spot = self.spot(&planned.map, &planned.plan, route)?;
         let mut connection = self.acquire(&planned.plan, &spot).await?;
         let sql = rebuilt.unwrap_or_else(|| {
@@ -183,7 +193,11 @@ impl Session {
         });
         let done = async {
             let ok = connection.execute(&sql).await?;
-            read_back(&mut connection, &sorted.sent, state).await.map(|()| ok)
+            read_back(&mut connection, &sorted.sent, state).await?;
+            if sets_last_insert_id(planned, &sorted.sent) {
+                state.last_insert_id = read_last_insert_id(&mut connection, 0).await?;
+            }
+            Ok::<_, ProxyError>(ok)
         };
         let done = done.await;
         match &done {
@@ -206,6 +220,15 @@ impl Session {
 
 fn sets_autocommit(assignment: &Assignment) -> bool {
     matches!(&assignment.target, SetTarget::Session(name) | SetTarget::SessionTransient(name) if name.key() == "autocommit")
+}
+
+/// Whether LAST_INSERT_ID() may be another on the server then.
+fn sets_last_insert_id(planned: &Planned<'_>, sent: &[&Assignment]) -> bool {
+    let is_it = |assignment: &&Assignment| {
+        matches!(&assignment.target, SetTarget::Session(name) | SetTarget::SessionTransient(name)
+            if matches!(name.key(), "last_insert_id" | "identity"))
+    };
+    planned.plan.effects().contains(Effects::SETS_LAST_INSERT_ID) || sent.iter().any(is_it)
 }
 
 /// `autocommit` set to a literal, which needs no server.
@@ -482,12 +505,19 @@ fn user_literal(rows: &Rows, at: usize) -> Vec<u8> {
     let charset = rows.text(at + 1).unwrap_or_default();
     let collation = rows.text(at + 2).unwrap_or_default();
     match rows.column_type(at + 3) {
+        Some(ColumnType::MYSQL_TYPE_LONGLONG | ColumnType::MYSQL_TYPE_LONG) if rows.is_unsigned(at + 3) => {
+            unsigned(&value)
+        }
         Some(ColumnType::MYSQL_TYPE_LONGLONG | ColumnType::MYSQL_TYPE_LONG) => value.into_bytes(),
         Some(ColumnType::MYSQL_TYPE_NEWDECIMAL) if value.contains('.') => value.into_bytes(),
         Some(ColumnType::MYSQL_TYPE_NEWDECIMAL) => format!("{value}.").into_bytes(),
         Some(ColumnType::MYSQL_TYPE_DOUBLE) if value.contains(['e', 'E']) => value.into_bytes(),
         Some(ColumnType::MYSQL_TYPE_DOUBLE) => format!("{value}e0").into_bytes(),
-        _ => format!("_{charset} X'{hex}' COLLATE {collation}").into_bytes(),
+        // The collation "binary" is a word of the language.
+        _ => match held_text(&charset, &hex) {
+            bytes if bytes.starts_with("_binary ") => bytes.into_bytes(),
+            text => format!("{text} COLLATE {}", quoted_identifier(&collation)).into_bytes(),
+        },
     }
 }
 

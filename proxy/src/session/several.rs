@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use podway_model::{Name, ServerId};
+use podway_model::{HybridTime, Name, ServerId};
 use podway_router::Statement;
 
 use super::core::Session;
 use super::state::Warning;
 use crate::backend::BackendConnection;
+use crate::clock::NoStamp;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::txn::{Ended, Ending, Outcome, Participants, SideServer, Transaction, Why};
 
@@ -16,7 +17,7 @@ const TOO_LATE: u16 = 1048;
 /// ER_DUP_ENTRY: another has put a tombstone where the decision was to be.
 const GIVEN_UP: u16 = 1062;
 /// What a server without Podway's procedures says: ER_BAD_DB_ERROR, ER_SP_DOES_NOT_EXIST, ER_PROCACCESS_DENIED_ERROR.
-const UNPREPARED: [u16; 3] = [1049, 1305, 1370];
+pub(super) const UNPREPARED: [u16; 3] = [1049, 1305, 1370];
 
 impl Session {
     /// Commits a transaction over several servers, or rolls it back. It goes on to its end if the client leaves meanwhile.
@@ -26,8 +27,14 @@ impl Session {
             return self.end_snapshot(wants_commit).await;
         }
         let Some(participants) = self.state.transaction.participants() else { return Ok(()) };
-        let commits = wants_commit && self.is_whole(&participants).await;
+        let is_whole = wants_commit && self.is_whole(&participants).await;
         let servers: BTreeSet<ServerId> = servers(&participants).collect();
+        let sides = self.sides(&servers);
+        let stamp = match is_whole {
+            true => self.first_stamp(&participants, &sides).await,
+            false => Ok(None),
+        };
+        let commits = is_whole && stamp.is_ok();
         self.handle.parts_end();
         self.state.transaction = Transaction::None;
         let held = std::mem::take(&mut self.held);
@@ -39,7 +46,6 @@ impl Session {
             .filter(|connection| connection.is_pinned())
             .map(|connection| connection.endpoint().id())
             .collect();
-        let sides = self.sides(&servers);
         let gtrid = participants.gtrid;
         let in_hand = self.shared.transactions.take_in_hand(gtrid);
         let ending = Ending {
@@ -47,7 +53,9 @@ impl Session {
             connections,
             sides,
             clock: self.shared.transactions.clock.clone(),
+            stamp: stamp.as_ref().ok().copied().flatten().unwrap_or_default(),
             step: self.shared.config.client.commit_step,
+            safeguards: self.shared.config.safeguards,
         };
         let ended = tokio::spawn(async move {
             let _in_hand = in_hand;
@@ -61,12 +69,13 @@ impl Session {
         for connection in connections {
             self.take_back(connection).await;
         }
+        let marked = stamp?;
         match outcome {
             Outcome::RolledBack { why: Why::Client } if wants_commit && !commits => {
                 Err(again("A server has ended its part"))
             }
             Outcome::Committed { stamp, in_doubt_elsewhere } => {
-                self.state.own.committed(stamp);
+                self.state.own.committed(stamp.or(marked));
                 self.late = late_warning(&in_doubt_elsewhere, &gtrid.to_string());
                 Ok(())
             }
@@ -74,6 +83,31 @@ impl Session {
             Outcome::RolledBack { why } => Err(rolled_back(why, &refused)),
             Outcome::Unknown => Err(unknown(&gtrid.to_string())),
         }
+    }
+
+    /// The stamp of a commit: with which one over several servers begins, or which the one server that was written to has in its mark, if it is to have one.
+    async fn first_stamp(
+        &mut self,
+        participants: &Participants,
+        sides: &[SideServer],
+    ) -> Result<Option<HybridTime>, ProxyError> {
+        if participants.needs_stamp() {
+            return self.stamp(sides).await.map(Some).map_err(unstamped);
+        }
+        let alone = self.stamped_alone(&self.state.transaction);
+        let place = alone.and_then(|server| self.held.iter().position(|held| held.endpoint().id() == server));
+        let Some(place) = place else { return Ok(None) };
+        let mut connection = self.held.swap_remove(place);
+        let marked = self.mark_alone(&self.state.transaction, &mut connection).await;
+        self.held.push(connection);
+        marked
+    }
+
+    /// The stamp with which a commit over several servers begins.
+    async fn stamp(&self, sides: &[SideServer]) -> Result<HybridTime, NoStamp> {
+        let transactions = &self.shared.transactions;
+        transactions.listen(&self.shared.map.load(), sides).await;
+        transactions.clock.stamp()
     }
 
     /// Whether every server has its part still: a decision without the primary's part would be a half of the transaction.
@@ -85,7 +119,8 @@ impl Session {
             let Some(held) = self.held.iter_mut().find(|held| held.endpoint().id() == server) else {
                 return false;
             };
-            if held.refresh_status().await.is_err() || !held.in_transaction() {
+            // Of a server that was only read nothing is heard again before the commit; with its session what was locked there is gone.
+            if !held.is_quiet() || held.refresh_status().await.is_err() || !held.in_transaction() {
                 return false;
             }
         }
@@ -199,7 +234,18 @@ fn rolled_back(
     }
 }
 
-fn again(why: &str) -> ProxyError {
+/// A commit that was refused before anything was prepared. While the clock is as it is it would be refused again: that is no error which drivers try again after.
+pub(super) fn unstamped(refused: NoStamp) -> ProxyError {
+    if !matches!(refused, NoStamp::Ahead { .. }) {
+        return again(&refused.to_string());
+    }
+    let message = format!(
+        "Got error during COMMIT: {refused}; the transaction was rolled back on all servers. What needs no stamp goes on; SHOW PODWAY CLOCKS shows more"
+    );
+    ClientError::new(ErrorCode::DURING_COMMIT, message).into()
+}
+
+pub(super) fn again(why: &str) -> ProxyError {
     let message = format!("{why}: it was rolled back on all servers; try restarting transaction");
     ClientError::new(ErrorCode::TRY_AGAIN, message).into()
 }

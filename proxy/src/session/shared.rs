@@ -53,7 +53,7 @@ pub struct Shared {
     /// Where work on several shards is begun; nowhere without a topology.
     pub operations: OnceLock<Arc<dyn Operations>>,
     /// Which accounts may change which tables with numbers of the cluster's, by their rights of then.
-    pub permitted: DashMap<(AccountName, Name, Name), Revision>,
+    pub permitted: DashMap<(AccountName, Name, Name, u64), Revision>,
     /// AUTO_INCREMENT numbers of the cluster's.
     pub numbers: Arc<Counters>,
     /// When the proxy started.
@@ -71,6 +71,7 @@ impl Shared {
                 config.secret.clone(),
                 metrics.clone(),
                 config.clock.clone(),
+                config.safeguards,
             )),
             plans: PlanCache::new(config.plan_cache_bytes),
             config,
@@ -100,7 +101,7 @@ impl Shared {
         self.numbers.reconcile(map);
         self.note_freezes(map);
         self.defaults.retain(|id, _| map.server(*id).is_some());
-        self.permitted.retain(|(account, keyspace, table), _| {
+        self.permitted.retain(|(account, keyspace, table, _), _| {
             map.accounts.iter().any(|known| known.name == *account)
                 && map.keyspace(keyspace).is_some_and(|keyspace| keyspace.tables.contains_key(table))
         });

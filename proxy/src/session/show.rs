@@ -168,7 +168,11 @@ fn process_cells(row: super::registry::ProcessRow, width: usize) -> Vec<Cell<'st
         row.database.map_or(Cell::Null, |database| text(database.to_string())),
         text(row.command.to_owned()),
         Cell::UInt(row.time.as_secs()),
-        text(if row.in_transaction { "in transaction".to_owned() } else { String::new() }),
+        text(match (row.loaded, row.in_transaction) {
+            (Some((records, bytes)), _) => format!("loading: {records} records, {bytes} bytes"),
+            (None, true) => "in transaction".to_owned(),
+            (None, false) => String::new(),
+        }),
         info,
     ]
 }

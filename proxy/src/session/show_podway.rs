@@ -7,9 +7,11 @@ use podway_model::{DriftSubject, Keyspace, Map, ServerId, ShardIndex, Table, Tab
 use podway_topology_api::{Operation, OperationKind};
 use podway_wire::Cell;
 
+use super::clocks::{ClockRow, standing};
 use super::core::Session;
 use super::reply::Column;
 use super::shared::Shared;
+use crate::clock::Peer;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::txn::InDoubt;
 
@@ -29,7 +31,12 @@ const fn count(name: &'static str) -> Column {
 }
 
 /// Every topic, by name.
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
+    Topic {
+        name: "CLOCKS",
+        columns: &[text("clock"), text("ahead_ms"), text("within_ms"), count("samples"), text("state")],
+        rows: clocks,
+    },
     Topic {
         name: "DEADLOCKS",
         columns: &[
@@ -214,6 +221,26 @@ fn deadlocks(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
             ]);
         }
     }
+    rows
+}
+
+/// This machine's clock beside each other one; of the stamps how far they are ahead of it.
+fn clocks(map: &Map, shared: &Shared) -> Vec<Vec<Cell<'static>>> {
+    let clock = &shared.transactions.clock;
+    let known = clock.offsets();
+    let offset = |wanted| known.iter().find(|(peer, _)| *peer == wanted).map(|(_, offset)| *offset);
+    let mut rows = vec![vec![
+        string(format!("this proxy (set back {} times)", clock.steps_back())),
+        Cell::Null,
+        Cell::Null,
+        number(known.len()),
+        string(standing(clock)),
+    ]];
+    let topology = offset(Peer::Topology).map(|offset| ("the topology".to_owned(), Some(offset)));
+    let servers = map.servers().map(|server| (server.address(), offset(Peer::Server(server.id))));
+    rows.extend(
+        topology.into_iter().chain(servers).map(|(name, offset)| ClockRow::of(name, offset, clock).cells()),
+    );
     rows
 }
 

@@ -21,8 +21,8 @@ use crate::txn::{Begin, LiveMap, Opening, OpeningError, Reader, Transaction, liv
 const UNPREPARED: [u16; 3] = [1049, 1305, 1370];
 /// What begins a transaction in which what is read is locked.
 pub(super) const SERIALIZABLE: &[u8] = b"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
-const COMMIT: &[u8] = b"COMMIT AND NO CHAIN NO RELEASE";
-const ROLL_BACK: &[u8] = b"ROLLBACK AND NO CHAIN NO RELEASE";
+pub(super) const COMMIT: &[u8] = b"COMMIT AND NO CHAIN NO RELEASE";
+pub(super) const ROLL_BACK: &[u8] = b"ROLLBACK AND NO CHAIN NO RELEASE";
 
 /// Connections in snapshots of one moment, by server.
 pub(super) type Readers = BTreeMap<ServerId, Box<BackendConnection>>;
@@ -35,7 +35,7 @@ impl Session {
 
     /// Whether SELECTs over several shards, each on its own, read from one snapshot.
     pub(super) fn reads_atomically(&self) -> bool {
-        self.state.own.read == ReadMode::Atomic && !self.is_inside()
+        self.state.own.read == ReadMode::Atomic && !self.reads_on_its_own()
     }
 
     /// Opens the snapshot of a transaction that is to have one, before its first statement that needs a server.
@@ -52,13 +52,33 @@ impl Session {
             return Ok(());
         }
         if !is_wanted {
-            if implied == ReadMode::Serializable && self.state.transaction.pending().is_none() {
-                self.state.characteristics.get_or_insert_with(|| SERIALIZABLE.to_vec());
+            if !self.state.autocommit && self.state.transaction.pending().is_none() {
+                self.imply_serializable();
             }
             return Ok(());
         }
         let keyspace = plan.keyspace().and_then(|name| map.keyspace(name));
-        self.open_snapshot(map, keyspace).await.map(|_| ())
+        if !self.open_snapshot(map, keyspace).await? {
+            // On one server it has a snapshot, too, but where it locks what it reads.
+            let is_snapshot = !self.is_serializable();
+            self.state.transaction.read_whole(is_snapshot);
+        }
+        Ok(())
+    }
+
+    /// A transaction that begins by itself locks what it reads while `podway_read` is `serializable`, unless SET TRANSACTION was about it.
+    pub(super) fn imply_serializable(&mut self) {
+        if self.state.own.read == ReadMode::Serializable {
+            self.state.characteristics.get_or_insert_with(|| SERIALIZABLE.to_vec());
+        }
+    }
+
+    /// A transaction that has begun without being asked for, or follows another in a chain, reads as `podway_read` says.
+    pub(super) fn read_on(&mut self) {
+        self.imply_serializable();
+        if self.state.own.read == ReadMode::Atomic {
+            self.state.transaction.read_whole(true);
+        }
     }
 
     /// Opens a snapshot on all servers of a keyspace, or of all keyspaces, if there are several, and goes on with the open or implied transaction in it. Whether there were.
@@ -74,7 +94,7 @@ impl Session {
         self.check_level()?;
         let (begin, savepoints) = match self.state.transaction.pending() {
             Some((begin, savepoints)) => (begin, savepoints.to_vec()),
-            None => (Begin::default(), Vec::new()),
+            None => (Begin { atomic: true, ..Begin::default() }, Vec::new()),
         };
         let before = self.state.characteristics.clone();
         let statements = Transaction::opening_snapshot(begin, &savepoints, before.as_ref());
@@ -261,7 +281,7 @@ impl Session {
         for connection in &mut parts {
             let commits = wants_commit && !ends_badly && writers.contains(&connection.endpoint().id());
             if commits {
-                done = commit(connection).await;
+                done = self.commit_writer(&transaction, connection).await;
             }
         }
         for mut connection in parts {
@@ -276,6 +296,21 @@ impl Session {
             true => Err(again("A server has ended its part: it was rolled back on all servers")),
             false => Ok(()),
         }
+    }
+
+    /// Commits the one server that was written to; what fails is rolled back by the caller.
+    async fn commit_writer(
+        &mut self,
+        transaction: &Transaction,
+        connection: &mut BackendConnection,
+    ) -> Result<(), ProxyError> {
+        let stamp = match connection.in_transaction() {
+            true => self.mark_alone(transaction, connection).await?,
+            false => None,
+        };
+        commit(connection).await?;
+        self.state.own.committed(stamp);
+        Ok(())
     }
 
     /// A statement's own snapshot has been read.

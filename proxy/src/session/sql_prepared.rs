@@ -2,16 +2,19 @@
 //! the user variables' values in the places of its parameters, which goes where any statement with these values goes. With one shard they are its server's own.
 
 use podway_model::Name;
-use podway_router::{Scalar, Verb};
+use podway_router::{Scalar, Verb, markers};
 use podway_wire::OkPacket;
 
 use super::core::{ClientStatement, Flow, Planned, Session};
-use super::literals::quoted;
+use super::literals::{quoted, unsigned_digits};
 use crate::backend::quoted_identifier;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
 /// What a text's meaning depends on.
 const READING: [&str; 3] = ["sql_mode", "character_set_client", "collation_connection"];
+
+/// Character sets in which ASCII's letters have ASCII's bytes.
+const ASCII_IS_ASCII: [&str; 5] = ["utf8mb4", "utf8mb3", "utf8", "latin1", "ascii"];
 
 impl Session {
     /// PREPARE name FROM source. As in MySQL a statement of this name is gone even where the new one is refused.
@@ -91,35 +94,70 @@ impl Session {
         if !using.is_empty() {
             self.check_variables_known()?;
         }
+        let text = self.text_with_values(statement, using)?;
+        self.query_prepared_text(&text).await
+    }
+
+    /// A statement's text with user variables' values in its parameters' places.
+    fn text_with_values(&self, statement: &ClientStatement, using: &[Name]) -> Result<Vec<u8>, ProxyError> {
+        let limit = self.shared.config.client.max_packet;
+        let refused = |what: &str| Err(ClientError::not_supported(what).into());
         let mut text = Vec::with_capacity(statement.text.len());
         let mut copied = 0;
-        for (n, literal) in statement.normal.literals().iter().enumerate() {
-            let Some(variable) = statement.normal.param_ordinal(n).and_then(|ordinal| using.get(ordinal))
-            else {
-                continue;
-            };
+        for (marker, variable) in markers(&statement.normal).iter().zip(using) {
+            let Some(literal) = statement.normal.literals().get(marker.literal) else { continue };
+            let value = self.value_of(variable);
+            let is_text = matches!(value.first(), Some(b'\'' | b'_' | b'C'));
+            if marker.is_beside_string && is_text {
+                return refused("EXECUTE with a text beside another string, over several shards");
+            }
+            if marker.may_be_place && !is_text && !value.contains(&b'.') && value != b"NULL" {
+                return refused(
+                    "EXECUTE with an integer as what is ordered or grouped by, over several shards",
+                );
+            }
             let range = literal.range();
+            let written = text.len() + value.len() + (range.start - copied);
+            if written + (statement.text.len() - range.end) > limit {
+                let message = "Got a packet bigger than 'max_allowed_packet' bytes: a statement with the values that it is executed with";
+                return Err(ClientError::new(ErrorCode::PACKET_TOO_LARGE, message).into());
+            }
             text.extend_from_slice(&statement.text[copied..range.start]);
-            // A marker is a word of its own, whatever stands beside it.
-            text.push(b' ');
-            text.extend_from_slice(&self.value_of(variable));
+            // A marker is a word of its own, whatever stands beside it; but a blank behind two dashes makes a comment of what follows.
+            let is_behind_dash = text.last() == Some(&b'-');
+            let is_negative = value.first() == Some(&b'-');
+            match (is_behind_dash, is_negative) {
+                (true, true) => text.extend_from_slice(&[b"(".as_slice(), &value, b")"].concat()),
+                (true, false) => text.extend_from_slice(&value),
+                (false, _) => text.extend_from_slice(&[b" ".as_slice(), &value].concat()),
+            }
             text.push(b' ');
             copied = range.end;
         }
         text.extend_from_slice(&statement.text[copied..]);
-        self.query_prepared_text(&text).await
+        Ok(text)
     }
 
-    /// A user variable's value as a literal: text as its client would write it.
+    /// A user variable's value as a literal: text as its client would write it, or in the connection's character set, as MySQL converts it.
     fn value_of(&self, variable: &Name) -> Vec<u8> {
         let Some(literal) = self.state.variables.get(variable.key()) else { return b"NULL".to_vec() };
         let written = String::from_utf8_lossy(literal);
+        if let Some(digits) = unsigned_digits(&written) {
+            return digits.as_bytes().to_vec();
+        }
         let text = written.strip_prefix('_').and_then(|rest| rest.split_once(" X'"));
         let Some((charset, rest)) = text else { return literal.to_vec() };
         let digits = rest.split('\'').next().unwrap_or_default();
-        match charset == self.state.lexical.charset_name {
-            true => quoted(&bytes_of(digits), self.state.lexical.reading()),
-            false => format!("_{charset} X'{digits}'").into_bytes(),
+        let bytes = || bytes_of(digits);
+        let is_own = charset == self.state.lexical.charset_name;
+        if is_own || ASCII_IS_ASCII.contains(&charset) && bytes().is_ascii() {
+            return quoted(&bytes(), self.state.lexical.reading());
+        }
+        let collation = &self.state.lexical.collation;
+        let connection = collation.split('_').next().unwrap_or_default();
+        match charset == "binary" || connection.is_empty() || connection == charset {
+            true => format!("_{charset} X'{digits}'").into_bytes(),
+            false => format!("CONVERT(_{charset} X'{digits}' USING {connection})").into_bytes(),
         }
     }
 

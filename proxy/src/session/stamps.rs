@@ -7,13 +7,13 @@ use podway_router::{
 use podway_wire::{Cell, ColumnDefinition};
 
 use super::core::{Planned, Session};
-use super::own_variables::{ReadMode, parse_stamp, read_only, wrong_value};
+use super::own_variables::{ReadMode, parse_stamp, parse_switch, read_only, wrong_value};
 use super::reply::Column;
 use super::set::plain_value;
 use super::state::SessionState;
 use crate::backend::Description;
 use crate::error::{ClientError, ErrorCode, ProxyError};
-use crate::txn::{live, wall_clock};
+use crate::txn::live;
 
 /// What SHOW VARIABLES answers.
 const VARIABLES: [Column; 2] = [
@@ -66,6 +66,10 @@ impl Session {
         match (name.key(), value) {
             ("podway_last_commit", _) => return Err(read_only(name.key()).into()),
             ("session_track_system_variables", value) => {
+                let is_list = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$*, ".contains(&byte);
+                if let Some(odd) = value.as_ref().filter(|list| !list.bytes().all(is_list)) {
+                    return Err(wrong_value(name.key(), odd).into());
+                }
                 if is_default || value.is_some() {
                     state.own.track(value);
                 }
@@ -78,6 +82,11 @@ impl Session {
                     false => state.own.read = mode,
                 }
             }
+            ("podway_stamp_single_shard", _) if is_default => state.own.stamps_single_shard = None,
+            ("podway_stamp_single_shard", Some(value)) => {
+                let on = parse_switch(&value).ok_or_else(|| wrong_value(name.key(), &value))?;
+                state.own.stamps_single_shard = Some(on);
+            }
             ("podway_after", _) if is_default => state.own.after = None,
             ("podway_after", Some(value)) if value.is_empty() => state.own.after = None,
             ("podway_after", Some(value)) => {
@@ -85,7 +94,7 @@ impl Session {
                 self.come_after(stamp)?;
                 state.own.after = Some(stamp);
             }
-            ("podway_after" | "podway_read", None) => {
+            ("podway_after" | "podway_read" | "podway_stamp_single_shard", None) => {
                 let what = format!("a value of {} that is not one literal", name.key());
                 return Err(ClientError::not_supported(&what).into());
             }
@@ -96,12 +105,7 @@ impl Session {
 
     /// Whatever this proxy stamps from now on comes after this stamp.
     fn come_after(&self, stamp: HybridTime) -> Result<(), ProxyError> {
-        let (clock, wall) = (&self.shared.transactions.clock, wall_clock());
-        // What the clock is past already is no news, however far it is ahead of the wall's.
-        if clock.now(wall) > stamp {
-            return Ok(());
-        }
-        Ok(clock.observe(stamp, wall).map_err(|error| {
+        Ok(self.shared.transactions.clock.come_after(stamp).map_err(|error| {
             let most = HybridClock::MOST_AHEAD.as_millis();
             let code = ErrorCode { number: 1231, state: *b"42000" };
             ClientError::new(
@@ -168,7 +172,8 @@ impl Session {
     pub(super) async fn show_own_variables(&mut self, pattern: &[u8]) -> Result<(), ProxyError> {
         let text = |text: String| Cell::Bytes(text.into_bytes().into());
         let row = |(name, value): (&'static str, String)| vec![text(name.to_owned()), text(value)];
-        let rows: Vec<Vec<Cell<'static>>> = self.state.own.like(pattern).into_iter().map(row).collect();
+        let rows: Vec<Vec<Cell<'static>>> =
+            self.state.own.like(pattern, self.stamps_by_default()).into_iter().map(row).collect();
         self.state.warnings.clear();
         self.reply_rows(&VARIABLES, &rows).await
     }

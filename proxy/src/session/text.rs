@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use podway_model::{Map, Name};
 use podway_router::{
-    Normalised, Plan, PlanContext, Route, Statement, Target, check_accounts_alone, is_about_accounts,
-    is_show_grants, split_statements,
+    Normalised, Plan, PlanContext, Route, Statement, Target, check_accounts_alone, check_own_xa,
+    is_about_accounts, is_show_grants, split_statements,
 };
 use podway_wire::{CapabilityFlags, ResponseKind};
 
 use super::core::{Flow, Planned, Session, Work};
 use super::moving::Tries;
 use super::numbers::wants_others;
+use super::state::Lexical;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
 impl Session {
@@ -78,10 +79,15 @@ impl Session {
             .run(sql, self.state.lexical.sql_mode, self.state.lexical.charset)
             .map_err(ClientError::from)?;
         let plan = self.plan(&map, sql, normal, self.state.database.as_ref());
+        self.check_held(&plan, &map).await?;
         let database = self.state.database.clone();
         let planned = Planned { sql, normal, map, plan, database: database.as_ref(), numbered: None };
         if self.was_evicted() {
             self.abandon(matches!(planned.plan.statement(), Statement::Rollback(_)))?;
+        }
+        if self.locks.is_some() {
+            let lexical = self.state.lexical.clone();
+            Box::pin(self.ready_locks(&planned, &lexical)).await?;
         }
         if is_about_accounts(&planned.plan.recognised, planned.normal) {
             check_accounts_alone(planned.sql, planned.normal).map_err(ClientError::from)?;
@@ -109,7 +115,17 @@ impl Session {
         normal: &Normalised,
         database: Option<&Name>,
     ) -> Arc<Plan> {
-        let lexical = &self.state.lexical;
+        self.plan_for(&self.state.lexical, (map, database), sql, normal)
+    }
+
+    /// The same, as read under these settings.
+    pub(super) fn plan_for(
+        &self,
+        lexical: &Lexical,
+        (map, database): (&Map, Option<&Name>),
+        sql: &[u8],
+        normal: &Normalised,
+    ) -> Arc<Plan> {
         let context = PlanContext {
             map,
             keyspace: database,
@@ -164,11 +180,15 @@ impl Session {
             let refused = ClientError::from(error.clone());
             return Err(Box::pin(self.refusal(planned.sql, &planned.map, &planned.plan, refused)).await);
         }
+        check_own_xa(&planned.plan.recognised, planned.sql, planned.normal).map_err(ClientError::from)?;
         match planned.plan.statement() {
             // Comments alone are a ping; nothing at all is an error.
             Statement::Empty if !planned.sql.is_empty() => self.reply_ok().await?,
-            Statement::Empty => {
-                return Err(ClientError::new(ErrorCode::EMPTY_QUERY, "Query was empty").into());
+            Statement::Empty => return Err(empty_query()),
+            Statement::Begin(_) | Statement::Commit(_) | Statement::Rollback(_)
+                if self.state.transaction.is_own_xa() =>
+            {
+                self.refuse_in_xa(planned).await?;
             }
             Statement::Begin(options) => self.begin(planned, *options).await?,
             Statement::Commit(completion) => return self.end_transaction(planned, *completion).await,
@@ -187,10 +207,26 @@ impl Session {
                 self.show_outcome(planned, id, alias.as_deref(), *item).await?;
             }
             Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
-            Statement::ShowTableStatus => self.show_table_status(planned).await?,
+            Statement::ShowSums => self.show_table_status(planned).await?,
+            Statement::ShowSelected(selected) => {
+                let text = selected.text(planned.sql, planned.normal, self.state.lexical.charset);
+                return Box::pin(self.statement(&text, false)).await;
+            }
             Statement::ShowWarnings(wanted) => self.show_warnings(planned, wanted).await?,
             Statement::ExplainPodway { analyze } => self.explain_podway(planned, *analyze).await?,
+            Statement::LockTables if planned.plan.locks.is_some() => {
+                Box::pin(self.lock_tables(planned)).await?;
+            }
+            Statement::LockTables => {
+                self.unlock_quietly().await?;
+                self.run_text(planned, is_command).await?;
+            }
+            Statement::UnlockTables if self.knows_locks(planned) => self.unlock_tables().await?,
+            Statement::Define if planned.plan.making.is_some() => {
+                Box::pin(self.make_table(planned)).await?;
+            }
             Statement::Define => self.define(planned, is_command).await?,
+            Statement::DropTrigger { .. } => self.drop_trigger(planned, is_command).await?,
             Statement::DeclareTable { schema, name, directive } => {
                 self.declare_table(planned, schema.as_deref(), name, directive).await?;
             }
@@ -208,6 +244,10 @@ impl Session {
         }
         Ok(Flow::Next)
     }
+}
+
+fn empty_query() -> ProxyError {
+    ClientError::new(ErrorCode::EMPTY_QUERY, "Query was empty").into()
 }
 
 /// A text without the blanks and semicolons that MySQL drops from its end, and the blanks before it.

@@ -1,6 +1,6 @@
 //! BEGIN, COMMIT, ROLLBACK and savepoints: answered here while no server knows of the transaction, passed on once one does.
 
-use podway_model::{Map, Name};
+use podway_model::{HybridTime, Map, Name};
 use podway_router::{BeginOptions, Completion, Route, Statement};
 use podway_wire::{OkPacket, ResponseKind, Summary};
 
@@ -8,12 +8,12 @@ use super::core::Planned;
 use super::core::Work;
 use super::core::{Flow, Session};
 use super::own_variables::ReadMode;
-use super::snapshot::SERIALIZABLE;
+use super::snapshot::{COMMIT, ROLL_BACK, SERIALIZABLE};
 use super::state::{CompletionType, Warning};
 use crate::backend::BackendConnection;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Request, Rewriting};
-use crate::txn::{Begin, Characteristics, Transaction};
+use crate::txn::{Begin, Characteristics, Participants, Transaction};
 
 impl Session {
     /// BEGIN, START TRANSACTION.
@@ -30,6 +30,7 @@ impl Session {
             .into());
         }
         self.commit_quietly().await?;
+        self.unlock_quietly().await?;
         self.state.transaction = Transaction::begin(Begin {
             read_only: options.read_only,
             read_write: options.read_write,
@@ -97,6 +98,7 @@ impl Session {
             self.end_distributed(matches!(planned.plan.statement(), Statement::Commit(_))).await?;
             if chain {
                 (self.state.transaction, self.state.characteristics) = (next, characteristics);
+                self.read_on();
             }
             let warnings: Vec<Warning> = self.late.take().into_iter().collect();
             self.reply_ok_with(OkPacket { warnings: warnings.len() as u16, ..OkPacket::default() }).await?;
@@ -119,16 +121,33 @@ impl Session {
         match self.take_transaction() {
             Some(mut connection) => {
                 self.place.ends_transaction = true;
-                let text = protocol_text(planned.plan.statement(), chain);
-                let passed = self.pass(&mut connection, text.as_bytes()).await;
+                // The next one may have to be opened on other servers, too.
+                let chains_there = chain && self.state.own.read != ReadMode::Atomic;
+                let text = protocol_text(planned.plan.statement(), chains_there);
+                let marked = self.mark_if_it_commits(planned.plan.statement(), &mut connection).await;
+                let passed = match &marked {
+                    Ok(None) => self.pass(&mut connection, text.as_bytes()).await.map(|_| ()),
+                    Ok(Some(_)) => self.commit_marked(&mut connection, text.as_bytes()).await,
+                    Err(_) => connection.execute(ROLL_BACK).await.map(|_| ()),
+                };
                 let before = std::mem::take(&mut self.state.transaction);
-                if let Err(error) = passed {
-                    self.take_back(connection).await;
-                    return Err(error);
-                }
+                let marked = match (marked, passed) {
+                    (Ok(marked), Ok(())) => marked,
+                    (Err(error), _) | (_, Err(error)) => {
+                        self.take_back(connection).await;
+                        return Err(error);
+                    }
+                };
                 self.settle(connection);
-                if chain {
+                if chains_there {
                     self.state.transaction.go_on_from(&before);
+                } else if chain {
+                    (self.state.transaction, self.state.characteristics) = (next, characteristics);
+                    self.read_on();
+                }
+                if marked.is_some() {
+                    self.state.own.committed(marked);
+                    self.reply_ok().await?;
                 }
             }
             None if self.state.transaction.server().is_some() => {
@@ -145,10 +164,38 @@ impl Session {
                     self.state.characteristics = characteristics.filter(|_| chain);
                 }
                 self.state.transaction = if chain { next } else { Transaction::None };
+                if chain {
+                    self.read_on();
+                }
                 self.reply_ok().await?;
             }
         }
         Ok(())
+    }
+
+    async fn mark_if_it_commits(
+        &self,
+        statement: &Statement,
+        connection: &mut BackendConnection,
+    ) -> Result<Option<HybridTime>, ProxyError> {
+        match statement {
+            Statement::Commit(_) => self.mark_alone(&self.state.transaction, connection).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Commits what has its mark, visible to KILL; the answer is not the client's, which is told of the stamp.
+    async fn commit_marked(
+        &mut self,
+        connection: &mut BackendConnection,
+        sql: &[u8],
+    ) -> Result<(), ProxyError> {
+        self.handle.set_running([connection.thread().clone()]);
+        let done = connection.execute(sql).await;
+        if self.handle.ended_running() {
+            connection.never_reuse();
+        }
+        done.map(|_| ())
     }
 
     /// The connection that the open transaction is on, where it is on one; a pinned one stands for whatever it may have open.
@@ -169,17 +216,101 @@ impl Session {
         self.forward(connection, Request::Packets(&packet), ResponseKind::Query, rewriting).await
     }
 
+    /// BEGIN, COMMIT and ROLLBACK in an XA transaction of the client's own: how MySQL refuses them is its to say, and the transaction goes on.
+    pub(super) async fn refuse_in_xa(&mut self, planned: &Planned<'_>) -> Result<(), ProxyError> {
+        let Some(mut connection) = self.take_transaction() else {
+            self.lost = true;
+            return Err(
+                ClientError::new(ErrorCode::UNKNOWN, "The connection of the transaction was lost").into()
+            );
+        };
+        let answer = self.pass(&mut connection, planned.sql).await;
+        self.finish(connection, &planned.plan, None, answer).await.map(|_| ())
+    }
+
+    /// Sends what has been answered but not yet done: SET TRANSACTION, BEGIN, SAVEPOINT; or joins a further server to the open transaction.
+    pub(super) async fn open_transaction(
+        &mut self,
+        connection: &mut BackendConnection,
+    ) -> Result<(), ProxyError> {
+        let server = connection.endpoint().id();
+        if let Transaction::Open(_) = self.state.transaction {
+            return match self.state.transaction.is_on(server) {
+                true => Ok(()),
+                false => self.join(connection).await,
+            };
+        }
+        let is_implied = !self.state.transaction.is_open() && !self.state.autocommit;
+        if is_implied {
+            self.imply_serializable();
+        }
+        if let Some(characteristics) = &self.state.characteristics {
+            connection.sets_transaction(characteristics);
+            connection.execute(characteristics).await?;
+        }
+        let opening = self.state.transaction.opening();
+        for statement in &opening {
+            connection.execute(statement.as_bytes()).await?;
+        }
+        if !opening.is_empty() {
+            connection.has_begun();
+        }
+        let characteristics = self.state.characteristics.take();
+        if self.state.transaction.is_open() || !self.state.autocommit {
+            self.state.transaction.opened(server, characteristics);
+            if is_implied && self.state.own.read == ReadMode::Atomic {
+                // It was not opened as one snapshot of all servers: no other one may join.
+                self.state.transaction.keep_to_snapshot();
+            }
+            self.handle.opens(connection.thread());
+            if self.reads_by_default() {
+                self.state.transaction.read_by_default();
+            }
+        }
+        Ok(())
+    }
+
+    fn reads_by_default(&self) -> bool {
+        self.state.settings.get("transaction_read_only").is_some_and(|literal| literal != b"0")
+    }
+
+    /// Joins a further server to the open transaction.
+    async fn join(&mut self, connection: &mut BackendConnection) -> Result<(), ProxyError> {
+        let (server, name) = (connection.endpoint().id(), self.shared.transactions.name());
+        let statements = self.state.transaction.joining(server, name, self.reads_by_default())?;
+        if let Some((first, _)) = statements.split_first() {
+            // Before XA START there may be some.
+            connection.sets_transaction(first);
+        }
+        for statement in &statements {
+            connection.execute(statement).await?;
+        }
+        connection.has_begun();
+        self.state.transaction.joined(server, name);
+        let transaction = &self.state.transaction;
+        if let Some(Participants { gtrid, .. }) = transaction.participants() {
+            let held = self.held.iter().filter(|held| transaction.is_on(held.endpoint().id()));
+            let threads = held.map(|held| held.thread()).chain([connection.thread()]).cloned().collect();
+            self.handle.joins(gtrid, threads, |server| transaction.is_on(server));
+        }
+        Ok(())
+    }
+
     /// Commits what is open, as statements do that MySQL commits before.
     pub(super) async fn commit_quietly(&mut self) -> Result<(), ProxyError> {
         if self.state.transaction.is_distributed() {
             return self.end_distributed(true).await;
         }
         let open = self.take_transaction();
-        self.state.transaction = Transaction::None;
+        let transaction = std::mem::take(&mut self.state.transaction);
         if let Some(mut connection) = open {
-            let done = connection.execute(b"COMMIT AND NO CHAIN NO RELEASE").await;
+            let marked = self.mark_alone(&transaction, &mut connection).await;
+            let end: &[u8] = if marked.is_ok() { COMMIT } else { ROLL_BACK };
+            let done = connection.execute(end).await;
             self.take_back(connection).await;
+            let marked = marked?;
             done?;
+            self.state.own.committed(marked);
         }
         Ok(())
     }
@@ -219,6 +350,7 @@ impl Session {
             // The transaction that the next statement begins has it.
             (Statement::Savepoint(_), false) if !self.state.autocommit => {
                 self.state.transaction = Transaction::begin(Begin::default());
+                self.read_on();
                 self.state.transaction.set_savepoint(name)?;
             }
             // Outside a transaction a savepoint is gone with its own statement.

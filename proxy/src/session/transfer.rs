@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use podway_model::{Keyspace, ShardIndex};
 use podway_router::{
@@ -10,16 +11,17 @@ use podway_router::{
 };
 use podway_wire::{BinaryValue, ColumnDefinition, ResponseKind, decode_binary_row, decode_text_row};
 
-use super::captured::Captured;
+use super::captured::{Captured, check_fits, out_of_room};
 use super::core::{Planned, Session, Spot};
 use super::gather::{Bound, keys_of, reading};
 use super::key_cells::key_of_cell;
 use super::move_rows::{execution, unreadable};
 use super::query_columns::{Given, column_of, columns_of};
 use super::scatter::{Done, Frame};
-use crate::error::{ClientError, ProxyError};
+use crate::backend::Settings;
+use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Carriage, execute_packet, sequence_of_answer};
-use crate::numbers::Wanted;
+use crate::numbers::{Taken, Wanted};
 
 /// About how many bytes of rows one INSERT has.
 const ROWS_AT_ONCE: usize = 1 << 20;
@@ -42,40 +44,56 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let numbers = transfer.query_params();
         let is_bound = frame.bound.is_some() && !numbers.is_empty();
-        let captured = self.capture(frame, transfer, &numbers).await?;
-        let given = columns_of(&captured.columns, transfer).map_err(|why| uncarried(transfer, &why))?;
+        let mut captured = self.capture(frame, transfer, &numbers).await?;
+        let warnings = self.judge_warnings(&mut captured, transfer.ignore)?;
+        let mut given =
+            columns_of(&captured.columns, transfer, is_bound).map_err(|why| uncarried(transfer, &why))?;
+        if transfer.adds_counter() && transfer.counter != Some(captured.columns.len()) {
+            let message = "Column count doesn't match value count at row 1";
+            return Err(ClientError::new(ErrorCode::WRONG_VALUE_COUNT, message).into());
+        }
+        let wants = wants(&frame.planned.plan, transfer, (&captured, is_bound))?;
+        let taken = self.row_numbers(frame, keyspace, transfer, &wants).await?;
+        let numbers = taken.as_ref().map_or(&[][..], |taken| taken.numbers.as_slice());
+        if let Some(at) =
+            transfer.counter.filter(|_| transfer.adds_counter() || numbers.iter().any(Option::is_some))
+        {
+            number_column(&mut given, (at, &captured), numbers).map_err(|why| uncarried(transfer, why))?;
+        }
         let columns: Vec<_> = given.iter().map(|given| given.column.clone()).collect();
         let carriage = Carriage::of(&columns).map_err(|error| uncarried(transfer, &error.to_string()))?;
         let batches = {
             let plan = &frame.planned.plan;
             let captured = (&captured, is_bound);
-            batches(plan, transfer, keyspace, captured, (&given, &carriage))?
+            let limit = self.shared.config.client.max_gathered_bytes;
+            batches(plan, (transfer, numbers), keyspace, captured, (&given, &carriage, limit))?
         };
-        let brought = brought_numbers(transfer, (&captured, is_bound))?;
         drop(captured);
-        self.claim_numbers(keyspace, transfer, &brought).await?;
         let other = transfer.other_params();
         let mut is_first = true;
         for (shard, batches) in batches {
             let spot = self.target(frame, shard).await?;
-            for batch in batches {
+            for batch in batches.iter() {
                 let rows = rows_text(&given, &carriage, &batch.document);
                 let piece = Piece::of_query(shard, batch.has_last_row);
                 let to = (&spot, &piece, is_first || !scatter.is_copies);
-                self.insert_batch(frame, transfer, to, (&rows, &other), done).await?;
+                self.insert_batch(frame, (transfer, taken.as_ref()), to, (&rows, &other), done).await?;
             }
             is_first = false;
         }
+        done.number = numbers.iter().flatten().next().copied();
+        done.warned(warnings);
         Ok(())
     }
 
-    /// Has the numbers that the rows bring for an AUTO_INCREMENT column given to nobody else.
-    async fn claim_numbers(
+    /// The cluster's numbers for rows that want some; those that rows bring are given to nobody else from now on.
+    async fn row_numbers(
         &mut self,
+        frame: Frame<'_>,
         keyspace: &Keyspace,
         transfer: &Transfer,
-        brought: &[Want],
-    ) -> Result<(), ProxyError> {
+        wants: &[Want],
+    ) -> Result<Option<Taken>, ProxyError> {
         let names = self.shared.map.load().names;
         let table = keyspace.tables.get(names.fold(&transfer.table).as_ref());
         let counted = match &transfer.to {
@@ -83,12 +101,31 @@ impl Session {
             Receiver::Copies => table,
             Receiver::Home => None,
         };
-        let Some(table) = counted.filter(|table| table.counter().is_some()) else { return Ok(()) };
-        if brought.is_empty() || !self.shared.numbers.has_source() {
-            return Ok(());
+        let wants_next = wants.contains(&Want::Next);
+        let table = counted.filter(|table| table.counter().is_some() && self.shared.numbers.has_source());
+        let Some(table) = table.cloned() else {
+            return match wants_next {
+                true => Err(unnumbered(transfer, "AUTO_INCREMENT numbers for the rows")),
+                false => Ok(None),
+            };
+        };
+        if wants_next {
+            if transfer.ignore || transfer.updates {
+                return Err(unnumbered(
+                    transfer,
+                    "IGNORE or ON DUPLICATE KEY UPDATE with AUTO_INCREMENT numbers",
+                ));
+            }
+            self.check_strides(table.name.as_str())?;
         }
-        let of = Wanted { keyspace: &keyspace.name, table, wants: brought };
-        self.reserve_numbers(of).await.map(drop)
+        if wants.iter().all(|want| *want == Want::Nothing) {
+            return Ok(None);
+        }
+        if frame.bound.is_none() {
+            self.check_permitted(frame.planned, &keyspace.name, &table.name).await?;
+        }
+        let of = Wanted { keyspace: &keyspace.name, table: &table, wants };
+        self.reserve_numbers(of).await.map(Some)
     }
 
     /// Runs the query and holds its rows.
@@ -128,7 +165,7 @@ impl Session {
             planned.plan.route(&planned.map, text, &normal, keys_of(bound)).map_err(ClientError::from)?;
         let limits = &self.shared.config.client;
         let limits = (limits.max_gathered_rows, limits.max_gathered_bytes);
-        let settings = reading(frame.settings);
+        let settings = untimed(reading(frame.settings));
         let kept = std::mem::replace(&mut self.state.settings, settings.clone());
         let kept_rows = self.state.found_rows;
         self.captured = Some(Captured::within(limits));
@@ -179,6 +216,7 @@ impl Session {
             Some(row) => captured.take(row),
         });
         let read = read.await;
+        let read = read.map(|warnings| captured.warnings = warnings);
         self.captured = Some(captured);
         read
     }
@@ -187,7 +225,7 @@ impl Session {
     async fn insert_batch(
         &mut self,
         frame: Frame<'_>,
-        transfer: &Transfer,
+        (transfer, taken): (&Transfer, Option<&Taken>),
         (spot, piece, counts): (&Spot, &Piece, bool),
         (rows, other): (&[u8], &[u32]),
         done: &mut Done,
@@ -202,9 +240,14 @@ impl Session {
         let execute = execution(frame.bound, other);
         let key = self.preparation(frame.planned, spot, &sql, frame.settings);
         let mut connection = self.enter_server(of).await?;
+        if let Some(Err(error)) = taken.map(|taken| self.check_taken(taken)) {
+            self.settle(connection);
+            return Err(error);
+        }
         let query = self.query_packet(if other.is_empty() { &sql } else { b"" });
         let work = async {
             done.begin_on(&mut connection, of).await?;
+            check_fits(&mut connection, sql.len()).await?;
             let ok = if other.is_empty() {
                 connection.run(&query, sequence_of_answer(&query)).await?
             } else {
@@ -230,47 +273,73 @@ impl Session {
     }
 }
 
-/// The numbers that the rows bring for an AUTO_INCREMENT column.
-fn brought_numbers(
+/// What each row wants of the cluster's numbers; nothing at all where the table's are none of the cluster's.
+fn wants(
+    plan: &Plan,
     transfer: &Transfer,
     (captured, is_binary): (&Captured, bool),
 ) -> Result<Vec<Want>, ProxyError> {
-    let given = transfer.columns.as_deref().unwrap_or_default();
-    let Some(at) = given.iter().position(|column| column.auto_increment) else { return Ok(Vec::new()) };
-    let mut brought = Vec::with_capacity(captured.rows.len());
+    let Some(at) = transfer.counter else { return Ok(Vec::new()) };
+    let Some(column) = captured.columns.get(at) else { return Ok(vec![Want::Next; captured.rows.len()]) };
+    let mut wants = Vec::with_capacity(captured.rows.len());
     for row in captured.rows.iter() {
         let cells = cells_of(&captured.columns, row, is_binary)?;
-        let cell = cells.get(at).and_then(|cell| cell.as_deref());
-        let value = captured.columns.get(at).map(|column| key_of_cell(column, cell));
-        brought.extend(
-            match value {
-                Some(KeyValue::Int(number)) => u64::try_from(number).ok(),
-                Some(KeyValue::UInt(number)) => Some(number),
-                _ => None,
-            }
-            .filter(|number| *number > 0)
-            .map(Want::Explicit),
-        );
+        let value = key_of_cell(column, cells.get(at).and_then(|cell| cell.as_deref()));
+        wants.push(plan.row_want(transfer, value).map_err(ClientError::from)?);
     }
-    Ok(brought)
+    Ok(wants)
+}
+
+/// Makes the column at this place one that the cluster's numbers fit into.
+fn number_column(
+    given: &mut Vec<Given>,
+    (at, captured): (usize, &Captured),
+    numbers: &[Option<u64>],
+) -> Result<(), &'static str> {
+    let Some(column) = captured.columns.get(at) else {
+        given.push(Given::added_counter(at));
+        return Ok(());
+    };
+    let is_null = column.column_type == podway_wire::ColumnType::MYSQL_TYPE_NULL;
+    let numbered = given.get(at).and_then(|given| given.numbered(at, is_null));
+    let Some(numbered) = numbered else {
+        return Err("AUTO_INCREMENT numbers stand among what is no integer");
+    };
+    let fits =
+        |number: &u64| i64::try_from(*number).is_ok() || numbered.column.declared.ends_with("unsigned");
+    if !numbers.iter().flatten().all(fits) {
+        return Err("an AUTO_INCREMENT number is too large for the query's column");
+    }
+    given[at] = numbered;
+    Ok(())
 }
 
 /// The rows by their shards; one shard at least, which says what is wrong if there are no rows.
 fn batches(
     plan: &Plan,
-    transfer: &Transfer,
+    (transfer, numbers): (&Transfer, &[Option<u64>]),
     keyspace: &Keyspace,
     (captured, is_binary): (&Captured, bool),
-    (given, carriage): (&[Given], &Carriage),
-) -> Result<BTreeMap<ShardIndex, Vec<Batch>>, ProxyError> {
+    (given, carriage, limit): (&[Given], &Carriage, usize),
+) -> Result<BTreeMap<ShardIndex, Arc<Vec<Batch>>>, ProxyError> {
+    let mut bytes = 0;
     let mut all: BTreeMap<ShardIndex, Vec<Batch>> = BTreeMap::new();
     let (columns, last) = (&captured.columns, captured.rows.len().wrapping_sub(1));
     for (nth, row) in captured.rows.iter().enumerate() {
-        let cells = cells_of(columns, row, is_binary)?;
+        let mut cells = cells_of(columns, row, is_binary)?;
+        let number = transfer.counter.zip(numbers.get(nth).copied().flatten());
+        if let Some((at, number)) = number {
+            let cell = Some(Cow::Owned(number.to_string().into_bytes()));
+            match cells.get_mut(at) {
+                Some(place) => *place = cell,
+                None => cells.push(cell),
+            }
+        }
         let cell = |at: usize| cells.get(at).and_then(|cell| cell.as_deref());
-        let value = |at: usize| match columns.get(at) {
-            Some(column) => key_of_cell(column, cell(at)),
-            None => KeyValue::Unknown,
+        let value = |at: usize| match (columns.get(at), number) {
+            (_, Some((counter, number))) if counter == at => KeyValue::UInt(number),
+            (Some(column), _) => key_of_cell(column, cell(at)),
+            (None, _) => KeyValue::Unknown,
         };
         let shard = plan.row_shard(transfer, keyspace, value).map_err(ClientError::from)?;
         let taken: Result<Vec<_>, _> =
@@ -281,8 +350,13 @@ fn batches(
             batches.push(Batch::default());
         }
         if let Some(batch) = batches.last_mut() {
+            let before = batch.document.len();
             let put = carriage.put_row(taken.iter().map(|cell| cell.as_deref()), &mut batch.document);
             put.map_err(|error| uncarried(transfer, &error.to_string()))?;
+            bytes += batch.document.len() - before;
+            if bytes > limit {
+                return Err(out_of_room("client.max_gathered_bytes"));
+            }
             batch.has_last_row |= nth == last;
         }
     }
@@ -290,13 +364,11 @@ fn batches(
         all.insert(keyspace.home, vec![Batch { has_last_row: true, ..Batch::default() }]);
     }
     if transfer.to == Receiver::Copies {
-        let mut rows: Vec<Vec<Batch>> = all.into_values().collect();
-        let only = rows.pop().unwrap_or_default();
-        let copy = |batch: &Batch| Batch { document: batch.document.clone(), ..*batch };
+        let only = Arc::new(all.into_values().next().unwrap_or_default());
         let shards = (0..keyspace.shards.len()).map(|shard| ShardIndex(shard as u16));
-        return Ok(shards.map(|shard| (shard, only.iter().map(copy).collect())).collect());
+        return Ok(shards.map(|shard| (shard, only.clone())).collect());
     }
-    Ok(all)
+    Ok(all.into_iter().map(|(shard, batches)| (shard, Arc::new(batches))).collect())
 }
 
 /// A row's cells as the text protocol writes them.
@@ -318,6 +390,9 @@ fn text_of<'v>(column: &ColumnDefinition, value: &BinaryValue<'v>) -> Option<Cow
         BinaryValue::Null => return None,
         BinaryValue::Bytes(bytes) => return Some(Cow::Borrowed(bytes)),
         BinaryValue::Int(value) => value.to_string(),
+        BinaryValue::UInt(value) if column.column_type == podway_wire::ColumnType::MYSQL_TYPE_YEAR => {
+            format!("{value:04}")
+        }
         BinaryValue::UInt(value) => value.to_string(),
         BinaryValue::Float(value) => format!("{:e}", f64::from(value)),
         BinaryValue::Double(value) => format!("{value:e}"),
@@ -327,16 +402,34 @@ fn text_of<'v>(column: &ColumnDefinition, value: &BinaryValue<'v>) -> Option<Cow
                 podway_wire::ColumnType::MYSQL_TYPE_DATE | podway_wire::ColumnType::MYSQL_TYPE_NEWDATE => {
                     date
                 }
-                _ => format!("{date} {hour:02}:{minute:02}:{second:02}.{micros:06}"),
+                _ => format!("{date} {hour:02}:{minute:02}:{second:02}{}", fraction(column, micros)),
             }
         }
         BinaryValue::Time { negative, days, hours, minutes, seconds, micros } => {
             let sign = if negative { "-" } else { "" };
             let hours = u64::from(days) * 24 + u64::from(hours);
-            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}.{micros:06}")
+            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", fraction(column, micros))
         }
     };
     Some(Cow::Owned(text.into_bytes()))
+}
+
+/// A time's fraction in the digits that its column has, as the text protocol writes it.
+fn fraction(column: &ColumnDefinition, micros: u32) -> String {
+    match usize::from(column.decimals.min(6)) {
+        0 => String::new(),
+        digits => format!(".{}", &format!("{micros:06}")[..digits]),
+    }
+}
+
+/// The settings without what bounds the time of a SELECT: that is not for an INSERT.
+fn untimed(settings: Arc<Settings>) -> Arc<Settings> {
+    if settings.get("max_execution_time").is_none() {
+        return settings;
+    }
+    let mut settings = (*settings).clone();
+    settings.put("max_execution_time", b"0");
+    Arc::new(settings)
 }
 
 /// The query that gives these rows: what a TIMESTAMP's text does not say for certain makes it fail.
@@ -353,6 +446,10 @@ fn rows_text(given: &[Given], carriage: &Carriage, document: &[u8]) -> Vec<u8> {
     }
     text.push(b' ');
     text
+}
+
+fn unnumbered(transfer: &Transfer, what: &str) -> ProxyError {
+    ClientError::not_supported(&format!("{what} in INSERT … SELECT into {}", transfer.table)).into()
 }
 
 fn uncarried(transfer: &Transfer, why: &str) -> ProxyError {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use podway_model::{HybridClock, HybridTime, ServerId, Xid};
+use podway_model::{HybridTime, ServerId, Xid};
 use podway_wire::ErrPacket;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::coordinator::{Action, Commit, Event, Outcome, Participants, Ruling, Via};
 use super::side::SideServer;
 use crate::backend::BackendConnection;
+use crate::clock::StampClock;
+use crate::config::Safeguards;
 use crate::error::ProxyError;
 
 /// Errors after which a statement that ends a transaction may have taken effect all the same: ER_SERVER_SHUTDOWN, ER_QUERY_INTERRUPTED,
@@ -31,9 +33,13 @@ pub struct Ending {
     /// The side connections to all of them.
     pub sides: Vec<SideServer>,
     /// Where stamps come from.
-    pub clock: Arc<HybridClock>,
+    pub clock: Arc<StampClock>,
+    /// The first one, if several servers were written to.
+    pub stamp: HybridTime,
     /// How long each step may take: a commit has three.
     pub step: Duration,
+    /// What is left out.
+    pub safeguards: Safeguards,
 }
 
 /// How a transaction ended.
@@ -63,7 +69,8 @@ struct Drive {
     begun: Duration,
     connections: BTreeMap<ServerId, Box<BackendConnection>>,
     sides: BTreeMap<ServerId, SideServer>,
-    clock: Arc<HybridClock>,
+    clock: Arc<StampClock>,
+    safeguards: Safeguards,
     work: JoinSet<Done>,
     /// The tasks that have a session's connection.
     on_session: BTreeMap<ServerId, AbortHandle>,
@@ -72,34 +79,29 @@ struct Drive {
     refused: BTreeMap<ServerId, ErrPacket>,
 }
 
-/// The wall clock, as hybrid clocks take it.
-pub fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
 impl Ending {
     /// Commits.
     pub async fn commit(self) -> Ended {
-        let begun = wall_clock();
-        let (commit, actions) = Commit::new(&self.participants, self.clock.now(begun));
-        self.drive(commit, actions, begun).await
+        let (commit, actions) = Commit::new(&self.participants, self.stamp);
+        self.drive(commit, actions).await
     }
 
     /// Rolls back.
     pub async fn roll_back(self) -> Ended {
         let (commit, actions) = Commit::roll_back(&self.participants);
-        self.drive(commit, actions, wall_clock()).await
+        self.drive(commit, actions).await
     }
 
-    async fn drive(self, commit: Commit, actions: Vec<Action>, begun: Duration) -> Ended {
+    async fn drive(self, commit: Commit, actions: Vec<Action>) -> Ended {
         let step = self.step;
         let by_server = |connection: Box<BackendConnection>| (connection.endpoint().id(), connection);
         let mut drive = Drive {
             commit,
-            begun,
+            begun: self.clock.believed(),
             connections: self.connections.into_iter().map(by_server).collect(),
             sides: self.sides.into_iter().map(|side| (side.id(), side)).collect(),
             clock: self.clock,
+            safeguards: self.safeguards,
             work: JoinSet::new(),
             on_session: BTreeMap::new(),
             ready: Vec::new(),
@@ -209,17 +211,20 @@ impl Drive {
             }
             Action::CommitBranch { server, via: Via::Side } => self.finish_aside(server, true),
             Action::RollBackBranch { server, via: Via::Side } => self.finish_aside(server, false),
+            Action::Floor { server, .. } if !self.safeguards.has_floors => {
+                self.ready.push(Event::Done(server));
+            }
             Action::Floor { server, stamp } => match self.sides.get(&server).cloned() {
                 Some(side) => {
                     self.aside(server, async move { rested(side.floor(gtrid, stamp).await).await });
                 }
                 None => self.ready.push(Event::Lost(server)),
             },
-            Action::HighestAtPrimary => self.highest(primary),
+            Action::HighestElsewhere => self.highest_elsewhere(),
             Action::Ask => self.ask(primary),
             Action::NewStamp { after } => {
                 // It is committed: whoever gave it, what comes later must be later.
-                let stamp = self.clock.after(after, wall_clock());
+                let stamp = self.clock.after(after);
                 self.ready.push(Event::Stamp(stamp));
             }
             Action::Drop { server } => {
@@ -251,6 +256,7 @@ impl Drive {
             return self.ready.push(Event::Lost(server));
         };
         let (gtrid, parts) = (self.commit.gtrid().to_string(), self.commit.parts());
+        let clock = self.clock.clone();
         let task = self.work.spawn(async move {
             let thread = connection.thread().number.to_string();
             let stamp = stamp.0.to_string();
@@ -262,7 +268,7 @@ impl Drive {
             if done.event == Event::Done(server) {
                 // Behind the preparation: what this transaction depends on is below what is read now.
                 done.event = match side.highest().await {
-                    Ok(highest) => Event::Prepared { server, highest },
+                    Ok(highest) => Event::Prepared { server, highest: clock.heard(highest) },
                     Err(_) => Event::Refused(server),
                 };
             }
@@ -278,7 +284,10 @@ impl Drive {
         let (gtrid, parts) = (self.commit.gtrid().to_string(), self.commit.parts());
         let thread = connection.thread().number.to_string();
         // By the server's clock, which may be another than this one: the stamp is not to be older than this when it appears.
-        let deadline = (self.begun + DECIDE_WITHIN).as_micros().to_string();
+        let deadline = match self.safeguards.has_deadline {
+            true => (self.begun + DECIDE_WITHIN).as_micros().to_string(),
+            false => i64::MAX.to_string(),
+        };
         let stamp = stamp.0.to_string();
         let parts_of_token = ["decide", &thread, &gtrid, &deadline, &stamp, &parts];
         let token = connection.endpoint().transaction_token(&parts_of_token);
@@ -312,12 +321,16 @@ impl Drive {
         });
     }
 
-    fn highest(&mut self, primary: ServerId) {
-        let Some(side) = self.sides.get(&primary).cloned() else {
+    fn highest_elsewhere(&mut self) {
+        let sides: Option<Vec<SideServer>> =
+            self.commit.unprepared().map(|server| self.sides.get(&server).cloned()).collect();
+        let Some(sides) = sides else {
             return self.ready.push(Event::HighestFailed);
         };
+        let clock = self.clock.clone();
         self.work.spawn(async move {
-            let event = side.highest().await.map_or(Event::HighestFailed, Event::Highest);
+            let highest = highest_of(sides).await.map(|highest| clock.heard(highest));
+            let event = highest.map_or(Event::HighestFailed, Event::Highest);
             Done { on_session: None, connection: None, event, refused: None }
         });
     }
@@ -340,6 +353,16 @@ impl Drive {
             Done { on_session: None, connection: None, event, refused: None }
         });
     }
+}
+
+/// The highest stamp of several servers; none, if one of them does not say.
+async fn highest_of(sides: Vec<SideServer>) -> Option<HybridTime> {
+    let mut asked = JoinSet::new();
+    for side in sides {
+        asked.spawn(async move { side.highest().await.ok() });
+    }
+    let all = asked.join_all().await;
+    all.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// What is tried again when it fails: not at once.

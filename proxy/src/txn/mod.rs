@@ -20,7 +20,7 @@ mod transactions;
 
 pub use coordinator::{Outcome, Participants, Why};
 pub use deadlock::{By, Deadlock, Known, Look, Member, Part, Wait, deadlocks};
-pub use ending::{Ended, Ending, wall_clock};
+pub use ending::{Ended, Ending};
 pub use lock_waits::{LockWatch, Shown, Unseen};
 pub use opening::{Opening, OpeningError, Reader};
 pub use resolver::{LiveMap, live};

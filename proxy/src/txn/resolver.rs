@@ -6,19 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use podway_model::{Gtrid, Map, Server, ServerId, Xid};
 use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 
 use super::coordinator::{Resolve, ResolveAction, ResolveEvent, Ruling};
-use super::ending::wall_clock;
 use super::side::{Listed, RETENTION, SideServer};
 use super::transactions::{InDoubt, Transactions, registration};
 use crate::error::ProxyError;
 use crate::topology_watch::CurrentMap;
 
-/// The pause between two looks at all servers.
+/// From one look at a server to the next.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same while it lists a branch of another proxy's: that may have been left a moment ago, with connections that the server has not missed yet.
+const LOOK_SOON: Duration = Duration::from_millis(500);
+/// The same while it lists one that was there the last time too …
+const LOOK_AT_ONCE: Duration = Duration::from_millis(250);
+/// … for so long: after that it waits for a server that is away, or for people.
+const HURRIED: Duration = Duration::from_secs(10);
+/// How many of a server's branches that have one primary are worked on at a time: one that waits for a lock there does not hold up all others.
+const AT_A_TIME: usize = 2;
 /// How often old decisions are looked for; the first time when all servers have first answered.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
@@ -28,6 +36,8 @@ struct Known {
     branches: BTreeMap<Xid, (Resolve, Duration)>,
     /// Whether it listed its branches when it was last asked.
     has_answered: bool,
+    /// When it is to be looked at again, counted from when the looking began.
+    again: Duration,
 }
 
 impl Transactions {
@@ -39,7 +49,7 @@ impl Transactions {
         let mut under_way: BTreeMap<Id, ServerId> = BTreeMap::new();
         let mut forgot: Option<Instant> = None;
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(LOOK_AT_ONCE).await;
             while let Some(looked) = looks.try_join_next_with_id() {
                 match looked {
                     Ok((id, (server, of_server))) => {
@@ -64,12 +74,17 @@ impl Transactions {
                 self.forget(&newest, &listed).await;
             }
             for server in newest.servers() {
-                if under_way.values().any(|busy| *busy == server.id) {
+                let is_early = known.get(&server.id).is_some_and(|known| known.again > begun.elapsed());
+                if is_early || under_way.values().any(|busy| *busy == server.id) {
                     continue;
                 }
                 let of_server = known.remove(&server.id).unwrap_or_default();
-                let look =
-                    Look { transactions: self.clone(), map: map.clone(), side: self.side.of(server), begun };
+                let look = Arc::new(Look {
+                    transactions: self.clone(),
+                    map: map.clone(),
+                    side: self.side.of(server),
+                    begun,
+                });
                 let task = looks.spawn(async move { (look.side.id(), look.at(of_server).await) });
                 under_way.insert(task.id(), server.id);
             }
@@ -106,7 +121,9 @@ struct Look {
 }
 
 impl Look {
-    async fn at(&self, mut known: Known) -> Known {
+    async fn at(self: &Arc<Self>, mut known: Known) -> Known {
+        let begun = self.begun.elapsed();
+        known.again = begun + LOOK_EVERY;
         let listed = match self.side.prepared().await {
             Ok(listed) => listed,
             Err(error) => {
@@ -116,6 +133,7 @@ impl Look {
         };
         known.has_answered = true;
         let now = self.begun.elapsed();
+        let before: BTreeSet<Xid> = known.branches.keys().copied().collect();
         let ours: Vec<Xid> = listed
             .iter()
             .filter_map(|one| if let Listed::Ours(xid) = one { Some(*xid) } else { None })
@@ -143,6 +161,13 @@ impl Look {
         self.show(&known, &in_hand, foreign, now);
         self.resolve(&mut known, &in_hand, now).await;
         self.show(&known, &in_hand, foreign, now);
+        self.transactions.listen_to_one(&self.side).await;
+        let others = in_hand.iter().filter(|(_, in_hand)| !in_hand).filter_map(|(xid, _)| {
+            let (resolve, since) = known.branches.get(xid)?;
+            (!resolve.is_too_old() && now.saturating_sub(*since) < HURRIED).then_some(before.contains(xid))
+        });
+        let pause = others.map(|is_known| if is_known { LOOK_AT_ONCE } else { LOOK_SOON }).min();
+        known.again = begun + pause.unwrap_or(LOOK_EVERY);
         known
     }
 
@@ -166,32 +191,67 @@ impl Look {
     }
 
     /// Finishes what nobody has in hand, as far as it is time.
-    async fn resolve(&self, known: &mut Known, ours: &[(Xid, bool)], now: Duration) {
-        // One primary that is away is not waited for again for each of its branches.
-        let mut away: BTreeSet<ServerId> = BTreeSet::new();
+    async fn resolve(self: &Arc<Self>, known: &mut Known, ours: &[(Xid, bool)], now: Duration) {
         let mut proxies = Proxies::default();
+        let mut waiting = Vec::new();
         for (xid, _) in ours.iter().filter(|(_, in_hand)| !in_hand) {
             let Some((resolve, _)) = known.branches.get_mut(xid) else { continue };
-            if away.contains(&xid.branch.primary) {
-                continue;
-            }
             let was_too_old = resolve.is_too_old();
             let mut action = resolve.on(ResolveEvent::Listed { now });
             if action.is_none() && resolve.is_patient() && self.is_left(*xid, &mut proxies).await {
                 action = resolve.on(ResolveEvent::Left);
             }
-            while let Some(next) = action {
-                let event = self.act(resolve.xid(), next).await;
-                if next == ResolveAction::Ask && event == ResolveEvent::Failed {
-                    away.insert(xid.branch.primary);
-                }
-                action = resolve.on(event);
+            waiting.extend(action.map(|action| (resolve.clone(), action, was_too_old)));
+        }
+        // One primary that is away is not waited for again for each of its branches.
+        let away: Arc<Mutex<BTreeSet<ServerId>>> = Arc::default();
+        let (mut work, mut busy) = (JoinSet::new(), BTreeMap::new());
+        loop {
+            let primary = |one: &(Resolve, ResolveAction, bool)| one.0.xid().branch.primary;
+            while let Some(at) =
+                waiting.iter().position(|one| *busy.entry(primary(one)).or_insert(0) < AT_A_TIME)
+            {
+                let (resolve, action, was_too_old) = waiting.remove(at);
+                *busy.entry(resolve.xid().branch.primary).or_insert(0) += 1;
+                let (look, away) = (self.clone(), away.clone());
+                work.spawn(async move { (look.finish(resolve, action, &away).await, was_too_old) });
             }
+            let Some(finished) = work.join_next().await else { break };
+            let Ok((resolve, was_too_old)) = finished else {
+                // It panicked, which is logged there, and nobody knows where it was: all begin anew.
+                known.branches.clear();
+                break;
+            };
+            let xid = resolve.xid();
+            busy.entry(xid.branch.primary).and_modify(|count| *count -= 1);
             if resolve.is_too_old() && !was_too_old {
                 let server = self.side.address();
                 tracing::error!(server, transaction = %xid.gtrid, "a prepared branch is older than decisions are kept, and its primary has none: nobody can say what becomes of it (podway txn show)");
             }
+            if let Some((known, _)) = known.branches.get_mut(&xid) {
+                *known = resolve;
+            }
         }
+    }
+
+    /// Does what there is to do about one branch now.
+    async fn finish(
+        &self,
+        mut resolve: Resolve,
+        first: ResolveAction,
+        away: &Mutex<BTreeSet<ServerId>>,
+    ) -> Resolve {
+        let xid = resolve.xid();
+        let mut action = Some(first);
+        while let Some(next) = action {
+            let is_away = next == ResolveAction::Ask && away.lock().contains(&xid.branch.primary);
+            let done = if is_away { Err(Unanswered::Away) } else { self.act(xid, next).await };
+            if next == ResolveAction::Ask && done == Err(Unanswered::Away) {
+                away.lock().insert(xid.branch.primary);
+            }
+            action = resolve.on(done.unwrap_or(ResolveEvent::Failed));
+        }
+        resolve
     }
 
     /// Whether the proxy of a branch is gone: its registration has no connection that rests here, nor one to the primary. One that is stopped, or out of touch, has.
@@ -207,37 +267,39 @@ impl Look {
         true
     }
 
-    async fn act(&self, xid: Xid, action: ResolveAction) -> ResolveEvent {
+    async fn act(&self, xid: Xid, action: ResolveAction) -> Result<ResolveEvent, Unanswered> {
         let done = match action {
             ResolveAction::Ask => {
-                let Some(map) = (self.map)() else { return ResolveEvent::Failed };
-                let Some(primary) = map.server(xid.branch.primary) else { return ResolveEvent::Failed };
+                let map = (self.map)().ok_or(Unanswered::Away)?;
+                let primary = map.server(xid.branch.primary).ok_or(Unanswered::Away)?;
                 let primary = self.transactions.side.of(primary);
                 match self.ask(&primary, xid).await {
-                    Ok(Some(ruling)) => return ResolveEvent::Ruled(ruling),
-                    Ok(None) => return ResolveEvent::TooOld,
+                    Ok(Some(ruling)) => return Ok(ResolveEvent::Ruled(ruling)),
+                    Ok(None) => return Ok(ResolveEvent::TooOld),
                     Err(error) => Err(error),
                 }
             }
+            ResolveAction::Floor(_) if !self.transactions.safeguards.has_floors => Ok(()),
             ResolveAction::Floor(stamp) => self.side.floor(xid.gtrid, stamp).await,
             ResolveAction::Commit => self.side.finish(xid, true).await,
             ResolveAction::RollBack => self.side.finish(xid, false).await,
             ResolveAction::Resolved(_) => Ok(()),
         };
-        match done {
-            Ok(()) => ResolveEvent::Done,
-            Err(error) => {
-                self.failed(xid, &error);
-                ResolveEvent::Failed
-            }
-        }
+        done.map(|()| ResolveEvent::Done).map_err(|error| {
+            self.failed(xid, &error);
+            // Such as that it waits for a lock of this branch's own decision.
+            if matches!(error, ProxyError::Server(_)) { Unanswered::Refused } else { Unanswered::Away }
+        })
     }
 
     /// What the primary says. Of a transaction that began before decisions are kept there may have been one: that there is none says nothing.
     async fn ask(&self, primary: &SideServer, xid: Xid) -> Result<Option<Ruling>, ProxyError> {
-        let age = wall_clock().saturating_sub(xid.gtrid.begun.since_1970());
+        let age = self.transactions.clock.believed().saturating_sub(xid.gtrid.begun.since_1970());
         if age > RETENTION {
             return primary.decided(xid.gtrid).await;
+        }
+        if !self.transactions.safeguards.has_tombstones {
+            return primary.decided(xid.gtrid).await.map(|ruling| ruling.or(Some(Ruling::Aborted)));
         }
         let parts = podway_model::parts_text(xid.branch.primary, [xid.branch.server]);
         primary.rule(xid.gtrid, &parts).await.map(Some)
@@ -253,6 +315,15 @@ impl Look {
         let what = if matches!(ruling, Ruling::Committed(_)) { "committed" } else { "rolled back" };
         tracing::info!(server, transaction = %xid.gtrid, "a branch that its proxy had left was {what}");
     }
+}
+
+/// Why something could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unanswered {
+    /// The server said no, about this branch.
+    Refused,
+    /// It does not answer anybody.
+    Away,
 }
 
 /// The registrations that have connections to servers, each server asked once.

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::coordinator::Ruling;
 use crate::backend::{BackendConnection, Fit, PoolKey, Pools, ServerPool, Settings, string_literal};
+use crate::clock::{Peer, StampClock};
 use crate::config::BackendLimits;
 use crate::error::ProxyError;
 use crate::metrics::Metrics;
@@ -31,6 +32,11 @@ const DUPLICATE: u16 = 1062;
 const UNKNOWN_XID: u16 = 1397;
 /// A tombstone waits no longer for a decision that is being written, and is tried again.
 const SETTINGS: &[u8] = b"SET SESSION autocommit = 1, innodb_lock_wait_timeout = 2, sql_mode = 'NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'";
+
+/// The highest stamp that is committed on a server.
+const HIGHEST: &[u8] = b"SELECT COALESCE(MAX(ts), 0) FROM _podway.mark";
+/// A server's clock: microseconds since 1970.
+const CLOCK: &[u8] = b"SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) LIMIT 1";
 
 /// The side connections of all servers.
 pub struct Side {
@@ -96,10 +102,24 @@ impl SideServer {
 
     /// The highest stamp that is committed there.
     pub async fn highest(&self) -> Result<HybridTime, ProxyError> {
-        let sql = b"SELECT COALESCE(MAX(ts), 0) FROM _podway.mark".to_vec();
-        let rows = self.rows(sql).await?;
+        let rows = self.rows(HIGHEST.to_vec()).await?;
         let highest = rows.first().and_then(|row| number(row, 0));
         highest.map(HybridTime).ok_or_else(|| self.odd("the highest stamp is no number"))
+    }
+
+    /// Compares a clock with this server's.
+    pub async fn compare(&self, clock: &StampClock) -> Result<(), ProxyError> {
+        let errand = async {
+            let mut connection = self.ready().await?;
+            let asked = clock.ask();
+            let theirs = connection.rows(CLOCK).await?.text(0).and_then(|micros| micros.parse().ok());
+            let theirs = theirs.ok_or_else(|| self.odd("the server's clock is no number"))?;
+            let theirs = Duration::from_micros(theirs);
+            clock.compare(Peer::Server(self.id()), asked, [theirs; 2], Duration::from_micros(1));
+            connection.give_back(Instant::now());
+            Ok(())
+        };
+        timeout(ERRAND, errand).await.map_err(|_| self.odd("an errand was not done in time"))?
     }
 
     /// What becomes of a transaction whose primary this is: where no decision is found, a tombstone is put in its place, after which there can be none. What
@@ -200,6 +220,25 @@ impl SideServer {
         })
     }
 
+    /// The table of which this is a trigger there; `None`: there is no such trigger.
+    pub async fn table_of_trigger(&self, schema: &str, trigger: &str) -> Result<Option<String>, ProxyError> {
+        let text = |name: &str| String::from_utf8_lossy(&string_literal(name.as_bytes())).into_owned();
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER'), \
+             (SELECT MAX(EVENT_OBJECT_TABLE) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {} AND TRIGGER_NAME = {})",
+            text(schema),
+            text(trigger)
+        );
+        let rows = self.rows(sql.into_bytes()).await?;
+        match rows.first().and_then(|row| number(row, 0)) {
+            Some(0) | None => Err(self.odd("Podway may not see triggers there: prepare the server again")),
+            Some(_) => Ok(rows.first().and_then(|row| {
+                let name = row.get(1)?.as_deref()?;
+                Some(String::from_utf8_lossy(name).into_owned())
+            })),
+        }
+    }
+
     /// Podway's branches that are prepared there.
     pub async fn prepared_ours(&self) -> Result<Vec<Xid>, ProxyError> {
         let ours = |listed: Listed| match listed {
@@ -211,8 +250,7 @@ impl SideServer {
 
     /// The server's clock, since 1970, and then which of Podway's branches are prepared there.
     pub async fn moment(&self) -> Result<(Duration, Vec<Xid>), ProxyError> {
-        let sql = b"SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', SYSDATE(6)) LIMIT 1".to_vec();
-        let rows = self.rows(sql).await?;
+        let rows = self.rows(CLOCK.to_vec()).await?;
         let clock = rows.first().and_then(|row| number(row, 0));
         let clock = clock.ok_or_else(|| self.odd("the server's clock is no number"))?;
         Ok((Duration::from_micros(clock), self.prepared_ours().await?))
@@ -233,8 +271,13 @@ impl SideServer {
             self.execute(sql.into_bytes()).await?;
         }
         let highest = self.highest().await?;
-        let sql =
-            format!("DELETE FROM _podway.mark WHERE ts < {} AND {old} LIMIT {FORGOTTEN_AT_ONCE}", highest.0);
+        // Whoever reads from several servers at once finds by its mark what one of them has not committed yet.
+        let kept: Vec<String> = needed.iter().map(|gtrid| format!("'{gtrid}'")).collect();
+        let but = if kept.is_empty() { String::new() } else { format!(" AND g NOT IN ({})", kept.join(",")) };
+        let sql = format!(
+            "DELETE FROM _podway.mark WHERE ts < {} AND {old}{but} LIMIT {FORGOTTEN_AT_ONCE}",
+            highest.0
+        );
         self.execute(sql.into_bytes()).await
     }
 

@@ -84,6 +84,17 @@ pub enum TransactionError {
     SecondWriter,
 }
 
+impl Begin {
+    /// As START TRANSACTION has it.
+    fn mode(self) -> &'static str {
+        match (self.read_only, self.read_write) {
+            (true, _) => "READ ONLY",
+            (_, true) => "READ WRITE",
+            _ => "",
+        }
+    }
+}
+
 impl Transaction {
     /// Begins one; whatever was open has been committed.
     pub fn begin(begin: Begin) -> Transaction {
@@ -156,12 +167,13 @@ impl Transaction {
     /// The statements that open a pending transaction on its first server, in their order.
     pub fn opening(&self) -> Vec<String> {
         let Transaction::Pending { begin, savepoints } = self else { return Vec::new() };
-        let mode = match (begin.read_only, begin.read_write) {
-            (true, _) => " READ ONLY",
-            (_, true) => " READ WRITE",
-            _ => "",
+        let mode = begin.mode();
+        let begins = match begin.atomic {
+            true => whole(*begin).to_vec(),
+            false if mode.is_empty() => vec!["START TRANSACTION".to_owned()],
+            false => vec![format!("START TRANSACTION {mode}")],
         };
-        std::iter::once(format!("START TRANSACTION{mode}")).chain(savepoints.iter().map(savepoint)).collect()
+        begins.into_iter().chain(savepoints.iter().map(savepoint)).collect()
     }
 
     /// It has been opened on its first server, under SET TRANSACTION's characteristics if there were some.
@@ -183,14 +195,8 @@ impl Transaction {
         savepoints: &[Name],
         before: Option<&Characteristics>,
     ) -> Vec<Vec<u8>> {
-        let mode = match (begin.read_only, begin.read_write) {
-            (true, _) => ", READ ONLY",
-            (_, true) => ", READ WRITE",
-            _ => "",
-        };
         let mut statements: Vec<Vec<u8>> = before.cloned().into_iter().collect();
-        statements.push(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_vec());
-        statements.push(format!("START TRANSACTION WITH CONSISTENT SNAPSHOT{mode}").into_bytes());
+        statements.extend(whole(begin).map(String::into_bytes));
         statements.extend(savepoints.iter().map(|name| savepoint(name).into_bytes()));
         statements
     }
@@ -215,6 +221,17 @@ impl Transaction {
         }))
     }
 
+    /// Whether a transaction that no server knows of reads from one snapshot; it begins, if it is to.
+    pub fn read_whole(&mut self, is_snapshot: bool) {
+        match self {
+            Transaction::Pending { begin, .. } => begin.atomic = is_snapshot,
+            Transaction::None if is_snapshot => {
+                *self = Transaction::begin(Begin { atomic: true, ..Begin::default() });
+            }
+            Transaction::None | Transaction::Open(_) => {}
+        }
+    }
+
     /// Whether it is one snapshot of several servers.
     pub fn is_snapshot(&self) -> bool {
         self.as_open().is_some_and(|open| open.is_snapshot)
@@ -237,6 +254,14 @@ impl Transaction {
     pub fn writers(&self) -> Vec<ServerId> {
         let wrote = |open: &Open| open.all().filter(|of| of.wrote).map(|of| of.server).collect();
         self.as_open().map(wrote).unwrap_or_default()
+    }
+
+    /// The only server that was written to, where the session's COMMIT ends the transaction.
+    pub fn wrote_alone(&self) -> Option<ServerId> {
+        let open = self.as_open()?;
+        let is_own = !self.is_own_xa();
+        let [only] = self.writers()[..] else { return None };
+        (is_own && !open.is_read_only()).then_some(only)
     }
 
     /// Lets a statement that may write run on this server.
@@ -309,6 +334,11 @@ impl Transaction {
         if let Some(open) = self.as_open_mut() {
             open.alone = Some(TransactionError::OwnXa);
         }
+    }
+
+    /// Whether it is the client's own XA transaction, which MySQL ends by XA statements alone.
+    pub fn is_own_xa(&self) -> bool {
+        self.as_open().is_some_and(|open| open.alone == Some(TransactionError::OwnXa))
     }
 
     /// It has a snapshot of its server: no further one may join.
@@ -432,168 +462,18 @@ impl Open {
     }
 }
 
+/// What begins a transaction that reads from one snapshot, whatever the session's isolation level.
+fn whole(begin: Begin) -> [String; 2] {
+    let comma = if begin.mode().is_empty() { "" } else { ", " };
+    [
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ".to_owned(),
+        format!("START TRANSACTION WITH CONSISTENT SNAPSHOT{comma}{}", begin.mode()),
+    ]
+}
+
 fn savepoint(name: &Name) -> String {
     format!("SAVEPOINT `{}`", name.as_str().replace('`', "``"))
 }
 
 #[cfg(test)]
-mod tests {
-    use podway_model::HybridTime;
-
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        Name::caseless(text)
-    }
-
-    fn open_on_one() -> Transaction {
-        Transaction::None.after_answer(ServerId(1), true)
-    }
-
-    fn gtrid(sequence: u32) -> Gtrid {
-        Gtrid { begun: HybridTime(7), node: 1, incarnation: 2, sequence }
-    }
-
-    fn texts(statements: Vec<Vec<u8>>) -> Vec<String> {
-        statements.into_iter().map(|statement| String::from_utf8(statement).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_server_that_joins_is_told_what_the_first_was_told() {
-        let mut transaction = Transaction::begin(Begin { read_only: true, ..Begin::default() });
-        transaction.set_savepoint(&name("a")).unwrap();
-        let characteristics = b"SET TRANSACTION ISOLATION LEVEL READ COMMITTED".to_vec();
-        transaction.opened(ServerId(1), Some(characteristics));
-        for text in ["b", "c"] {
-            transaction.set_savepoint(&name(text)).unwrap();
-        }
-        transaction.roll_back_to(&name("b")).unwrap();
-        let expected = [
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-            "SET TRANSACTION READ ONLY",
-            "XA START X'303030303030303030303030303030372D303030312D303030322D3030303030303031',X'312E32',1347",
-            "SAVEPOINT `a`",
-            "SAVEPOINT `b`",
-        ];
-        assert_eq!(texts(transaction.joining(ServerId(2), gtrid(1), false).unwrap()), expected);
-    }
-
-    #[test]
-    fn all_branches_have_one_name() {
-        let mut transaction = open_on_one();
-        transaction.joined(ServerId(2), gtrid(1));
-        let third = texts(transaction.joining(ServerId(3), gtrid(2), false).unwrap());
-        assert_eq!(
-            third,
-            [
-                "XA START X'303030303030303030303030303030372D303030312D303030322D3030303030303031',X'312E33',1347"
-            ]
-        );
-        transaction.joined(ServerId(3), gtrid(2));
-        transaction.note_write(ServerId(3));
-        let of = |server, wrote| Participant { server: ServerId(server), wrote };
-        let expected = Participants {
-            gtrid: gtrid(1),
-            primary: of(1, false),
-            branches: vec![of(2, false), of(3, true)],
-        };
-        assert_eq!(transaction.participants(), Some(expected));
-    }
-
-    #[test]
-    fn what_only_reads_has_not_written_whatever_it_tried() {
-        let reads = b"SET TRANSACTION READ ONLY".to_vec();
-        let writes = b"SET TRANSACTION READ WRITE".to_vec();
-        for (begin, characteristics, by_default, wrote) in [
-            (Begin::default(), None, false, true),
-            (Begin::default(), None, true, false),
-            // What it says is MySQL's to read.
-            (Begin::default(), Some(reads.clone()), false, true),
-            (Begin::default(), Some(writes), true, true),
-            (Begin { read_only: true, ..Begin::default() }, None, false, false),
-            (Begin { read_write: true, ..Begin::default() }, Some(reads), true, true),
-        ] {
-            let mut transaction = Transaction::begin(begin);
-            transaction.opened(ServerId(1), characteristics);
-            if by_default {
-                transaction.read_by_default();
-            }
-            transaction.joined(ServerId(2), gtrid(1));
-            transaction.note_write(ServerId(2));
-            assert_eq!(transaction.participants().unwrap().branches[0].wrote, wrote, "{transaction:?}");
-        }
-    }
-
-    #[test]
-    fn a_part_that_ends_by_itself_breaks_the_transaction() {
-        for server in [1, 2] {
-            let mut transaction = open_on_one();
-            transaction.joined(ServerId(2), gtrid(1));
-            let transaction = transaction.after_answer(ServerId(server), true);
-            assert!(!transaction.is_broken());
-            let transaction = transaction.after_answer(ServerId(server), false);
-            assert!(transaction.is_broken() && transaction.is_open());
-        }
-    }
-
-    #[test]
-    fn more_savepoints_than_are_remembered_keep_a_transaction_on_its_server() {
-        let mut transaction = open_on_one();
-        for n in 0..=MAX_SAVEPOINTS {
-            transaction.set_savepoint(&name(&format!("s{n}"))).unwrap();
-        }
-        let refused = transaction.joining(ServerId(2), gtrid(1), false);
-        assert_eq!(refused, Err(TransactionError::TooManySavepoints));
-    }
-
-    #[test]
-    fn a_transaction_opens_where_its_first_statement_goes() {
-        let mut transaction = Transaction::begin(Begin { read_only: true, ..Begin::default() });
-        assert!(transaction.is_open());
-        assert_eq!(transaction.server(), None);
-        transaction.set_savepoint(&name("a`b")).unwrap();
-        assert_eq!(transaction.opening(), ["START TRANSACTION READ ONLY", "SAVEPOINT `a``b`"]);
-        transaction.opened(ServerId(2), None);
-        assert_eq!(transaction.server(), Some(ServerId(2)));
-        assert_eq!(transaction.participants(), None);
-        let transaction = transaction.after_answer(ServerId(2), true);
-        assert!(transaction.is_on(ServerId(2)) && !transaction.is_on(ServerId(3)));
-        assert_eq!(transaction.after_answer(ServerId(2), false), Transaction::None);
-    }
-
-    #[test]
-    fn a_statement_that_ran_outside_leaves_a_transaction_to_begin_later() {
-        let pending = Transaction::begin(Begin::default());
-        assert_eq!(pending.clone().after_answer(ServerId(1), false), pending);
-        assert_eq!(pending.after_answer(ServerId(1), true).server(), Some(ServerId(1)));
-    }
-
-    #[test]
-    fn another_servers_answer_says_nothing_of_the_transaction() {
-        let open = open_on_one();
-        assert_eq!(open.clone().after_answer(ServerId(2), false), open);
-    }
-
-    #[test]
-    fn savepoints_before_the_first_statement_behave_as_in_mysql() {
-        let mut transaction = Transaction::begin(Begin::default());
-        for text in ["a", "b", "c", "A"] {
-            transaction.set_savepoint(&name(text)).unwrap();
-        }
-        assert_eq!(transaction.opening()[1..], ["SAVEPOINT `b`", "SAVEPOINT `c`", "SAVEPOINT `A`"]);
-        transaction.roll_back_to(&name("c")).unwrap();
-        assert_eq!(transaction.roll_back_to(&name("a")), Err(TransactionError::NoSavepoint(name("a"))));
-        transaction.release(&name("b")).unwrap();
-        assert_eq!(transaction.opening(), ["START TRANSACTION"]);
-        assert_eq!(transaction.release(&name("c")), Err(TransactionError::NoSavepoint(name("c"))));
-    }
-
-    #[test]
-    fn pending_savepoints_are_bounded() {
-        let mut transaction = Transaction::begin(Begin::default());
-        for n in 0..MAX_SAVEPOINTS {
-            transaction.set_savepoint(&name(&format!("s{n}"))).unwrap();
-        }
-        assert_eq!(transaction.set_savepoint(&name("one more")), Err(TransactionError::TooManySavepoints));
-    }
-}
+mod tests;

@@ -160,9 +160,7 @@ impl<'q> Ground<'q> {
             let facts = &self.question.tables[*at];
             let kind = match lies {
                 _ if facts.is_view => TableKind::View,
-                Lies::Sharded(columns) => {
-                    TableKind::Sharded(Sharding { columns: columns.clone(), vindex: Vindex::Xxh3 })
-                }
+                Lies::Sharded(columns) => TableKind::Sharded(Sharding::by(columns.clone(), Vindex::Xxh3)),
                 Lies::Reference => TableKind::Reference,
                 Lies::Home => TableKind::Home,
             };

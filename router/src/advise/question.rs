@@ -112,4 +112,17 @@ impl TableFacts {
     pub fn position(&self, name: &Name) -> Option<usize> {
         self.columns.iter().position(|column| column.name == *name)
     }
+
+    /// The UNIQUE keys that no shard could keep if rows lay by this key, with their columns' places: those without all of it, unless the cluster numbers one of their
+    /// columns.
+    pub fn unique_on_each_shard_only(&self, key: &[usize]) -> Vec<(&str, &[usize])> {
+        let is_numbered =
+            |column: &usize| self.columns.get(*column).is_some_and(|column| column.auto_increment);
+        let is_loose = |columns: &[usize]| {
+            !key.iter().all(|column| columns.contains(column)) && !columns.iter().any(is_numbered)
+        };
+        let primary = (!self.primary_key.is_empty()).then_some(("PRIMARY KEY", &self.primary_key[..]));
+        let unique = self.unique_keys.iter().map(|unique| (unique.name.as_str(), &unique.columns[..]));
+        primary.into_iter().chain(unique).filter(|(_, columns)| is_loose(columns)).collect()
+    }
 }

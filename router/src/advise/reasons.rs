@@ -133,7 +133,6 @@ impl Chosen<'_> {
 
     fn warn_of_unique_keys(&self, table: usize, key: &[usize], warnings: &mut Vec<String>) {
         let facts = &self.question.tables[table];
-        let holds = |columns: &[usize]| key.iter().all(|column| columns.contains(column));
         let named = |columns: &[usize]| {
             let names: Vec<&str> = columns
                 .iter()
@@ -142,11 +141,9 @@ impl Chosen<'_> {
                 .collect();
             names.join(", ")
         };
-        let primary = (!facts.primary_key.is_empty()).then_some(("PRIMARY KEY", &facts.primary_key));
-        let unique = facts.unique_keys.iter().map(|unique| (unique.name.as_str(), &unique.columns));
-        for (name, columns) in primary.into_iter().chain(unique).filter(|(_, columns)| !holds(columns)) {
+        for (name, columns) in facts.unique_on_each_shard_only(key) {
             warnings.push(format!(
-                "{name} ({}) is without the sharding key: MySQL keeps it unique on each shard only",
+                "{name} ({}) is without the sharding key: it would be unique on each shard only, which --unique-per-shard accepts",
                 named(columns)
             ));
         }

@@ -49,7 +49,7 @@ const fn class_of(byte: u8) -> Class {
         b'.' => Class::Dot,
         b'@' => Class::At,
         b'?' => Class::Question,
-        0x00..=0x08 | 0x0E => Class::Refused,
+        0x00..=0x08 | 0x0E | 0x0F => Class::Refused,
         _ => Class::Plain,
     }
 }

@@ -33,6 +33,9 @@ impl LiteralKind {
     /// The byte that stands for a plain comment in templates; it counts as a blank.
     pub const COMMENT: u8 = 0x0E;
 
+    /// The byte that stands for a comment which names a shard or a key; it counts as a blank, too.
+    pub const HINT: u8 = 0x0F;
+
     /// The byte that stands for a literal of this kind in templates.
     pub fn placeholder(self) -> u8 {
         self as u8

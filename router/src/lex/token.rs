@@ -131,7 +131,7 @@ impl<'a> Tokens<'a> {
     fn skip_blanks(&mut self) {
         while let Some(&byte) = self.template.get(self.at) {
             let next = self.template.get(self.at + 1);
-            if class(byte) == Class::Blank || byte == LiteralKind::COMMENT {
+            if class(byte) == Class::Blank || matches!(byte, LiteralKind::COMMENT | LiteralKind::HINT) {
                 self.at += 1;
             } else if byte == b'/' && next == Some(&b'*') && self.template.get(self.at + 2) == Some(&b'!') {
                 self.at += scan::version_opening(self.template, self.at);

@@ -24,6 +24,7 @@ fn printed(n: &Normalised) -> String {
             0x07 => out.push_str("<bit>"),
             0x08 => out.push_str("<?>"),
             LiteralKind::COMMENT => out.push_str("<c>"),
+            LiteralKind::HINT => out.push_str("<podway>"),
             byte => out.push(char::from(byte)),
         }
     }

@@ -74,11 +74,23 @@ impl Columns<'_> {
     fn apply(&mut self, t: &Tokens<'_>, first: usize, end: usize, table: &Table) -> Result<(), RouterError> {
         self.hides |= (first..end).any(|at| matches!(t.text(at), "INVISIBLE" | "VISIBLE"));
         let behind_column = |at: usize| if t.is(at, "COLUMN") { at + 1 } else { at };
-        if t.text(first) == "ADD" && (first..end).any(|at| t.is(at, "AUTO_INCREMENT")) {
-            return Err(RouterError::unsupported(format_args!(
-                "adding an AUTO_INCREMENT column to {}: each shard would number its own rows",
-                table.name
-            )));
+        if (first..end).any(|at| t.is(at, "AUTO_INCREMENT")) {
+            let has_it = |name: &Name| {
+                table.columns.iter().any(|column| column.auto_increment && column.name == *name)
+            };
+            let what = match t.text(first) {
+                "ADD" => Some("adding an AUTO_INCREMENT column to"),
+                "MODIFY" | "CHANGE" if !has_it(&named(t, behind_column(first + 1))?) => {
+                    Some("making a column AUTO_INCREMENT in")
+                }
+                _ => None,
+            };
+            if let Some(what) = what {
+                return Err(RouterError::unsupported(format_args!(
+                    "{what} {}: each shard would number its own rows",
+                    table.name
+                )));
+            }
         }
         match t.text(first) {
             "ADD" => self.add(t, first + 1, end),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use podway_model::{Column, Keyspace, Name, Table, TableKind};
 
+use super::catalog_tables;
 use super::context::PlanContext;
 use super::sketch::parts::{BlockId, JoinKind, Run, Sketch, SourceId, SourceKind};
 use super::tokens::Tokens;
@@ -32,7 +33,8 @@ pub(super) enum Place {
     Reference(Option<Arc<Table>>),
     Home(Option<Arc<Table>>),
     View,
-    System,
+    /// With the columns of a table of `information_schema` that conditions are looked for on.
+    System(Option<Arc<Table>>),
     Foreign,
 }
 
@@ -52,10 +54,19 @@ impl Bound {
     /// The table's columns, where they are known.
     pub(super) fn columns(&self) -> Option<&[Column]> {
         let table = match &self.place {
-            Place::Sharded(table) | Place::Home(Some(table)) | Place::Reference(Some(table)) => table,
+            Place::Sharded(table)
+            | Place::Home(Some(table))
+            | Place::Reference(Some(table))
+            | Place::System(Some(table)) => table,
             _ => return None,
         };
         (!table.columns.is_empty()).then_some(&table.columns)
+    }
+
+    /// Whether a condition on this column cannot be asked of a shard, which calls databases otherwise.
+    pub(super) fn is_translated(&self, position: usize) -> bool {
+        let table = matches!(self.place, Place::System(Some(_))).then(|| catalog_tables::find(&self.table));
+        table.flatten().is_some_and(|table| position < table.schemas.len())
     }
 
     fn column(&self, name: &Name) -> Option<usize> {
@@ -104,6 +115,19 @@ pub(super) fn unreadable() -> RouterError {
 }
 
 impl<'s> Binding<'s> {
+    /// Refuses a statement while an operation changes what one of its names stands for.
+    pub(super) fn check_held(&self) -> Result<(), RouterError> {
+        for bound in &self.sources {
+            let Some(keyspace) = bound.keyspace.as_ref().filter(|_| !bound.table.is_empty()) else {
+                continue;
+            };
+            if let Some(by) = keyspace.held(&self.ctx.map.names.name(&bound.table)) {
+                return Err(RouterError::held(&keyspace.name, &bound.table, by));
+            }
+        }
+        Ok(())
+    }
+
     /// Binds every source.
     pub(super) fn new(
         ctx: &'s PlanContext<'s>,
@@ -163,9 +187,19 @@ impl<'s> Binding<'s> {
             Some(at) => self.t.name(at).map(|name| self.ctx.map.names.name(&name)),
             None => self.ctx.keyspace.cloned(),
         };
-        let bound = |place, keyspace| Bound { place, keyspace, database: written, table, alias };
+        let bound = |place, keyspace| Bound {
+            place,
+            keyspace,
+            database: written.clone(),
+            table: table.clone(),
+            alias: alias.clone(),
+        };
         Ok(match place_of {
-            Database::System => bound(Place::System, None),
+            Database::System => {
+                let is_catalog = written.as_ref().is_some_and(catalog_tables::is_information_schema);
+                let columns = if is_catalog { catalog_tables::columns(&table) } else { None };
+                bound(Place::System(columns), None)
+            }
             Database::Foreign(_) => bound(Place::Foreign, None),
             Database::Keyspace(keyspace) => {
                 let place = self.place(&keyspace, &spelled)?;

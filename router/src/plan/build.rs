@@ -8,26 +8,34 @@ use podway_model::{Keyspace, Name};
 use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
 use super::counted;
-use super::decide::{check, check_assigned, decide, one_target, refused_copy, written_copy};
+use super::decide::{
+    check, check_assigned, decide, one_target, refused_copy, several_explained, written_copy,
+};
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
+use super::hinted::hinted;
+use super::locks;
+use super::making;
 use super::mentions::Mentions;
+use super::outline::statement;
 use super::plan::{Names, Plan, Values};
-use super::refused_verbs::refused_verb;
+use super::refused_verbs::{is_prepared, prepares, refused_verb};
 use super::scatter;
 use super::show::{self, Subject};
+use super::show_selected;
 use super::sketch::parts::{Insert, Role, Sketch};
 use super::sketch::walker::{Rules, Walker};
 use super::splices;
 use super::spread;
+use super::stored;
 use super::target::Target;
 use super::tokens::Tokens;
 use super::views;
 use crate::statement::recognise;
 use crate::{
     Effects, FunctionKind, FunctionSpan, Normalised, Recognised, RouterError, Scalar, SetTarget, SqlMode,
-    Statement, TableDirective, Verb,
+    Statement, Verb,
 };
 
 /// The plan of a statement, made from nothing but its text and the context.
@@ -38,13 +46,16 @@ pub fn plan_uncached(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> Plan 
         Some(target) => Ok(target),
         None => tokens.pair(sql).and_then(|()| Planning { ctx, t: &tokens, plan: &mut plan }.run()),
     };
-    plan.target = outcome.and_then(|target| unhinted(target, plan.effects())).unwrap_or_else(Target::Refused);
+    let outcome = outcome.and_then(|target| unhinted(target, plan.effects()));
+    let outcome = outcome.and_then(|target| if n.has_hint() { hinted(&plan, target) } else { Ok(target) });
+    plan.target = outcome.unwrap_or_else(Target::Refused);
     if matches!(plan.target, Target::Refused(_)) {
         plan.definition = None;
         plan.gather = None;
         plan.scatter = None;
         plan.unscattered = None;
         plan.counted = None;
+        plan.making = None;
         plan.splices.clear();
         plan.names = Names::default();
     }
@@ -59,7 +70,8 @@ pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> P
     let recognised = recognise(sql, n, ctx.sql_mode, ctx.map.lowest_version());
     let values = Values { sql_mode: ctx.sql_mode, charset: ctx.charset, collation: ctx.collation.into() };
     let (target, splices, definition, gather) = (Target::Nowhere, Vec::new(), None, None);
-    let (scatter, counted, shows, unscattered, names) = (None, None, None, None, Names::default());
+    let (scatter, counted, shows, locks, unscattered) = (None, None, None, None, None);
+    let (making, names) = (None, Names::default());
     Plan {
         recognised,
         target,
@@ -69,6 +81,8 @@ pub(super) fn recognised(ctx: &PlanContext<'_>, sql: &[u8], n: &Normalised) -> P
         scatter,
         counted,
         shows,
+        locks,
+        making,
         unscattered,
         names,
         values,
@@ -183,6 +197,15 @@ impl Planning<'_> {
         let Some(fallback) = fallback else { return Err(RouterError::no_database()) };
         let ctx = self.ctx;
         let t = self.t;
+        if ctx.map.has_hidden_schemas() {
+            if is_prepared(self.plan.statement()) {
+                // What the text names has to be looked at.
+                return Ok(Target::Nowhere);
+            }
+            if self.plan.verb() == Verb::CreateRoutine && prepares(t) {
+                return Err(RouterError::unsupported("PREPARE in stored programs beside other keyspaces"));
+            }
+        }
         let Ok(found) = self.sketch() else { return self.single_unread(mentions, fallback) };
         let Ok(binding) = Binding::new(ctx, t, &found.sketch) else {
             return self.single_unread(mentions, fallback);
@@ -191,6 +214,7 @@ impl Planning<'_> {
             return Ok(target);
         }
         let is_show = found.show.is_some();
+        self.plan.names.suspects = mentions.suspects(self.plan.verb());
         let mut used: Vec<Name> = Vec::new();
         for bound in &binding.sources {
             if let Some(keyspace) = &bound.keyspace
@@ -264,12 +288,12 @@ impl Planning<'_> {
     /// Some keyspace concerned has several shards: nothing goes anywhere that is not understood.
     fn several(&mut self, mentions: &Mentions) -> Result<Target, RouterError> {
         let (ctx, t) = (self.ctx, self.t);
-        if matches!(
-            self.plan.statement(),
-            Statement::Prepare { .. } | Statement::Execute { .. } | Statement::Deallocate(_)
-        ) {
+        if is_prepared(self.plan.statement()) {
             // What a name stands for the session knows, which plans it then.
             return Ok(Target::Nowhere);
+        }
+        if let Some(target) = stored::planned(ctx, t, self.plan)? {
+            return Ok(target);
         }
         if let Some(what) = refused_verb(self.plan) {
             return Err(RouterError::unsupported(what));
@@ -289,9 +313,16 @@ impl Planning<'_> {
         let verb = self.plan.verb();
         views::check(&binding, verb)?;
         if let Some((keyspace, definition)) = spread::definition(&binding, verb)? {
+            let at_home = || decide(&binding).map(|target| at_home(target, verb, &self.plan.recognised));
             let otherwise = (!spread::is_everywhere_already(&binding))
-                .then(|| decide(&binding).map(|target| at_home(target, verb, &self.plan.recognised)));
+                .then(|| binding.check_held().and_then(|()| at_home()));
+            let otherwise =
+                otherwise.map(|target| target.or_else(|error| making::target(self.plan, &binding, error)));
             return Ok(self.everywhere(&binding, &keyspace, definition, otherwise));
+        }
+        binding.check_held()?;
+        if let Some(target) = locks::target(self.plan, &binding) {
+            return Ok(target);
         }
         let target = if found.needs == Needs::Structure {
             self.structure(&binding)?
@@ -321,8 +352,19 @@ impl Planning<'_> {
         if matches!(verb, Verb::Explain | Verb::ExplainAnalyze) {
             self.plan.unscattered = Some(Box::new(several_explained()));
             let is_written = written_copy(binding).is_some();
-            let one = (!is_written).then(|| one_target(binding, keyspace).ok()).flatten();
-            return one.ok_or_else(several_explained);
+            let one = (!is_written).then(|| one_target(binding, keyspace.clone()).ok()).flatten();
+            return match one {
+                // One shard is asked, whatever others have.
+                None if !is_written && binding.t.has_hint() => {
+                    Ok(Target::Any { keyspace: keyspace.map(|keyspace| keyspace.name.clone()) })
+                }
+                one => one.ok_or_else(several_explained),
+            };
+        }
+        if verb == Verb::Load
+            && let Some(scatter) = scatter::load(binding, &self.plan.recognised)?
+        {
+            return Ok(self.scattered(scatter));
         }
         let of_query = binding.sketch.insert.as_ref().filter(|insert| insert.query.is_some());
         if let (Some(insert), Verb::Insert | Verb::Replace) = (of_query, verb) {
@@ -340,6 +382,15 @@ impl Planning<'_> {
             }
             return Ok(self.scattered(scatter::moves(binding, &self.plan.recognised, id)?));
         }
+        let is_spread = self.ctx.map.keyspaces().any(|keyspace| !keyspace.is_single());
+        if keyspace.is_none()
+            && is_spread
+            && let Some(current) = self.some_keyspace()
+            && let Some(gather) = gather::catalog(binding, &self.plan.recognised, current.clone())
+        {
+            self.plan.gather = Some(Box::new(gather));
+            return Ok(Target::Gathered { keyspace: current });
+        }
         match one_target(binding, keyspace) {
             Ok(target @ Target::Keys { .. }) => {
                 // Its values decide: they may lead to several shards yet.
@@ -356,6 +407,7 @@ impl Planning<'_> {
                 self.plan.gather = Some(Box::new(gather));
                 Ok(Target::Gathered { keyspace })
             }
+            Err(error) if verb == Verb::CreateTable => making::target(self.plan, binding, error),
             decided => decided,
         }
     }
@@ -367,6 +419,9 @@ impl Planning<'_> {
         keyspace: Option<Arc<Keyspace>>,
         insert: &Insert,
     ) -> Result<Target, RouterError> {
+        if let Some(scatter) = scatter::pushed(binding, &self.plan.recognised, insert) {
+            return Ok(self.scattered(scatter));
+        }
         let is_copied_or_sharded = |id: usize| {
             let place = &binding.sources[id].place;
             binding.sketch.sources[id].role == Role::Insert && !matches!(place, Place::Home(_))
@@ -423,6 +478,10 @@ impl Planning<'_> {
 
     fn show(&mut self, subject: Subject, sketch: &Sketch) -> Result<Target, RouterError> {
         let (ctx, t) = (self.ctx, self.t);
+        let shown_at = if let Subject::Database(at) = subject { at } else { None };
+        if let Some(selected) = show_selected::selected(ctx, t, shown_at) {
+            self.plan.recognised.statement = Statement::ShowSelected(selected);
+        }
         let database_at = match subject {
             Subject::Refused(what) => return Err(RouterError::unsupported(what)),
             Subject::Server => return Ok(Target::Home { keyspace: self.some_keyspace() }),
@@ -438,16 +497,23 @@ impl Planning<'_> {
             (Database::Foreign(name), _) => return Err(RouterError::unknown_database(name)),
             (Database::System, _) => Target::Home { keyspace: self.some_keyspace() },
             (Database::Keyspace(_), Subject::Table { .. }) => {
+                binding.check_held()?;
                 if t.is(1, "CREATE") {
-                    self.plan.shows = directive_of(&binding);
+                    self.plan.shows = show::directive_of(&binding);
                 }
-                self.structure(&binding)?
+                match show::sums_of_index(&binding) {
+                    Some(keyspace) => {
+                        self.plan.recognised.statement = Statement::ShowSums;
+                        Target::Home { keyspace: Some(keyspace) }
+                    }
+                    None => self.structure(&binding)?,
+                }
             }
             (Database::Keyspace(keyspace), _) => {
                 // Of what WHERE says of sizes no shard knows whether it holds.
                 let has_condition = (0..t.len()).any(|at| t.is(at, "WHERE"));
                 if t.are(1, &["TABLE", "STATUS"]) && !keyspace.is_single() && !has_condition {
-                    self.plan.recognised.statement = Statement::ShowTableStatus;
+                    self.plan.recognised.statement = Statement::ShowSums;
                 }
                 Target::Home { keyspace: Some(keyspace.name.clone()) }
             }
@@ -496,47 +562,6 @@ impl Planning<'_> {
             },
         }
         Ok(Found { sketch: w.finish(), needs, show })
-    }
-}
-
-/// What is said of MySQL's own EXPLAIN where one server's word would be about a part of the rows.
-fn several_explained() -> RouterError {
-    RouterError::unsupported(
-        "EXPLAIN of a statement over several shards; EXPLAIN FORMAT=PODWAY shows how it is run",
-    )
-}
-
-/// A query or a change of rows that starts at `at`.
-fn statement(w: &mut Walker<'_>, t: &Tokens<'_>, at: usize, verb: Option<Verb>) -> Result<(), RouterError> {
-    let end = t.len();
-    let is_query = matches!(verb, Some(Verb::Select | Verb::Values | Verb::Table));
-    if is_query {
-        w.query(at, end, None)?;
-        return Ok(());
-    }
-    let at = if t.is(at, "WITH") { w.with(at + 1, end, None)? } else { at };
-    match (verb, t.text(at)) {
-        (Some(Verb::Insert), "INSERT") | (Some(Verb::Replace), "REPLACE") => w.insert(at + 1, end),
-        (Some(Verb::Update), "UPDATE") => w.update(at + 1, end),
-        (Some(Verb::Delete), "DELETE") => w.delete(at + 1, end),
-        _ => Err(RouterError::unsupported(format_args!(
-            "this statement ({}) over several shards",
-            shown(t, at)
-        ))),
-    }
-}
-
-fn shown(t: &Tokens<'_>, at: usize) -> String {
-    let words: Vec<&str> = (at..at + 3).map(|at| t.text(at)).take_while(|text| !text.is_empty()).collect();
-    words.join(" ")
-}
-
-/// How the rows of a table that every shard has lie.
-fn directive_of(binding: &Binding<'_>) -> Option<Box<TableDirective>> {
-    match &binding.sources.first()?.place {
-        Place::Sharded(table) => TableDirective::of_table(table).map(Box::new),
-        Place::Reference(_) => Some(Box::new(TableDirective::Reference)),
-        _ => None,
     }
 }
 

@@ -55,6 +55,17 @@ impl Plan {
         Ok(Some(wants))
     }
 
+    /// Numbers to be shown where the cluster's would stand: 1, 2 and so on; nothing where none would.
+    pub fn shown_numbers(&self, text: (&[u8], &Normalised)) -> Vec<Option<u64>> {
+        let wants = self.wanted_numbers(text, &[]).ok().flatten().unwrap_or_default();
+        let mut next = 0;
+        let shown = wants.iter().map(|want| {
+            next += u64::from(*want == Want::Next);
+            (*want == Want::Next).then_some(next)
+        });
+        shown.collect()
+    }
+
     /// The parameters of a text with these numbers as parameters, in their order: the whole statement's, or a piece's.
     pub fn numbered_params(
         &self,
@@ -91,6 +102,7 @@ impl Plan {
 
 /// What a statement has to do with numbers, and the places where they are put.
 pub(super) fn counted(binding: &Binding<'_>) -> Result<Option<(Counted, Vec<Splice>)>, RouterError> {
+    let mut found = None;
     for (id, bound) in binding.sources.iter().enumerate() {
         let (Place::Sharded(table) | Place::Reference(Some(table))) = &bound.place else { continue };
         let Some(keyspace) = bound.keyspace.as_ref().filter(|keyspace| !keyspace.is_single()) else {
@@ -110,7 +122,13 @@ pub(super) fn counted(binding: &Binding<'_>) -> Result<Option<(Counted, Vec<Spli
             if counted.set.is_empty() {
                 continue;
             }
-            return Ok(Some((counted, Vec::new())));
+            if found.is_some() {
+                return Err(RouterError::unsupported(
+                    "one UPDATE that sets the AUTO_INCREMENT columns of two tables",
+                ));
+            }
+            found = Some((counted, Vec::new()));
+            continue;
         };
         (counted.ignore, counted.updates) = (insert.ignore, !binding.sketch.assigned.is_empty());
         if insert.rows.is_none() && !counted.set.is_empty() {
@@ -122,7 +140,7 @@ pub(super) fn counted(binding: &Binding<'_>) -> Result<Option<(Counted, Vec<Spli
         let splices = inserted(binding, insert, &counter, &mut counted)?;
         return Ok(splices.map(|splices| (counted, splices)));
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// What the column is set to by an UPDATE, or ON DUPLICATE KEY UPDATE; an error where that cannot be told.
@@ -158,7 +176,7 @@ fn assigned(
 /// Whether a value is the column's own, of the row as it is or as it was to be: `id`, `t.id`, `VALUES(id)`, `LAST_INSERT_ID(id)`.
 fn stays(binding: &Binding<'_>, run: Run, (id, counter): (SourceId, &Counter<'_>)) -> bool {
     let t = binding.t;
-    let mut run = run;
+    let (whole, mut run) = (run, run);
     while matches!(t.text(run.first), "LAST_INSERT_ID" | "VALUES")
         && t.is(run.first + 1, "(")
         && t.mate(run.first + 1) + 1 == run.end
@@ -172,7 +190,27 @@ fn stays(binding: &Binding<'_>, run: Run, (id, counter): (SourceId, &Counter<'_>
         is_chain && t.name(run.end - 1).is_some_and(|name| Name::caseless(&name) == counter.column.name);
     let is_insert = binding.sketch.sources[id].role == Role::Insert;
     let block = binding.sketch.sources[id].block;
-    is_named && (is_insert || binding.candidates(run, block) == [id])
+    if !is_named || !is_insert {
+        return is_named && binding.candidates(run, block) == [id];
+    }
+    // What is qualified is of the table, or of the row alias: one with names for its columns may call another column so.
+    let table = &binding.sources[id].table;
+    let names = binding.ctx.map.names;
+    let is_the_tables = || t.name(run.end - 3).is_some_and(|name| names.fold(&name) == names.fold(table));
+    parts == 1 || in_values(t, whole) || is_the_tables() || has_plain_alias(binding)
+}
+
+/// Whether a value is VALUES(…), or LAST_INSERT_ID(VALUES(…)).
+fn in_values(t: &Tokens<'_>, run: Run) -> bool {
+    t.is(run.first, "VALUES") || t.are(run.first, &["LAST_INSERT_ID", "(", "VALUES"])
+}
+
+/// Whether the rows are listed, and their alias has no names for their columns.
+fn has_plain_alias(binding: &Binding<'_>) -> bool {
+    let insert = binding.sketch.insert.as_ref();
+    insert.is_some_and(|insert| {
+        insert.rows.as_ref().is_some_and(|rows| !names_columns(binding.t, insert, rows))
+    })
 }
 
 /// What each inserted row gives, and the places of numbers; nothing where the rows come from a query.
@@ -232,14 +270,19 @@ fn check_lengths(insert: &Insert, rows: &[Vec<Run>]) -> Result<(), RouterError> 
     }
 }
 
-/// A row alias with names for the columns would need one more.
-fn check_alias(t: &Tokens<'_>, insert: &Insert, rows: &[Vec<Run>]) -> Result<(), RouterError> {
+/// Whether a row alias has names for the columns.
+fn names_columns(t: &Tokens<'_>, insert: &Insert, rows: &[Vec<Run>]) -> bool {
     let end = match (insert.places.last(), rows.last().and_then(|row| row.last())) {
         (Some(place), _) => place.end,
         (None, Some(run)) => run.end,
-        (None, None) => return Ok(()),
+        (None, None) => return false,
     };
-    match t.is(end, "AS") && t.is(end + 2, "(") {
+    t.is(end, "AS") && t.is(end + 2, "(")
+}
+
+/// A row alias with names for the columns would need one more.
+fn check_alias(t: &Tokens<'_>, insert: &Insert, rows: &[Vec<Run>]) -> Result<(), RouterError> {
+    match names_columns(t, insert, rows) {
         true => Err(RouterError::unsupported(
             "names for the columns of a row alias (AS new(a, b)) without the AUTO_INCREMENT column among them",
         )),

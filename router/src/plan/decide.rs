@@ -38,6 +38,13 @@ pub(super) fn refused_copy(binding: &Binding<'_>, id: SourceId) -> RouterError {
     refused("a write to", "reference table", &binding.sources[id])
 }
 
+/// What is said of MySQL's own EXPLAIN where one server's word would be about a part of the rows.
+pub(super) fn several_explained() -> RouterError {
+    RouterError::unsupported(
+        "EXPLAIN of a statement over several shards; EXPLAIN FORMAT=PODWAY shows how it is run",
+    )
+}
+
 /// The one target of a statement with tables of this keyspace that was checked; an error where its keys do not tell.
 pub(super) fn one_target(
     binding: &Binding<'_>,
@@ -99,7 +106,7 @@ fn check_key(binding: &Binding<'_>, bound: &Bound, table: &Table) -> Result<(), 
 
 fn target(binding: &Binding<'_>, keyspace: Option<Arc<Keyspace>>, pins: Vec<KeyPin>) -> Target {
     let needs_home = binding.sketch.needs_home
-        || binding.sources.iter().any(|bound| matches!(bound.place, Place::Home(_) | Place::System));
+        || binding.sources.iter().any(|bound| matches!(bound.place, Place::Home(_) | Place::System(_)));
     let current = || binding.ctx.keyspace.and_then(|name| binding.ctx.map.keyspace(name)).cloned();
     let keyspace = keyspace.or_else(current).or_else(|| binding.ctx.map.default_keyspace().cloned());
     let name = keyspace.map(|keyspace| keyspace.name.clone());
@@ -131,7 +138,9 @@ fn check_roles(binding: &Binding<'_>) -> Result<(), RouterError> {
             Role::Insert | Role::Whole => true,
             Role::Change => is_changed(binding, id),
         };
-        if !written {
+        // A file's records are rows: their own rule says where they go.
+        let is_loaded = binding.t.is(0, "LOAD") && !matches!(bound.place, Place::System(..));
+        if !written || is_loaded {
             continue;
         }
         let what =
@@ -140,7 +149,7 @@ fn check_roles(binding: &Binding<'_>) -> Result<(), RouterError> {
             Place::Reference(_) if binding.sketch.sources[id].role == Role::Whole => {
                 return Err(refused(what, "reference table", bound));
             }
-            Place::System => return Err(refused(what, "system table", bound)),
+            Place::System(_) => return Err(refused(what, "system table", bound)),
             Place::Sharded(_) if binding.sketch.sources[id].role == Role::Whole => {
                 return Err(refused(what, "sharded table", bound));
             }

@@ -30,6 +30,8 @@ pub enum TableChange {
     Dropped(Name),
     /// Its rows are gone.
     Emptied(Name),
+    /// It has a trigger more, or less.
+    Retriggered(Name),
     /// It has another name.
     Renamed {
         /// The one before.

@@ -46,7 +46,9 @@ pub(super) fn sketch(w: &mut Walker<'_>, t: &Tokens<'_>, verb: Verb) -> Result<O
         }
         Verb::Load => {
             let into = (0..end).find(|&at| t.are(at, &["INTO", "TABLE"])).ok_or_else(|| lost(t))?;
-            let block = w.values(into + 3, end)?;
+            // Before SET there are no expressions, though a character set's name may stand before a parenthesis.
+            let is_set = |at: &usize| t.is(*at, "SET") && !t.is(*at - 1, "CHARACTER");
+            let block = w.values((into + 3..end).find(is_set).unwrap_or(end), end)?;
             w.whole_table(into + 2, block)?;
         }
         Verb::Describe => {

@@ -2,9 +2,9 @@
 
 use super::gather::{Edit, EditKind, Fold, Gather, Merge, Part, PartFilter, Takes, Wanted};
 use super::plan::Plan;
-use super::rewrite::{Facts, put_name};
-use super::target::SpliceKind;
-use crate::{ClientCharset, Normalised, TemplateSpan};
+use super::rewrite::{Facts, name_literal, put_name};
+use super::target::{Splice, SpliceKind};
+use crate::{ClientCharset, FunctionKind, Normalised, TemplateSpan};
 
 impl PartFilter {
     /// The condition with literals in the places of its parameters.
@@ -29,7 +29,7 @@ impl PartFilter {
 }
 
 /// Bytes that are put in the place of a span.
-enum Put<'p> {
+pub(super) enum Put<'p> {
     Bytes(Vec<u8>),
     Splice(usize),
     Edit(&'p Edit),
@@ -71,6 +71,18 @@ impl Plan {
         literal: &dyn Fn(u32, Takes) -> Option<Vec<u8>>,
         out: &mut Vec<u8>,
     ) {
+        self.part_text_where(part, (schema, None), (sql, n), literal, out);
+    }
+
+    /// The same, under a further condition.
+    pub fn part_text_where(
+        &self,
+        part: &Part,
+        (schema, condition): (&str, Option<&str>),
+        (sql, n): (&[u8], &Normalised),
+        literal: &dyn Fn(u32, Takes) -> Option<Vec<u8>>,
+        out: &mut Vec<u8>,
+    ) {
         out.extend_from_slice(b" FROM ");
         put_name(schema.as_bytes(), ClientCharset::Utf8, out);
         out.push(b'.');
@@ -88,6 +100,11 @@ impl Plan {
             out.extend_from_slice(&text);
             out.push(b')');
             word = b" AND (";
+        }
+        if let Some(condition) = condition {
+            out.extend_from_slice(word);
+            out.extend_from_slice(condition.as_bytes());
+            out.push(b')');
         }
     }
 
@@ -144,13 +161,29 @@ impl Plan {
         rows: &dyn Fn(usize, &mut Vec<u8>),
         out: &mut Vec<u8>,
     ) {
+        let is_call = |splice: &Splice| matches!(splice.kind, SpliceKind::Function(_));
+        self.edited_text((gather, &is_call), (sql, n), facts, rows, out);
+    }
+
+    /// Appends the statement with rows in the places of the parts' tables, and with those splices that stay.
+    pub(super) fn edited_text(
+        &self,
+        (gather, stays): (&Gather, &dyn Fn(&Splice) -> bool),
+        (sql, n): (&[u8], &Normalised),
+        facts: &Facts<'_>,
+        rows: &dyn Fn(usize, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
         let mut puts: Vec<(TemplateSpan, Put<'_>)> =
             gather.edits.iter().map(|edit| (edit.span, Put::Edit(edit))).collect();
-        let calls = self.splices_at().into_iter().filter(|(_, put)| match put {
-            Put::Splice(nth) => matches!(self.splices[*nth].kind, SpliceKind::Function(_)),
+        let staying = self.splices_at().into_iter().filter(|(_, put)| match put {
+            Put::Splice(nth) => stays(&self.splices[*nth]),
             _ => true,
         });
-        puts.extend(calls);
+        puts.extend(staying);
+        if gather.is_catalog() {
+            puts.extend(self.current_databases(facts));
+        }
         let alias = |part: usize, out: &mut Vec<u8>| {
             let alias = gather.parts.get(part).map(|part| part.alias.as_bytes()).unwrap_or_default();
             put_name(alias, ClientCharset::Utf8, out);
@@ -169,11 +202,18 @@ impl Plan {
         self.put_all(puts, (sql, n), facts, &table, out);
     }
 
-    fn splices_at(&self) -> Vec<(TemplateSpan, Put<'_>)> {
+    /// DATABASE() where the text is not about a server: the name that the client knows.
+    fn current_databases(&self, facts: &Facts<'_>) -> Vec<(TemplateSpan, Put<'_>)> {
+        let calls = self.recognised.functions.iter().filter(|call| call.kind == FunctionKind::Database);
+        let name = facts.database.map_or_else(|| b"NULL".to_vec(), name_literal);
+        calls.map(|call| (call.span, Put::Bytes(name.clone()))).collect()
+    }
+
+    pub(super) fn splices_at(&self) -> Vec<(TemplateSpan, Put<'_>)> {
         self.splices.iter().enumerate().map(|(nth, splice)| (splice.span, Put::Splice(nth))).collect()
     }
 
-    fn put_all(
+    pub(super) fn put_all(
         &self,
         mut puts: Vec<(TemplateSpan, Put<'_>)>,
         (sql, n): (&[u8], &Normalised),

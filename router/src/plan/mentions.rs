@@ -4,6 +4,7 @@ use podway_model::Name;
 
 use super::context::PlanContext;
 use super::tokens::Tokens;
+use crate::Verb;
 
 /// What is named.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(super) struct Mentions {
     pub keyspaces: Vec<Name>,
     /// The tokens that name them.
     pub tokens: Vec<(usize, Name)>,
-    /// Other names before a dot.
+    /// Other names before a dot, or behind a word that says they are databases.
     pub unknown: Vec<Name>,
     /// A keyspace whose name also stands where no database can.
     pub ambiguous: Option<Name>,
@@ -37,12 +38,21 @@ impl Mentions {
                     }
                 }
                 Some(keyspace) => elsewhere.push(keyspace.name.clone()),
-                None if t.is(at + 1, ".") => mentions.unknown.push(ctx.map.names.name(&name)),
+                None if qualifies => mentions.unknown.push(ctx.map.names.name(&name)),
                 None => {}
             }
         }
         mentions.ambiguous = mentions.keyspaces.iter().find(|name| elsewhere.contains(name)).cloned();
         mentions
+    }
+
+    /// Other names that may be databases in a statement of this verb: in those that read and write rows, tables' names are found one by one.
+    pub(super) fn suspects(&self, verb: Verb) -> Vec<Name> {
+        use Verb::{Delete, Do, Insert, Replace, Select, Set, Update, Values};
+        match verb {
+            Select | Insert | Replace | Update | Delete | Values | Do | Set => Vec::new(),
+            _ => self.unknown.clone(),
+        }
     }
 
     /// Whether every keyspace that the statement can be about has one shard.

@@ -93,6 +93,11 @@ impl Known {
         self.pins.keys().copied()
     }
 
+    /// The values one of which the column equals in every row that has a part in the result.
+    pub(super) fn values(&self, site: Site) -> Option<&[KeySource]> {
+        self.pins.get(&site).map(|pin| pin.values.as_slice())
+    }
+
     /// Columns that are equal in every row that has a part in the result; a pair may come in both directions.
     pub(super) fn equal(&self) -> impl Iterator<Item = (Site, Site)> {
         self.edges.iter().flat_map(|(&from, to)| to.iter().map(move |&to| (from, to)))

@@ -6,6 +6,8 @@ use podway_model::Name;
 
 use super::definition::Definition;
 use super::gather::Gather;
+use super::locked::TableLocks;
+use super::made::Making;
 use super::numbered::Counted;
 use super::scatter::Scatter;
 use super::target::{KeyPin, KeySource, Splice, Target};
@@ -30,6 +32,10 @@ pub struct Plan {
     pub shows: Option<Box<TableDirective>>,
     /// What it has to do with AUTO_INCREMENT numbers that the cluster gives.
     pub counted: Option<Box<Counted>>,
+    /// Which tables LOCK TABLES locks.
+    pub locks: Option<Box<TableLocks>>,
+    /// How CREATE TABLE … SELECT makes a table from rows of several shards.
+    pub making: Option<Box<Making>>,
     /// Why it cannot, where one shard's values are served.
     pub(super) unscattered: Option<Box<RouterError>>,
     pub(super) names: Names,
@@ -113,6 +119,7 @@ impl Plan {
                 let new = scatter.moves.iter().flat_map(|moves| &moves.given);
                 scatter.keys.iter().chain(new).flat_map(|pin| &pin.columns).chain(counters).any(is_param)
             }),
+            Target::Gathered { .. } => self.gather.as_ref().is_some_and(|gather| gather.has_schema_params()),
             _ => false,
         }
     }
@@ -131,6 +138,7 @@ impl Plan {
             + pins
             + self.gather.as_ref().map_or(0, |gather| gather.memory())
             + self.scatter.as_ref().map_or(0, |scatter| scatter.memory())
+            + self.locks.as_ref().map_or(0, |locks| locks.memory())
             + self.counted.as_ref().map_or(0, |counted| counted.memory())
             + self.unscattered.as_ref().map_or(0, |error| size_of::<RouterError>() + error.message.len())
             + self.splices.capacity() * size_of::<Splice>()

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::definition::{Definition, TableChange};
-use super::gather::{Gather, Part, Rows};
+use super::gather::{CatalogRows, Gather, Part, Rows, SchemaSource};
 use super::plan::Plan;
 use super::scatter::{Receiver, Scatter};
 use super::target::{KeyPin, KeySource, KeyUse, SpliceKind, Target};
@@ -62,6 +62,14 @@ impl Plan {
         if let Some(directive) = &self.shows {
             write!(out, "\nshows: {directive}")?;
         }
+        for lock in self.locks.iter().flat_map(|locks| &locks.tables) {
+            let whose = if lock.is_everywhere { "every shard's" } else { "home's" };
+            write!(out, "\nlocks {whose} {}", lock.table)?;
+            if let Some(alias) = &lock.alias {
+                write!(out, " as {alias}")?;
+            }
+            write!(out, " {}", lock.mode.sql())?;
+        }
         if let Some(definition) = &self.definition {
             print_definition(definition, out)?;
         }
@@ -112,6 +120,7 @@ fn print_definition(definition: &Definition, out: &mut String) -> std::fmt::Resu
             TableChange::Created(name) => write!(out, "\ncreates {name}")?,
             TableChange::Dropped(name) => write!(out, "\ndrops {name}")?,
             TableChange::Emptied(name) => write!(out, "\nempties {name}")?,
+            TableChange::Retriggered(name) => write!(out, "\nchanges the triggers of {name}")?,
             TableChange::Renamed { from, to } => write!(out, "\nrenames {from} to {to}")?,
         }
     }
@@ -197,6 +206,7 @@ fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {
     match &part.rows {
         Rows::Home => write!(out, " at home")?,
         Rows::Copy => write!(out, " from any shard")?,
+        Rows::Catalog(rows) => print_catalog(rows, out)?,
         Rows::Shards(keys) if keys.is_empty() => write!(out, " from every shard")?,
         Rows::Shards(keys) => {
             for key in keys {
@@ -210,7 +220,31 @@ fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {
     }
 }
 
+fn print_catalog(rows: &CatalogRows, out: &mut String) -> std::fmt::Result {
+    let numbers = if rows.numbers { ", numbers of every shard" } else { "" };
+    match (&rows.table, &rows.schemas) {
+        (None, _) => write!(out, " of the server"),
+        (Some(_), None) => write!(out, " of all databases{numbers}"),
+        (Some(_), Some(schemas)) => {
+            let name = |source: &SchemaSource| match source {
+                SchemaSource::Current => "the current one".to_owned(),
+                SchemaSource::Value(source) => printed_source(*source),
+            };
+            let names: Vec<String> = schemas.iter().map(name).collect();
+            write!(out, " of the databases {}{numbers}", names.join(", "))
+        }
+    }
+}
+
 fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Result {
+    if let Some(load) = &scatter.load {
+        let to = if load.is_sharded { "each to its shard" } else { "to every copy" };
+        let (fields, key, counter) = (load.fields, &load.key, &load.counter);
+        return write!(
+            out,
+            "\n{or}a file's records, {to} | {fields} fields, key {key:?}, number {counter:?}"
+        );
+    }
     if let Some(transfer) = &scatter.transfer {
         let to = match &transfer.to {
             Receiver::Sharded(_) => "each to its shard",
@@ -230,6 +264,10 @@ fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Res
         (false, 0) => write!(out, "\n{or}rows of several shards")?,
         (false, rows) => write!(out, "\n{or}{rows} rows to several shards")?,
     }
+    if let Some(limited) = &scatter.limited {
+        let which = if limited.chosen.is_some() { "the first" } else { "any" };
+        write!(out, " | {which} {}", printed_source(limited.rows))?;
+    }
     for key in scatter.keys.iter().filter(|_| or.is_empty()) {
         write!(out, " | {}", printed_pin(key))?;
     }
@@ -241,5 +279,15 @@ fn print_scatter(scatter: &Scatter, or: &str, out: &mut String) -> std::fmt::Res
         Some((moves, None)) => write!(out, " | to what MySQL computes of {}", moves.table.name)?,
         None => {}
     }
-    if scatter.reads_clock { write!(out, " | clock") } else { Ok(()) }
+    if scatter.is_at_home {
+        write!(out, " | at home")?;
+    }
+    if scatter.reads_clock {
+        write!(out, " | clock")?;
+    }
+    let parts = scatter.fed.iter().flat_map(|gather| &gather.parts);
+    parts.into_iter().try_for_each(|part| {
+        print_part(part, out)?;
+        write!(out, " | locked")
+    })
 }

@@ -1,6 +1,7 @@
 //! Statements that are not served over several shards, whatever their tables.
 
 use super::plan::Plan;
+use super::tokens::Tokens;
 use crate::{SetTarget, Statement, Verb};
 
 /// What is not served over several shards, whatever its tables.
@@ -36,4 +37,14 @@ pub(super) fn refused_verb(plan: &Plan) -> Option<&'static str> {
         Verb::GetDiagnostics => "GET DIAGNOSTICS over several shards",
         _ => return None,
     })
+}
+
+/// Whether it is about a statement that was prepared in SQL.
+pub(super) fn is_prepared(statement: &Statement) -> bool {
+    matches!(statement, Statement::Prepare { .. } | Statement::Execute { .. } | Statement::Deallocate(_))
+}
+
+/// Whether a stored program prepares a text, which may name anything.
+pub(super) fn prepares(t: &Tokens<'_>) -> bool {
+    (0..t.len()).any(|at| t.is_name(at) && t.is(at, "PREPARE") && t.is(at + 2, "FROM"))
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use podway_model::{HybridTime, Name};
 
+use super::context::PlanContext;
 use super::numbered::Numbers;
 use super::plan::Plan;
 use super::target::SpliceKind;
@@ -38,6 +39,25 @@ pub struct Facts<'a> {
     pub podway: PodwayVariables<'a>,
 }
 
+impl<'a> Facts<'a> {
+    /// What a session knows that has just begun, where nothing is named otherwise on the shards.
+    pub fn of_new_session(ctx: &PlanContext<'a>) -> Facts<'a> {
+        Facts {
+            database: ctx.keyspace,
+            physical: &|_| None,
+            connection_id: 0,
+            row_count: -1,
+            found_rows: 0,
+            warning_count: 0,
+            error_count: 0,
+            charset: ctx.charset,
+            sql_mode: ctx.sql_mode,
+            numbers: Numbers::default(),
+            podway: PodwayVariables::default(),
+        }
+    }
+}
+
 /// A session's variables that are Podway's own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PodwayVariables<'a> {
@@ -47,6 +67,8 @@ pub struct PodwayVariables<'a> {
     pub after: Option<HybridTime>,
     /// `@@podway_last_commit`.
     pub last_commit: Option<HybridTime>,
+    /// `@@podway_stamp_single_shard`.
+    pub stamps_single_shard: bool,
     /// `@@session_track_system_variables`.
     pub tracked: &'a str,
 }
@@ -236,11 +258,10 @@ impl Plan {
             }
             FunctionKind::PodwayAfter => write!(text, "_utf8mb4'{}'", stamp(facts.podway.after)),
             FunctionKind::PodwayRead => write!(text, "_utf8mb4'{}'", facts.podway.read),
-            FunctionKind::TrackedVariables => {
-                text.extend_from_slice(b"_utf8mb4");
-                put_text(facts.podway.tracked.as_bytes(), b'\'', &mut text);
-                Ok(())
+            FunctionKind::PodwayStampSingleShard => {
+                write!(text, "CAST({} AS SIGNED)", u8::from(facts.podway.stamps_single_shard))
             }
+            FunctionKind::TrackedVariables => put_literal("_utf8mb4", facts.podway.tracked, &mut text),
             // It is answered by the proxy; this is for whoever asks what its answer will look like.
             FunctionKind::PodwayOutcome => write!(text, "LOWER"),
             FunctionKind::Database => {
@@ -252,9 +273,7 @@ impl Plan {
                 if same && !self.names.elsewhere {
                     return None;
                 }
-                text.extend_from_slice(b"_utf8mb3");
-                put_text(database.as_str().as_bytes(), b'\'', &mut text);
-                Ok(())
+                put_literal("_utf8mb3", database.as_str(), &mut text)
             }
             _ => return None,
         };
@@ -293,6 +312,25 @@ pub(super) fn put_name(name: &[u8], charset: ClientCharset, out: &mut Vec<u8>) {
         rest = &rest[length..];
     }
     out.push(b'`');
+}
+
+/// A string in a character set of its own: in hexadecimal digits, unless every SQL mode and character set of a client reads it alike between quotes.
+fn put_literal(introducer: &str, text: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii() && byte != b'\\' && byte != b'\'');
+    if is_plain {
+        return write!(out, "{introducer}'{text}'");
+    }
+    write!(out, "{introducer} X'")?;
+    text.bytes().try_for_each(|byte| write!(out, "{byte:02X}"))?;
+    write!(out, "'")
+}
+
+/// A database's name as DATABASE() gives it.
+pub(super) fn name_literal(name: &Name) -> Vec<u8> {
+    let mut text = Vec::new();
+    // Writing to a Vec does not fail.
+    let _ = put_literal("_utf8mb3", name.as_str(), &mut text);
+    text
 }
 
 /// A string of characters that need no escape but the quote's own.

@@ -35,6 +35,21 @@ impl Plan {
         if let Statement::Malformed(at) = self.recognised.statement {
             return Err(RouterError::syntax(sql, n.original_offset(at as usize)));
         }
+        if let Some(hint) = n.hint(sql)
+            && let Some(route) = self.hinted_route(map, hint, n)?
+        {
+            return Ok(route);
+        }
+        self.planned_route(map, (sql, n), params, numbers)
+    }
+
+    fn planned_route(
+        &self,
+        map: &Map,
+        (sql, n): (&[u8], &Normalised),
+        params: &[KeyValue<'_>],
+        numbers: &[Option<u64>],
+    ) -> Result<Route, RouterError> {
         match &self.target {
             Target::Nowhere => Ok(Route::Nowhere),
             Target::Refused(error) => Err(error.clone()),
@@ -43,8 +58,14 @@ impl Plan {
                 let name = keyspace.as_ref().ok_or_else(RouterError::no_database)?;
                 Ok(Route::Shard(existing(map, name)?.home))
             }
-            // What the first shard says of it all say; who runs it asks for no route.
-            Target::Gathered { .. } => Ok(Route::Gather),
+            Target::Gathered { keyspace } => {
+                match self.gather.as_deref().filter(|gather| gather.is_catalog()) {
+                    Some(gather) => {
+                        Ok(self.catalog_route(existing(map, keyspace)?, gather, (sql, n), params))
+                    }
+                    None => Ok(Route::Gather),
+                }
+            }
             Target::Scattered { .. } => {
                 if self.counted.as_ref().is_some_and(|counted| counted.goes_one_by_one(numbers)) {
                     return Err(RouterError::unsupported(

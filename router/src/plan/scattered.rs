@@ -22,7 +22,10 @@ impl Plan {
         if !scatter.rows.is_empty() {
             return self.row_pieces(scatter, keyspace, ((sql, n), params), numbers);
         }
-        if scatter.transfer.is_some() {
+        if scatter.is_at_home {
+            return Ok(vec![Piece::whole(keyspace.home)]);
+        }
+        if scatter.transfer.is_some() || scatter.load.is_some() {
             return Ok(Vec::new());
         }
         self.check_counters(scatter, (sql, n), params, numbers)?;
@@ -48,6 +51,7 @@ impl Plan {
             params: (count > 0).then(|| scatter.params_of(&rows, count)),
             has_last_row: rows.last() == Some(&last),
             rows: Some(rows),
+            narrowed: None,
         };
         if self.counted.as_ref().is_some_and(|counted| counted.goes_one_by_one(numbers)) {
             let each = (0..).zip(&shards).map(|(row, shard)| (shard.unwrap_or(anywhere), vec![row]));
@@ -76,6 +80,10 @@ impl Plan {
         facts: &Facts<'_>,
         out: &mut Vec<u8>,
     ) {
+        let limited = self.scatter.as_ref().and_then(|scatter| scatter.limited.as_deref());
+        if let (Some(limited), Some(narrowed)) = (limited, &piece.narrowed) {
+            return self.narrowed_text((limited, narrowed), (sql, n), facts, out);
+        }
         let listed = self.scatter.as_ref().map(|scatter| scatter.rows.as_slice()).unwrap_or_default();
         let (Some(rows), Some(first), Some(last)) = (&piece.rows, listed.first(), listed.last()) else {
             return self.rewrite(sql, n, facts, out);
@@ -95,7 +103,7 @@ impl Plan {
 
 impl Piece {
     fn whole(shard: ShardIndex) -> Piece {
-        Piece { shard, params: None, has_last_row: true, rows: None }
+        Piece { shard, params: None, has_last_row: true, rows: None, narrowed: None }
     }
 }
 

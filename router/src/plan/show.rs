@@ -1,9 +1,12 @@
 //! SHOW: what it is about, and so which shards can answer it. Never reads LIKE or WHERE further than for subqueries.
 
+use podway_model::Name;
+
+use super::bind::{Binding, Place};
 use super::sketch::parts::Run;
 use super::sketch::walker::Walker;
 use super::tokens::Tokens;
-use crate::RouterError;
+use crate::{RouterError, TableDirective};
 
 /// What a SHOW is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,18 @@ pub(super) fn subject(t: &Tokens<'_>) -> (Subject, Option<Run>) {
     (subject, condition)
 }
 
+/// The keyspace of a sharded table whose indexes are shown: how many values they have all shards know together. Of what WHERE says of that no shard knows whether it
+/// holds.
+pub(super) fn sums_of_index(binding: &Binding<'_>) -> Option<Name> {
+    let t = binding.t;
+    let at = if t.is(1, "EXTENDED") { 2 } else { 1 };
+    let is_index = matches!(t.text(at), "INDEX" | "INDEXES" | "KEYS");
+    let has_condition = (0..t.len()).any(|at| t.is(at, "WHERE"));
+    let bound = binding.sources.first().filter(|_| is_index && !has_condition)?;
+    let keyspace = bound.keyspace.as_ref().filter(|keyspace| !keyspace.is_single())?;
+    matches!(bound.place, Place::Sharded(_)).then(|| keyspace.name.clone())
+}
+
 fn from(t: &Tokens<'_>, at: usize) -> Option<usize> {
     (matches!(t.text(at), "FROM" | "IN") && t.is_name(at + 1)).then_some(at + 1)
 }
@@ -65,6 +80,15 @@ fn create(t: &Tokens<'_>, at: usize) -> Subject {
             Subject::Object { database, name }
         }
         _ => Subject::Server,
+    }
+}
+
+/// How the rows of a table that every shard has lie.
+pub(super) fn directive_of(binding: &Binding<'_>) -> Option<Box<TableDirective>> {
+    match &binding.sources.first()?.place {
+        Place::Sharded(table) => TableDirective::of_table(table).map(Box::new),
+        Place::Reference(_) => Some(Box::new(TableDirective::Reference)),
+        _ => None,
     }
 }
 

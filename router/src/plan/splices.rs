@@ -13,7 +13,7 @@ use crate::{Effects, FunctionKind, FunctionSpan, TemplateSpan};
 pub(super) fn understood(plan: &mut Plan, binding: &Binding<'_>, show: Option<Subject>) {
     let t = binding.t;
     let about_server =
-        show.is_some() || binding.sources.iter().any(|bound| matches!(bound.place, Place::System));
+        show.is_some() || binding.sources.iter().any(|bound| matches!(bound.place, Place::System(_)));
     if about_server {
         plan.recognised.effects |= Effects::READS_SYSTEM_SCHEMA;
     }
@@ -74,6 +74,7 @@ fn calls(plan: &mut Plan, about_server: bool) {
         | FunctionKind::PodwayLastCommitVariable
         | FunctionKind::PodwayAfter
         | FunctionKind::PodwayRead
+        | FunctionKind::PodwayStampSingleShard
         | FunctionKind::TrackedVariables => true,
         _ => false,
     };

@@ -11,6 +11,7 @@ use super::definition::{Child, Definition, ForeignKey, KeyActions, Parent, Table
 use super::sketch::parts::{Role, SourceKind};
 use super::target::Target;
 use super::tokens::{Class, Tokens};
+use super::uniques;
 use crate::{RouterError, Verb};
 
 /// A DDL statement for every shard, or one that may be; `None`: it goes where other statements on its tables go.
@@ -161,6 +162,7 @@ fn check(
     }
     match &first.place {
         Place::Sharded(table) => {
+            uniques::check(binding.t, verb, behind_name(binding), table)?;
             let key: Vec<Name> = table.key_columns().map(|column| column.name.clone()).collect();
             let TableKind::Sharded(sharding) = &table.kind else { return Ok(()) };
             definition.check_foreign_keys(Child::Sharded { key: &key, vindex: sharding.vindex })

@@ -130,6 +130,11 @@ impl<'t> Tokens<'t> {
         if open.is_empty() { Ok(()) } else { Err(RouterError::syntax(sql, sql.len())) }
     }
 
+    /// Whether a comment of the statement names a shard or a key.
+    pub(super) fn has_hint(&self) -> bool {
+        self.n.has_hint()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.pieces.len()

@@ -74,6 +74,7 @@ pub(super) fn variable(name: &str, is_global: bool) -> Option<FunctionKind> {
         "podway_after" => FunctionKind::PodwayAfter,
         "podway_last_commit" => FunctionKind::PodwayLastCommitVariable,
         "podway_read" => FunctionKind::PodwayRead,
+        "podway_stamp_single_shard" => FunctionKind::PodwayStampSingleShard,
         "session_track_system_variables" => FunctionKind::TrackedVariables,
         "last_insert_id" => FunctionKind::LastInsertIdVariable,
         "identity" => FunctionKind::Identity,
@@ -106,6 +107,7 @@ pub(super) fn effects(kind: FunctionKind) -> Effects {
         | F::PodwayLastCommitVariable
         | F::PodwayAfter
         | F::PodwayRead
+        | F::PodwayStampSingleShard
         | F::TrackedVariables => Effects::empty(),
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! comment   = … "podway:" directive …           somewhere in the text, once; what else stands there is not read
-//! directive = "shard by (" column { "," column } ")" [ "using" function ] | "reference" | "home"
+//! directive = "shard by (" column { "," column } ")" [ "using" function ] [ "unique per shard" ]
+//!           | "reference" | "home"
 //! function  = "xxh3" | "hash" | "identity"
 //! column    = a name, in backticks if it has other signs than letters, digits, "_" and "$"
 //! ```
@@ -22,6 +23,8 @@ pub enum TableDirective {
         columns: Vec<Box<str>>,
         /// The function that makes a keyspace id of it.
         vindex: Vindex,
+        /// Whether UNIQUE keys may be unique on each shard only.
+        unique_per_shard: bool,
     },
     /// A copy on every shard.
     Reference,
@@ -38,7 +41,8 @@ impl TableDirective {
         match &table.kind {
             TableKind::Sharded(sharding) => {
                 let columns = table.key_columns().map(|column| column.name.as_str().into()).collect();
-                Some(TableDirective::Sharded { columns, vindex: sharding.vindex })
+                let (vindex, unique_per_shard) = (sharding.vindex, sharding.unique_per_shard);
+                Some(TableDirective::Sharded { columns, vindex, unique_per_shard })
             }
             TableKind::Reference => Some(TableDirective::Reference),
             TableKind::Home | TableKind::View => None,
@@ -90,14 +94,15 @@ impl fmt::Display for TableDirective {
         match self {
             TableDirective::Reference => f.write_str("reference"),
             TableDirective::Home => f.write_str("home"),
-            TableDirective::Sharded { columns, vindex } => {
+            TableDirective::Sharded { columns, vindex, unique_per_shard } => {
                 let columns: Vec<String> = columns.iter().map(|name| shown_column(name)).collect();
                 write!(f, "shard by ({})", columns.join(", "))?;
                 f.write_str(match vindex {
                     Vindex::Xxh3 => "",
                     Vindex::Hash => " using hash",
                     Vindex::Identity => " using identity",
-                })
+                })?;
+                f.write_str(if *unique_per_shard { " unique per shard" } else { "" })
             }
         }
     }
@@ -160,7 +165,14 @@ impl Text<'_> {
             }
         }
         let vindex = if self.word("using") { self.vindex()? } else { Vindex::Xxh3 };
-        Ok(TableDirective::Sharded { columns, vindex })
+        let unique_per_shard = self.word("unique");
+        if unique_per_shard && !(self.word("per") && self.word("shard")) {
+            return Err(format!("'unique per shard' is expected at '{}'", self.shown()));
+        }
+        if self.word("using") {
+            return Err("'using' stands before 'unique per shard'".to_owned());
+        }
+        Ok(TableDirective::Sharded { columns, vindex, unique_per_shard })
     }
 
     fn vindex(&mut self) -> Result<Vindex, String> {
@@ -236,7 +248,13 @@ mod tests {
     use super::*;
 
     fn sharded_by(columns: &[&str], vindex: Vindex) -> TableDirective {
-        TableDirective::Sharded { columns: columns.iter().map(|name| (*name).into()).collect(), vindex }
+        let columns = columns.iter().map(|name| (*name).into()).collect();
+        TableDirective::Sharded { columns, vindex, unique_per_shard: false }
+    }
+
+    /// By `id`, with UNIQUE keys that are unique on each shard.
+    fn loose(vindex: Vindex) -> TableDirective {
+        TableDirective::Sharded { columns: vec!["id".into()], vindex, unique_per_shard: true }
     }
 
     #[test]
@@ -253,6 +271,8 @@ mod tests {
             ("podway: shard by (id) using xxh3", by(&["id"])),
             ("podway: shard by (id) USING Hash", Some(sharded_by(&["id"], Vindex::Hash))),
             ("podway: shard by (id) using identity", Some(sharded_by(&["id"], Vindex::Identity))),
+            ("podway: shard by (id) using hash Unique  per SHARD.", Some(loose(Vindex::Hash))),
+            ("podway: shard by (id) unique per shard", Some(loose(Vindex::Xxh3))),
             ("all orders; podway: shard by (id); never deleted", by(&["id"])),
             ("all orders (podway: reference)", Some(TableDirective::Reference)),
             ("podway: reference.", Some(TableDirective::Reference)),
@@ -278,6 +298,9 @@ mod tests {
             "podway: shard by (`id)",
             "podway: reference, podway: home",
             "podway: shard by (id) using hash2",
+            "podway: shard by (id) unique",
+            "podway: shard by (id) unique per shards",
+            "podway: shard by (id) unique per shard using hash",
         ];
         for comment in cases {
             assert!(TableDirective::of_comment(comment).is_err(), "{comment:?}");
@@ -313,7 +336,8 @@ mod tests {
         }
         let reference = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='all, podway: reference'";
         assert_eq!(TableDirective::Reference.in_definition(reference), reference);
-        let by = sharded_by(&["a"], Vindex::Xxh3);
-        assert_eq!(TableDirective::of_comment(&by.to_string()), Ok(Some(by)));
+        for by in [sharded_by(&["a"], Vindex::Xxh3), loose(Vindex::Xxh3), loose(Vindex::Identity)] {
+            assert_eq!(TableDirective::of_comment(&by.to_string()), Ok(Some(by)));
+        }
     }
 }

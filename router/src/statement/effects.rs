@@ -118,6 +118,8 @@ pub enum FunctionKind {
     PodwayAfter,
     /// @@podway_read
     PodwayRead,
+    /// @@podway_stamp_single_shard
+    PodwayStampSingleShard,
     /// @@session_track_system_variables, of which the proxy decides for its own
     TrackedVariables,
 }

@@ -57,8 +57,10 @@ pub enum Statement {
     },
     /// SHOW WARNINGS, SHOW ERRORS.
     ShowWarnings(Diagnostics),
-    /// SHOW TABLE STATUS of a keyspace with several shards.
-    ShowTableStatus,
+    /// SHOW TABLE STATUS of a keyspace with several shards, SHOW INDEX of a sharded table: with numbers that all shards know together.
+    ShowSums,
+    /// A SHOW that over several shards is a SELECT of `information_schema`.
+    ShowSelected(SelectedShow),
     /// LOCK TABLES.
     LockTables,
     /// UNLOCK TABLES.
@@ -99,6 +101,13 @@ pub enum Statement {
     ExplainPodway {
         /// EXPLAIN ANALYZE: it is run, and what it took is shown too.
         analyze: bool,
+    },
+    /// DROP TRIGGER, where a keyspace has several shards.
+    DropTrigger {
+        /// Its name, without its database.
+        name: Box<str>,
+        /// IF EXISTS.
+        if_exists: bool,
     },
     /// DDL on tables that every shard has, or may have: an operation of the topology's.
     Define,
@@ -232,4 +241,24 @@ pub enum Verb {
     Replication,
     GetDiagnostics,
     Signal,
+}
+
+/// A SHOW that is run as a SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectedShow {
+    /// What it shows.
+    pub objects: ShownObjects,
+    /// The text behind LIKE.
+    pub pattern: Option<TemplateSpan>,
+    /// What stands behind WHERE.
+    pub condition: Option<TemplateSpan>,
+}
+
+/// What a SHOW shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShownObjects {
+    /// Databases.
+    Databases,
+    /// The tables of this keyspace, with their sizes.
+    TableStatus(Box<str>),
 }

@@ -2,7 +2,7 @@
 //! statement. Never builds a tree, never looks at a map, never decides where a statement goes.
 //!
 //! Reading order: [`span`], [`assignment`], [`kind`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
-//! [`set`], [`session`], [`own_variables`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
+//! [`set`], [`session`], [`own_variables`], [`xa`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
 //! [`recognise`].
 
 mod assignment;
@@ -21,6 +21,7 @@ mod span;
 mod transaction;
 mod verb;
 mod verb_effects;
+mod xa;
 
 pub use assignment::{
     AccessMode, Assignment, Isolation, Scalar, Scope, SetTarget, TransactionSettings, Value,
@@ -28,9 +29,10 @@ pub use assignment::{
 pub use directive::TableDirective;
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
 pub(crate) use items::SELECT_OPTIONS;
-pub use kind::{BeginOptions, Completion, Diagnostics, Limit, Statement, Verb};
+pub use kind::{BeginOptions, Completion, Diagnostics, Limit, SelectedShow, ShownObjects, Statement, Verb};
 pub use own_variables::shown_variables;
 pub use span::TemplateSpan;
+pub use xa::check_own_xa;
 
 use std::borrow::Cow;
 
@@ -85,6 +87,7 @@ pub fn recognise(sql: &[u8], n: &Normalised, mode: SqlMode, version: MySqlVersio
     let mut cursor = Cursor::new(n, &tokens);
     let leading = verb::leading(&mut cursor);
     let unsure = n.is_ambiguous() || (n.version() != version && memchr::memmem::find(sql, b"/*!").is_some());
+    let stores_text = matches!(leading.verb, Verb::CreateRoutine | Verb::AlterRoutine);
     let mut statement = match () {
         () if unsure => Statement::Refused("a version comment that the servers may read differently"),
         () if all.in_version_comment() => Statement::Malformed(n.template().len() as u32),
@@ -94,9 +97,9 @@ pub fn recognise(sql: &[u8], n: &Normalised, mode: SqlMode, version: MySqlVersio
         () if leading.is_podways => {
             Statement::ExplainPodway { analyze: leading.verb == Verb::ExplainAnalyze }
         }
+        () if stores_text && xa::has_xa(n, &tokens) => Statement::Refused("XA in stored programs"),
         () => statement_of(n, &mut cursor, leading.verb),
     };
-    let stores_text = matches!(leading.verb, Verb::CreateRoutine | Verb::AlterRoutine);
     if statement == Statement::Query && !stores_text {
         let second = tokens.windows(2).find(|pair| pair[0].is(Symbol::Semicolon));
         statement = second.map_or(statement, |pair| Statement::Malformed(pair[1].start));

@@ -54,5 +54,9 @@ fn sharded(at: &mut Cursor<'_>) -> Option<TableDirective> {
     } else {
         return None;
     };
-    Some(TableDirective::Sharded { columns, vindex })
+    let unique_per_shard = at.word("UNIQUE");
+    if unique_per_shard && !at.words(&["PER", "SHARD"]) {
+        return None;
+    }
+    Some(TableDirective::Sharded { columns, vindex, unique_per_shard })
 }

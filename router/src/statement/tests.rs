@@ -207,7 +207,7 @@ fn the_sessions_own_statements_are_read() {
         ("SHOW FULL PODWAY shards", "Query"),
         (
             "alter podway table shop.orders shard by (a, `b`) using hash",
-            "DeclareTable { schema: Some(\"shop\"), name: \"orders\", directive: Sharded { columns: [\"a\", \"b\"], vindex: Hash } }",
+            "DeclareTable { schema: Some(\"shop\"), name: \"orders\", directive: Sharded { columns: [\"a\", \"b\"], vindex: Hash, unique_per_shard: false } }",
         ),
         (
             "ALTER PODWAY TABLE rates REFERENCE",
@@ -250,6 +250,30 @@ fn the_sessions_own_statements_are_read() {
         ("SELECT /*!80030 1", "malformed at 17"),
         ("SELECT /*!800301x*/ 1", "Refused(\"a version comment that the servers may read differently\")"),
         ("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END", "Query"),
+    ]);
+}
+
+#[test]
+fn stored_programs_have_no_xa() {
+    check_statements(&[
+        ("CREATE PROCEDURE p() BEGIN XA COMMIT 'a'; END", "Refused(\"XA in stored programs\")"),
+        (
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO xa /**/ rollback 'a'",
+            "Refused(\"XA in stored programs\")",
+        ),
+        ("ALTER EVENT e DO /*!50000 XA */ END 'a'", "Refused(\"XA in stored programs\")"),
+        ("CREATE PROCEDURE xa() SELECT xa FROM t", "Query"),
+    ]);
+}
+
+#[test]
+fn a_declaration_may_say_how_unique_keys_are() {
+    check_statements(&[
+        (
+            "ALTER PODWAY TABLE t SHARD BY (a) USING xxh3 UNIQUE PER SHARD",
+            "DeclareTable { schema: None, name: \"t\", directive: Sharded { columns: [\"a\"], vindex: Xxh3, unique_per_shard: true } }",
+        ),
+        ("ALTER PODWAY TABLE t SHARD BY (a) UNIQUE PER SHARD x", "malformed at 51"),
     ]);
 }
 

@@ -158,7 +158,7 @@ mod tests {
             (&[5], Vindex::Xxh3, "Generated column 'g' cannot"),
         ];
         for (key, vindex, message) in cases {
-            let sharding = Sharding { columns: key.to_vec(), vindex };
+            let sharding = Sharding::by(key.to_vec(), vindex);
             let result = check_declaration(&columns, &sharding)
                 .map_or_else(|error| error.to_string(), |()| String::new());
             assert!(

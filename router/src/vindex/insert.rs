@@ -35,7 +35,9 @@ pub fn keyspace_id_for_insert<'v>(
     key: impl IntoIterator<Item = KeyValue<'v>>,
     sql_mode: SqlMode,
 ) -> InsertId {
-    let TableKind::Sharded(Sharding { columns, vindex }) = &table.kind else { return InsertId::Uncertain };
+    let TableKind::Sharded(Sharding { columns, vindex, .. }) = &table.kind else {
+        return InsertId::Uncertain;
+    };
     let mut form = CanonicalForm::new();
     let mut key = key.into_iter();
     let mut worst = if columns.is_empty() { Stored::Uncertain } else { Stored::Written };

@@ -41,7 +41,9 @@ pub fn keyspace_id_for_predicate<'v>(
     table: &Table,
     key: impl IntoIterator<Item = Pinned<'v>>,
 ) -> PredicateId {
-    let TableKind::Sharded(Sharding { columns, vindex }) = &table.kind else { return PredicateId::Uncertain };
+    let TableKind::Sharded(Sharding { columns, vindex, .. }) = &table.kind else {
+        return PredicateId::Uncertain;
+    };
     let mut form = CanonicalForm::new();
     let mut key = key.into_iter();
     let mut uncertain = columns.is_empty();

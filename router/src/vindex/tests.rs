@@ -23,7 +23,7 @@ fn table(columns: &[(ColumnType, Option<&str>)], vindex: Vindex) -> Table {
     };
     Table {
         name: NameRule::CaseSensitive.name("t"),
-        kind: TableKind::Sharded(Sharding { columns: (0..columns.len()).collect(), vindex }),
+        kind: TableKind::Sharded(Sharding::by((0..columns.len()).collect(), vindex)),
         columns: columns.iter().enumerate().map(column).collect(),
     }
 }

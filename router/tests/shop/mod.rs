@@ -40,7 +40,7 @@ fn counter(name: &str) -> Column {
 }
 
 fn sharded(keys: &[usize]) -> TableKind {
-    TableKind::Sharded(Sharding { columns: keys.to_vec(), vindex: Vindex::Xxh3 })
+    TableKind::Sharded(Sharding::by(keys.to_vec(), Vindex::Xxh3))
 }
 
 fn table(keyspace: &mut Keyspace, rule: NameRule, name: &str, kind: TableKind, columns: Vec<Column>) {
@@ -154,6 +154,10 @@ fn shop(rule: NameRule) -> Keyspace {
         TableKind::Home,
         vec![column("id", BIGINT), nullable("customer_id", BIGINT), nullable("text", text())],
     );
+    let loose = Sharding { unique_per_shard: true, ..Sharding::by(vec![0], Vindex::Xxh3) };
+    let named = || vec![column("id", BIGINT), nullable("name", text())];
+    add("loose", TableKind::Sharded(loose), named());
+    add("hashed", TableKind::Sharded(Sharding::by(vec![0], Vindex::Hash)), named());
     add("active", TableKind::View, vec![]);
     add("straße", sharded(&[0]), vec![column("id", BIGINT), nullable("ort", text())]);
     add("order", sharded(&[0]), vec![column("id", BIGINT), nullable("select", text())]);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use podway_tests::chaos::{Options, Reads, podway_beside, run};
+use podway_tests::chaos::{Options, podway_beside, run};
 
 /// Kills, stops and cuts off servers and proxies under load, and looks whether every transaction is whole
 #[derive(Debug, Parser)]
@@ -17,7 +17,7 @@ struct Args {
     #[arg(long)]
     seed: Option<u64>,
     /// Clients of each of the two proxies
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 8)]
     clients: u64,
     /// The podway binary [default: the one beside this one: cargo build --workspace --bin podway]
     #[arg(long, value_name = "FILE")]
@@ -31,7 +31,6 @@ fn main() -> anyhow::Result<()> {
         length: Duration::try_from_secs_f64(args.minutes * 60.0)?,
         clients: args.clients,
         podway: args.podway.map_or_else(podway_beside, Ok)?,
-        reads: Reads::Fast,
     };
     println!("seed {}", options.seed);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

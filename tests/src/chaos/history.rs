@@ -1,7 +1,15 @@
-//! What transactions on lists have seen, checked for what no order of them could have shown: aborted and intermediate reads, and circles of dependencies (Adya's G0, G1 and G-single, found as
-//! Elle finds them: each list has the order of its appends in it). Knows no database.
+//! What transactions on lists have seen, checked for what no order of them could have shown: Adya's anomalies, found as Elle finds them, since each list has the order of its appends in it.
+//! What a reader may see depends on how it reads. Knows no database.
+//!
+//! Read next: `graph` (circles).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod graph;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::Graph;
 
 /// How a transaction ended, as its client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,214 +22,331 @@ pub enum End {
     Unknown,
 }
 
-/// What one transaction did.
+/// How it read: `podway_read`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Each server has its own snapshot.
+    Fast,
+    /// One snapshot of all servers.
+    Atomic,
+    /// What is read is locked until the end.
+    Serializable,
+}
+
+/// What it did, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// It appended a value, which no other append has, to a list.
+    Append(u64, u64),
+    /// It read a list, whole.
+    Read(u64, Vec<u64>),
+}
+
+/// A transaction.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// How it ended.
     pub end: End,
+    /// How it read.
+    pub mode: Mode,
+    /// It was acknowledged with the warning that a server is still to be told.
+    pub is_late: bool,
+    /// The stamp that its client was told.
+    pub stamp: Option<u64>,
     /// When its first statement was sent, and its last answer came; in any unit.
     pub during: (u64, u64),
-    /// The values that it appended, each another, with their lists: one to a list at most.
-    pub appends: BTreeMap<u64, u64>,
-    /// The lists that it read, whole, as they were then.
-    pub reads: Vec<(u64, Vec<u64>)>,
+    /// What it did.
+    pub ops: Vec<Op>,
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Anomaly {
     /// An acknowledged transaction's append is not there.
-    Lost(usize),
-    /// One of a transaction that was rolled back is there, or was read.
-    Aborted(usize),
+    Lost,
+    /// An append of a transaction that was rolled back is there, or was read (G1a).
+    Aborted,
     /// Of a transaction that nobody could say of, a part is there.
-    Half(usize),
+    Half,
     /// What was read was never a beginning of the list.
-    Fork(usize),
-    /// Transactions of which each wrote, or read, what the one before had written (G0, G1c).
-    Circle(usize),
-    /// A circle with one who did not see what the next has written (G-single): what a reader saw of a transaction in part, too.
-    Fractured(usize),
+    Fork,
+    /// Of two appends of one transaction to one list the first was read and the second not (G1b).
+    Intermediate,
+    /// It did not read what it had appended itself, or read what it had yet to append.
+    Own,
+    /// It missed what had been acknowledged before it began.
+    Stale,
+    /// Its stamp is not after the stamp of what it has read or overwritten.
+    Unordered,
+    /// A circle of transactions of which each has overwritten what the one before had written (G0).
+    WriteCircle,
+    /// A circle of transactions of which each has overwritten, or read, what the one before had written (G1c).
+    Circle,
+    /// It has seen another transaction in part.
+    Fractured,
+    /// A circle with one reader in it who did not see what the next has written, where nobody was seen in part (the rest of G-single).
+    Skewed,
+    /// A circle in which all such readers are serializable (what is left of G-single and G2).
+    Unserial,
 }
 
-/// All that is wrong in a history; `lists`: what is there at its end.
-pub fn faults(history: &[Seen], lists: &BTreeMap<u64, Vec<u64>>) -> BTreeSet<Fault> {
-    let mut graph = Graph::default();
-    let mut found = BTreeSet::new();
-    let mut writer: BTreeMap<u64, usize> = BTreeMap::new();
-    for (number, seen) in history.iter().enumerate() {
-        writer.extend(seen.appends.values().map(|value| (*value, number)));
-        let there = |(list, value): (&u64, &u64)| lists.get(list).is_some_and(|all| all.contains(value));
-        let present = seen.appends.iter().filter(|append| there(*append)).count();
-        let fault = match seen.end {
-            End::Committed if present < seen.appends.len() => Some(Fault::Lost(number)),
-            End::Aborted if present > 0 => Some(Fault::Aborted(number)),
-            End::Unknown if present > 0 && present < seen.appends.len() => Some(Fault::Half(number)),
-            _ => None,
-        };
-        found.extend(fault);
+/// What is wrong, and with which transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// What.
+    pub anomaly: Anomaly,
+    /// The number of the transaction in its history.
+    pub by: usize,
+}
+
+/// Whether Podway promises that who reads in this mode, on several servers, never sees this.
+pub fn is_excluded(anomaly: Anomaly, mode: Mode) -> bool {
+    match anomaly {
+        Anomaly::Fractured => mode != Mode::Fast,
+        Anomaly::Skewed => mode == Mode::Serializable,
+        _ => true,
     }
-    for all in lists.values() {
-        let writers: Vec<usize> = all.iter().filter_map(|value| writer.get(value).copied()).collect();
-        writers.windows(2).for_each(|pair| graph.follows(pair[0], pair[1]));
+}
+
+impl Seen {
+    /// What it appended to lists.
+    pub fn appends(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.ops.iter().filter_map(|op| match op {
+            Op::Append(list, value) => Some((*list, *value)),
+            Op::Read(..) => None,
+        })
     }
-    for (number, seen) in history.iter().enumerate() {
-        for (list, read) in &seen.reads {
-            // Its own append is at the end of what it reads afterwards.
-            let own = seen.appends.get(list);
-            let read = match read.split_last() {
-                Some((last, before)) if Some(last) == own => before,
-                _ => read,
-            };
-            let all = lists.get(list).map(Vec::as_slice).unwrap_or_default();
-            if !all.starts_with(read) {
-                let gone = read.iter().find(|value| !all.contains(value));
-                let by = gone.and_then(|value| writer.get(value)).copied();
-                // Who reads and is rolled back has read what was there all the same.
-                found.insert(by.map_or(Fault::Fork(number), Fault::Aborted));
-                continue;
-            }
-            if seen.end != End::Committed {
-                continue;
-            }
-            if let Some(by) = read.last().and_then(|value| writer.get(value)) {
-                graph.follows(*by, number);
-            }
-            if let Some(by) =
-                all.get(read.len()).and_then(|value| writer.get(value)).filter(|by| **by != number)
-            {
-                graph.unseen.insert((number, *by));
-            }
-        }
+
+    /// Whether it wrote nothing.
+    pub fn only_reads(&self) -> bool {
+        self.appends().next().is_none()
     }
-    let began = |number: usize| history[number].during.0;
-    let ended =
-        |number: usize| if history[number].end == End::Unknown { u64::MAX } else { history[number].during.1 };
-    for (from, to) in graph.edges() {
-        if graph.leads(to, from, |between| began(between) <= ended(from)) {
-            found.insert(Fault::Circle(from));
-        }
-    }
-    for (from, to) in &graph.unseen {
-        if graph.leads(*to, *from, |between| began(between) <= ended(*from)) {
-            found.insert(Fault::Fractured(*from));
-        }
-    }
-    found
 }
 
 /// What of a history concerns these lists only.
 pub fn only(history: &[Seen], is_one: impl Fn(u64) -> bool) -> Vec<Seen> {
-    let part = |seen: &Seen| Seen {
-        appends: seen.appends.iter().filter(|(list, _)| is_one(**list)).map(|(k, v)| (*k, *v)).collect(),
-        reads: seen.reads.iter().filter(|(list, _)| is_one(*list)).cloned().collect(),
-        ..*seen
+    let concerns = |op: &&Op| match op {
+        Op::Append(list, _) | Op::Read(list, _) => is_one(*list),
     };
+    let part = |seen: &Seen| Seen { ops: seen.ops.iter().filter(concerns).cloned().collect(), ..*seen };
     history.iter().map(part).collect()
 }
 
-/// Who comes after whom.
-#[derive(Default)]
-struct Graph {
-    /// Who wrote or read what this one had written.
-    after: BTreeMap<usize, BTreeSet<usize>>,
-    /// Who did not see what that one has written next.
-    unseen: BTreeSet<(usize, usize)>,
+/// All that is wrong in a history; `lists`: what is there at its end.
+pub fn faults(history: &[Seen], lists: &BTreeMap<u64, Vec<u64>>) -> BTreeSet<Fault> {
+    let mut check = Check::new(history, lists);
+    check.ends();
+    check.orders();
+    for number in 0..history.len() {
+        check.reads(number);
+    }
+    check.circles();
+    check.found
 }
 
-impl Graph {
-    fn follows(&mut self, first: usize, then: usize) {
-        if first != then {
-            self.after.entry(first).or_default().insert(then);
+struct Check<'a> {
+    history: &'a [Seen],
+    lists: &'a BTreeMap<u64, Vec<u64>>,
+    /// Who appended a value.
+    writer: BTreeMap<u64, usize>,
+    /// Of each place in a list, the highest stamp before it.
+    highest: BTreeMap<u64, Vec<Option<u64>>>,
+    graph: Graph,
+    found: BTreeSet<Fault>,
+}
+
+/// A read without what the reader itself had appended.
+struct Beginning<'a> {
+    list: u64,
+    /// What is in the list, at last.
+    all: &'a [u64],
+    length: usize,
+}
+
+impl<'a> Check<'a> {
+    fn new(history: &'a [Seen], lists: &'a BTreeMap<u64, Vec<u64>>) -> Check<'a> {
+        let writers = history.iter().enumerate();
+        let writer = writers.flat_map(|(number, seen)| seen.appends().map(move |(_, value)| (value, number)));
+        Check {
+            history,
+            lists,
+            writer: writer.collect(),
+            highest: BTreeMap::new(),
+            graph: Graph::new(history.len()),
+            found: BTreeSet::new(),
         }
     }
 
-    fn edges(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.after.iter().flat_map(|(from, all)| all.iter().map(|to| (*from, *to)))
+    fn find(&mut self, anomaly: Anomaly, by: usize) {
+        self.found.insert(Fault { anomaly, by });
     }
 
-    /// Whether a way leads from one to the other; `may_be_on_it`: who began too late is not on it.
-    fn leads(&self, from: usize, to: usize, may_be_on_it: impl Fn(usize) -> bool) -> bool {
-        let (mut known, mut next) = (BTreeSet::from([from]), VecDeque::from([from]));
-        while let Some(one) = next.pop_front() {
-            if one == to {
-                return true;
+    /// Whether what was acknowledged is there, and what was rolled back is not.
+    fn ends(&mut self) {
+        for (number, seen) in self.history.iter().enumerate() {
+            let is_there =
+                |(list, value): &(u64, u64)| self.lists.get(list).is_some_and(|all| all.contains(value));
+            let (all, present) = (seen.appends().count(), seen.appends().filter(is_there).count());
+            match seen.end {
+                End::Committed if present < all => self.find(Anomaly::Lost, number),
+                End::Aborted if present > 0 => self.find(Anomaly::Aborted, number),
+                End::Unknown if present > 0 && present < all => self.find(Anomaly::Half, number),
+                _ => {}
             }
-            let after = self.after.get(&one).into_iter().flatten();
-            next.extend(after.filter(|after| may_be_on_it(**after) && known.insert(**after)));
         }
-        false
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Who has overwritten whom, and whether stamps say so too.
+    fn orders(&mut self) {
+        for (list, all) in self.lists {
+            let writers: Vec<Option<usize>> =
+                all.iter().map(|value| self.writer.get(value).copied()).collect();
+            let (mut highest, mut before, mut last) = (None, Vec::with_capacity(all.len() + 1), None);
+            for writer in writers {
+                before.push(highest);
+                let Some(writer) = writer else { continue };
+                if let Some(last) = last.filter(|last| *last != writer) {
+                    self.graph.overwrites(last, writer);
+                    if let Some(stamp) = self.history[writer].stamp {
+                        if highest.is_some_and(|highest| highest >= stamp) {
+                            self.find(Anomaly::Unordered, writer);
+                        }
+                        highest = highest.max(Some(stamp));
+                    }
+                } else {
+                    highest = highest.max(self.history[writer].stamp);
+                }
+                last = Some(writer);
+            }
+            before.push(highest);
+            self.highest.insert(*list, before);
+        }
+    }
 
-    /// "C 1+10 2=10,11": committed, appended 10 to list 1, read 10 and 11 in list 2.
-    fn seen(text: &str) -> Seen {
-        let mut words = text.split(' ');
-        let end = match words.next() {
-            Some("C") => End::Committed,
-            Some("A") => End::Aborted,
-            _ => End::Unknown,
+    /// What one transaction has read.
+    fn reads(&mut self, number: usize) {
+        let seen = &self.history[number];
+        let mut own: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let mut beginnings = Vec::new();
+        for op in &seen.ops {
+            match op {
+                Op::Append(list, value) => own.entry(*list).or_default().push(*value),
+                Op::Read(list, values) => {
+                    let own = own.get(list).map(Vec::as_slice).unwrap_or_default();
+                    beginnings.extend(self.beginning(number, *list, values, own));
+                }
+            }
+        }
+        for one in &beginnings {
+            self.last_of(number, one);
+        }
+        // Who reads and is rolled back has read what was there all the same; that it is of one moment was promised to who commits.
+        if seen.end == End::Committed {
+            self.parts(number, &beginnings);
+        }
+    }
+
+    /// What a read shows of a list; none, if it is no beginning of it.
+    fn beginning(&mut self, number: usize, list: u64, read: &[u64], own: &[u64]) -> Option<Beginning<'a>> {
+        let Some(read) = read.strip_suffix(own) else {
+            self.find(Anomaly::Own, number);
+            return None;
         };
-        let mut seen = Seen { end, during: (0, 10), appends: BTreeMap::new(), reads: Vec::new() };
-        for word in words {
-            if let Some((list, value)) = word.split_once('+') {
-                seen.appends.insert(list.parse().unwrap(), value.parse().unwrap());
-            } else if let Some((list, read)) = word.split_once('=') {
-                let values = read.split(',').filter_map(|value| value.parse().ok()).collect();
-                seen.reads.push((list.parse().unwrap(), values));
+        let all = self.lists.get(&list).map(Vec::as_slice).unwrap_or_default();
+        if all.starts_with(read) {
+            if read.iter().any(|value| self.writer.get(value) == Some(&number)) {
+                self.find(Anomaly::Own, number);
+            }
+            return Some(Beginning { list, all, length: read.len() });
+        }
+        let gone = read.iter().find(|value| !all.contains(value));
+        match gone.and_then(|value| self.writer.get(value)).copied() {
+            Some(by) => self.find(Anomaly::Aborted, by),
+            None => self.find(Anomaly::Fork, number),
+        }
+        None
+    }
+
+    /// Whose append is the last that was read, and whose is the first that was not.
+    fn last_of(&mut self, number: usize, read: &Beginning<'_>) {
+        let by = |at: Option<&u64>| at.and_then(|value| self.writer.get(value)).copied();
+        let last = by(read.all[..read.length].last());
+        let next = by(read.all.get(read.length));
+        let seen = &self.history[number];
+        if last.is_some() && last == next && last != Some(number) {
+            self.find(Anomaly::Intermediate, number);
+        }
+        if seen.end != End::Committed {
+            return;
+        }
+        if let Some(last) = last.filter(|last| *last != number) {
+            self.graph.reads(last, number);
+        }
+        if let Some(next) = next.filter(|next| *next != number) {
+            self.graph.misses(number, next);
+        }
+        let highest = self.highest.get(&read.list).and_then(|all| all.get(read.length)).copied().flatten();
+        if seen.stamp.zip(highest).is_some_and(|(own, highest)| highest >= own) {
+            self.find(Anomaly::Unordered, number);
+        }
+    }
+
+    /// Whether it has seen others in part, or too little of what there was.
+    fn parts(&mut self, number: usize, reads: &[Beginning<'_>]) {
+        let seen = &self.history[number];
+        let writers = |values: &'_ [u64]| -> BTreeSet<usize> {
+            values.iter().filter_map(|value| self.writer.get(value)).copied().collect()
+        };
+        let seen_by: Vec<BTreeSet<usize>> =
+            reads.iter().map(|read| writers(&read.all[..read.length])).collect();
+        let (mut is_fractured, mut is_stale) = (false, false);
+        for (nth, read) in reads.iter().enumerate() {
+            for missed in writers(&read.all[read.length..]) {
+                let other = &self.history[missed];
+                let has_seen = |at: usize| at != nth && seen_by[at].contains(&missed);
+                is_fractured |= missed != number && (0..reads.len()).any(has_seen);
+                is_stale |= other.end == End::Committed
+                    && other.during.1 < seen.during.0
+                    && (!other.is_late || seen.mode == Mode::Atomic);
             }
         }
-        seen
+        if is_fractured {
+            self.find(Anomaly::Fractured, number);
+        }
+        if is_stale {
+            self.find(Anomaly::Stale, number);
+        }
     }
 
-    fn check(history: &[&str], lists: &[(u64, &[u64])], expected: &[Fault]) {
-        let all: Vec<Seen> = history.iter().map(|text| seen(text)).collect();
-        let lists = lists.iter().map(|(list, values)| (*list, values.to_vec())).collect();
-        let found: Vec<Fault> = faults(&all, &lists).into_iter().collect();
-        assert_eq!(found, expected, "{history:?}");
-    }
-
-    #[test]
-    fn what_an_order_explains_is_right() {
-        check(&["C 1+10 2+11", "C 1=10 2=11", "C 1= 2=", "U 1+12 2+13"], &[(1, &[10]), (2, &[11])], &[]);
-        check(&["C 1+10 1=10", "A 1+11", "C 1+12 1=10,12"], &[(1, &[10, 12])], &[]);
-        check(&["U 1+10 2+11", "C 1=10"], &[(1, &[10]), (2, &[11])], &[]);
-    }
-
-    #[test]
-    fn what_is_lost_or_half_or_too_much_is_found() {
-        check(&["C 1+10 2+11"], &[(1, &[10])], &[Fault::Lost(0)]);
-        check(&["A 1+10 2+11"], &[(1, &[10])], &[Fault::Aborted(0)]);
-        check(&["U 1+10 2+11"], &[(1, &[10])], &[Fault::Half(0)]);
-        check(&["A 1+10", "C 1=10"], &[(1, &[])], &[Fault::Aborted(0)]);
-        check(&["C 1+10", "C 1+11", "C 1=11"], &[(1, &[10, 11])], &[Fault::Fork(2)]);
-    }
-
-    #[test]
-    fn circles_are_found() {
-        let both: &[(u64, &[u64])] = &[(1, &[10, 20]), (2, &[21, 11])];
-        check(&["C 1+10 2+11", "C 1+20 2+21"], both, &[Fault::Circle(0), Fault::Circle(1)]);
-        check(
-            &["C 1+10 2=20", "C 2+20 1=10"],
-            &[(1, &[10]), (2, &[20])],
-            &[Fault::Circle(0), Fault::Circle(1)],
-        );
-        check(&["C 1+10 2+11", "C 1=10 2="], &[(1, &[10]), (2, &[11])], &[Fault::Fractured(1)]);
-        check(&["C 1+10", "C 1=10 2+20", "C 1= 2=20"], &[(1, &[10]), (2, &[20])], &[Fault::Fractured(2)]);
-    }
-
-    #[test]
-    fn lists_of_one_server_are_looked_at_alone() {
-        let all = [seen("C 1+10 2+11"), seen("C 1=10 2=")];
-        let lists = BTreeMap::from([(1, vec![10]), (2, vec![11])]);
-        assert!(!faults(&all, &lists).is_empty());
-        for list in [1, 2] {
-            let lists = BTreeMap::from([(list, lists[&list].clone())]);
-            assert_eq!(faults(&only(&all, |one| one == list), &lists), BTreeSet::new());
+    fn circles(&mut self) {
+        let overwriting = self.graph.in_circles(|_| false, false);
+        let reading = self.graph.in_circles(|_| false, true);
+        let locking = self.graph.in_circles(|number| self.history[number].mode == Mode::Serializable, true);
+        for number in locking.difference(&reading) {
+            if self.history[*number].mode == Mode::Serializable {
+                self.find(Anomaly::Unserial, *number);
+            }
+        }
+        for number in reading.difference(&overwriting) {
+            self.find(Anomaly::Circle, *number);
+        }
+        for number in overwriting {
+            self.find(Anomaly::WriteCircle, number);
+        }
+        let began = |number: usize| self.history[number].during.0;
+        let ended = |number: usize| match self.history[number].end {
+            End::Unknown => u64::MAX,
+            _ => self.history[number].during.1,
+        };
+        for (reader, missed) in self.graph.missed() {
+            let is_known = [Anomaly::Fractured, Anomaly::Intermediate]
+                .into_iter()
+                .any(|anomaly| self.found.contains(&Fault { anomaly, by: reader }));
+            // Who began when it had ended has no part in what it saw.
+            let may_be = |between: usize| began(between) <= ended(reader);
+            if !is_known && self.graph.leads(missed, reader, may_be) {
+                self.find(Anomaly::Skewed, reader);
+            }
         }
     }
 }

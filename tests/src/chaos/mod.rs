@@ -1,10 +1,16 @@
-//! Chaos: clients work on a cluster of real servers and proxies while these are killed, stopped and cut off, and then everything is looked at. Every transfer is there as a whole or not at all,
-//! what was acknowledged is there, what was rolled back is not, no reader saw what never was, and soon nothing is prepared or locked any more.
+//! Chaos: clients work on a cluster of real servers and proxies while these are killed, stopped and cut off, proxies' clocks are set, the topology is killed and shards move, and then everything is looked at. Every transfer is there
+//! as a whole or not at all, what was acknowledged is there, what was rolled back is not, no reader saw what was not promised to it, and soon nothing is prepared or locked any more.
 //!
-//! Reading order: `trouble` (what goes wrong, from a seed) → `history` (what lists must show) → `stage` (the cluster) → `clients` → here.
+//! Reading order: `trouble` (what goes wrong, from a seed) → `history` (what lists must show) → `clock`, `furnish`, `process` and `stage` (the cluster) → `clients` → `look` (what there is afterwards) → here; `kills` (how long branches stay
+//! that killed proxies left).
 
 mod clients;
-mod history;
+mod clock;
+mod furnish;
+pub mod history;
+mod kills;
+mod look;
+mod process;
 mod stage;
 mod trouble;
 
@@ -17,11 +23,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use mysql_async::prelude::Queryable;
 
-use clients::{ACCOUNTS, Client, OPENING, Shared, Told, values};
-use history::{End, Fault, faults, only};
-use stage::{PROXIES, SERVERS, Stage, connect};
+use clients::{ACCOUNTS, Client, OPENING, Shared};
+use furnish::SERVERS;
+use history::Mode;
+pub use kills::{Kills, Surviving};
+use stage::{Stage, connect};
 pub use trouble::{Trouble, schedule};
 
+/// Proxies.
+const PROXIES: usize = 3;
 /// After all trouble nothing is prepared or locked for longer.
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 
@@ -32,19 +42,10 @@ pub struct Options {
     pub seed: u64,
     /// For how long.
     pub length: Duration,
-    /// Clients of each proxy.
+    /// Clients of each proxy; 8 or more, or not all kinds are there.
     pub clients: u64,
     /// The binary that the proxies run.
     pub podway: PathBuf,
-    /// What readers are promised.
-    pub reads: Reads,
-}
-
-/// What a transaction that reads on several servers is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// Each server has its own snapshot: another's transaction may be seen in part.
-    Fast,
 }
 
 /// What came of it.
@@ -52,6 +53,12 @@ pub enum Reads {
 pub struct Report {
     /// Troubles that were made.
     pub troubles: usize,
+    /// How often a proxy's clock was set to another time than the machine's.
+    pub clocks: usize,
+    /// Moves of shards that ended well.
+    pub moves: usize,
+    /// Transactions on lists whose stamps were compared with those of what they read and overwrote.
+    pub stamped: usize,
     /// Transactions by how they ended.
     pub committed: usize,
     /// Rolled back, or refused before.
@@ -60,8 +67,14 @@ pub struct Report {
     pub unknown: usize,
     /// Refusals, by number.
     pub refusals: BTreeMap<u16, u64>,
-    /// Readers that saw another's transaction in part.
-    pub fractured: usize,
+    /// Readers of lists that wrote nothing, by how they read.
+    pub readers: BTreeMap<Mode, usize>,
+    /// Sums of all accounts that were read.
+    pub sums: BTreeMap<Mode, usize>,
+    /// Readers and sums that saw another's transaction in part.
+    pub fractured: BTreeMap<Mode, usize>,
+    /// Readers that saw a later transaction and not an earlier one which that had seen, and nobody in part.
+    pub skewed: BTreeMap<Mode, usize>,
     /// How long branches stayed prepared that killed proxies left, the longest last.
     pub left: Vec<Duration>,
     /// How long it took until nothing was prepared or locked any more.
@@ -80,12 +93,8 @@ pub fn podway_beside() -> anyhow::Result<PathBuf> {
 
 /// Runs it.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
-    let mut stage = Stage::start(&options.podway).await?;
-    let mut conn = connect(stage.addresses()[0]).await?;
-    for id in 1..=ACCOUNTS {
-        conn.query_drop(format!("INSERT INTO accounts VALUES ({id}, {OPENING})")).await?;
-    }
-    conn.disconnect().await?;
+    let mut stage = Stage::start(&options.podway, PROXIES).await?;
+    open_accounts(&stage).await?;
     let shared = Arc::new(Shared {
         ends: AtomicBool::new(false),
         acknowledged: AtomicU64::new(0),
@@ -98,17 +107,21 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             tokio::spawn(Client::new(number, options.seed, proxy, shared.clone()).work())
         })
         .collect();
-    let mut report = Report::default();
+    // All but one begin with a wrong one.
+    let clocks = if stage.has_clocks() { PROXIES - 1 } else { 0 };
+    let mut report = Report { clocks, ..Report::default() };
     let begun = Instant::now();
-    for (pause, trouble) in schedule(options.seed, options.length, PROXIES.len(), SERVERS.len()) {
+    for (pause, trouble) in schedule(options.seed, options.length, PROXIES, SERVERS.len()) {
         if begun.elapsed() > options.length {
             break;
         }
         tokio::time::sleep(pause).await;
+        report.clocks += usize::from(matches!(trouble, Trouble::SetClock(..)) && stage.has_clocks());
         let left = stage.suffer(trouble).await.with_context(|| format!("{trouble:?}"))?;
         report.left.extend(left);
         report.troubles += 1;
     }
+    report.moves = stage.moved().await?;
     shared.ends.store(true, Ordering::Relaxed);
     let mut told = Vec::new();
     for client in clients {
@@ -116,9 +129,17 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     }
     report.left.sort_unstable();
     report.quiet_after = quiet(&stage).await?;
-    look(&stage, &told, options.reads, &mut report).await?;
-    stage.stop().await;
+    look::look(&stage, &told, &mut report).await?;
     Ok(report)
+}
+
+async fn open_accounts(stage: &Stage) -> anyhow::Result<()> {
+    let mut conn = connect(stage.addresses()[0]).await?;
+    for id in 1..=ACCOUNTS {
+        conn.query_drop(format!("INSERT INTO accounts VALUES ({id}, {OPENING})")).await?;
+    }
+    conn.disconnect().await?;
+    Ok(())
 }
 
 /// Waits until nothing is prepared and no lock is held.
@@ -132,88 +153,4 @@ async fn quiet(stage: &Stage) -> anyhow::Result<Duration> {
         ensure!(begun.elapsed() < QUIET_WITHIN, "prepared still: {prepared:?}; with locks: {open:?}");
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-}
-
-async fn look(stage: &Stage, told: &[Told], reads: Reads, report: &mut Report) -> anyhow::Result<()> {
-    for one in told {
-        let ends = one.transfers.values().copied().chain(one.history.iter().map(|seen| seen.end));
-        for end in ends {
-            match end {
-                End::Committed => report.committed += 1,
-                End::Aborted => report.aborted += 1,
-                End::Unknown => report.unknown += 1,
-            }
-        }
-        for (code, count) in &one.refusals {
-            *report.refusals.entry(*code).or_default() += count;
-        }
-    }
-    report.wrong.extend(wrong_books(stage, told).await?);
-    let history: Vec<history::Seen> = told.iter().flat_map(|one| one.history.iter().cloned()).collect();
-    let mut lists: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-    for of_server in stage.rows::<(u64, String)>("SELECT id, body FROM lists").await? {
-        let here: BTreeMap<u64, Vec<u64>> =
-            of_server.into_iter().map(|(id, body)| (id, values(&body))).collect();
-        // On one server a reader has one snapshot. Who writes reads the newest besides, as in MySQL.
-        let readers = only(&history, |list| here.contains_key(&list));
-        for fault in faults(&readers, &here) {
-            match fault {
-                Fault::Fractured(reader) if !history[reader].appends.is_empty() => {}
-                fault => report.wrong.push(format!("on one server: {}", told_of(&fault, &history))),
-            }
-        }
-        lists.extend(here);
-    }
-    for fault in faults(&history, &lists) {
-        match (fault, reads) {
-            (Fault::Fractured(_), Reads::Fast) => report.fractured += 1,
-            (fault, _) => report.wrong.push(told_of(&fault, &history)),
-        }
-    }
-    Ok(())
-}
-
-fn told_of(fault: &Fault, history: &[history::Seen]) -> String {
-    let (Fault::Lost(number)
-    | Fault::Aborted(number)
-    | Fault::Half(number)
-    | Fault::Fork(number)
-    | Fault::Circle(number)
-    | Fault::Fractured(number)) = fault;
-    format!("{fault:?}: {:?}", history.get(*number))
-}
-
-/// What is wrong with accounts and the ledger.
-async fn wrong_books(stage: &Stage, told: &[Told]) -> anyhow::Result<Vec<String>> {
-    let mut wrong = Vec::new();
-    let accounts = stage.rows::<(u64, i64)>("SELECT id, balance FROM accounts").await?;
-    let balances: BTreeMap<u64, i64> = accounts.into_iter().flatten().collect();
-    let mut ledger: BTreeMap<u64, Vec<(u64, i64)>> = BTreeMap::new();
-    for (id, account, amount) in
-        stage.rows::<(u64, u64, i64)>("SELECT id, account, amount FROM ledger").await?.into_iter().flatten()
-    {
-        ledger.entry(id).or_default().push((account, amount));
-    }
-    let mut expected: BTreeMap<u64, i64> = (1..=ACCOUNTS).map(|account| (account, OPENING)).collect();
-    for (id, entries) in &ledger {
-        if entries.len() != 2 || entries[0].1 + entries[1].1 != 0 {
-            wrong.push(format!("transfer {id} is {entries:?}"));
-        }
-        for (account, amount) in entries {
-            *expected.entry(*account).or_default() += amount;
-        }
-    }
-    if balances != expected {
-        wrong.push(format!("balances are {balances:?}, by the ledger {expected:?}"));
-    }
-    for (id, end) in told.iter().flat_map(|one| &one.transfers) {
-        match (end, ledger.contains_key(id)) {
-            (End::Committed, false) => {
-                wrong.push(format!("transfer {id} was acknowledged, and is not there"))
-            }
-            (End::Aborted, true) => wrong.push(format!("transfer {id} was rolled back, and is there")),
-            _ => {}
-        }
-    }
-    Ok(wrong)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::clock::SKEW;
+
 /// What is done to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
@@ -15,6 +17,12 @@ pub enum Trouble {
     StallServer(usize, Duration),
     /// All connections of proxies to a server are ended there.
     CutConnections(usize),
+    /// The topology node is killed at once, and started again after this time.
+    KillTopology(Duration),
+    /// A proxy's clock is set: so many milliseconds ahead of the machine's.
+    SetClock(usize, i64),
+    /// A shard begins to move to a server; what comes next goes wrong meanwhile.
+    MoveShard(usize, usize),
 }
 
 /// Random numbers that a seed gives, the same on every machine (SplitMix64).
@@ -57,7 +65,7 @@ pub fn schedule(seed: u64, length: Duration, proxies: usize, servers: usize) -> 
         let pause = Duration::from_millis(PAUSE_MS.0 + dice.below(PAUSE_MS.1));
         let stall = Duration::from_millis(STALL_MS.0 + dice.below(STALL_MS.1));
         if round.is_empty() {
-            round = vec![0, 1, 2, 3, 4, 0, 0];
+            round = vec![0, 1, 2, 3, 4, 5, 0, 0, 6, 6, 7, 7];
         }
         let kind = round.swap_remove(dice.below(round.len() as u64) as usize);
         let (proxy, server) = (dice.below(proxies as u64) as usize, dice.below(servers as u64) as usize);
@@ -66,7 +74,11 @@ pub fn schedule(seed: u64, length: Duration, proxies: usize, servers: usize) -> 
             1 => Trouble::StallProxy(proxy, stall),
             2 => Trouble::KillServer(server),
             3 => Trouble::StallServer(server, stall.min(Duration::from_secs(3))),
-            _ => Trouble::CutConnections(server),
+            4 => Trouble::CutConnections(server),
+            5 => Trouble::KillTopology(stall.min(Duration::from_secs(2))),
+            6 => Trouble::SetClock(proxy, skew(&mut dice)),
+            // There are as many shards as servers.
+            _ => Trouble::MoveShard(dice.below(servers as u64) as usize, server),
         };
         at += pause;
         if at > length {
@@ -74,6 +86,12 @@ pub fn schedule(seed: u64, length: Duration, proxies: usize, servers: usize) -> 
         }
         all.push((pause, trouble));
     }
+}
+
+/// How far a clock is ahead, or behind.
+pub fn skew(dice: &mut Dice) -> i64 {
+    let most = SKEW.as_millis() as i64;
+    dice.below(2 * most as u64 + 1) as i64 - most
 }
 
 #[cfg(test)]
@@ -94,9 +112,17 @@ mod tests {
             Trouble::KillServer(0),
             Trouble::StallServer(0, minute),
             Trouble::CutConnections(0),
+            Trouble::KillTopology(minute),
+            Trouble::SetClock(0, 0),
+            Trouble::MoveShard(0, 0),
         ] {
             assert!(all.iter().any(|(_, trouble)| kind(trouble) == kind(&wanted)), "{wanted:?}");
         }
+        let wrong = all.iter().filter_map(|(_, trouble)| match trouble {
+            Trouble::SetClock(_, ms) => Some(ms.unsigned_abs()),
+            _ => None,
+        });
+        assert!(wrong.max().is_some_and(|most| most > 100 && most <= 500));
         assert!(all.iter().map(|(pause, _)| *pause).sum::<Duration>() <= minute);
     }
 }

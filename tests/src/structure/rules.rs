@@ -47,7 +47,8 @@ impl Rules {
             "podway-proxy",
         ];
         let proxy_order = vec![
-            vec!["error", "config", "metrics", "client", "operations"],
+            vec!["error", "metrics", "client", "operations", "clock"],
+            vec!["config"],
             vec!["topology_watch"],
             vec!["numbers"],
             vec!["backend"],

@@ -2,6 +2,7 @@
 //! failed or ignored rows: those leave other gaps.
 
 use mysql_async::Value;
+use mysql_async::prelude::Queryable;
 
 use crate::ground::{Ground, Pair};
 
@@ -46,6 +47,52 @@ async fn every_form_of_insert_generates_as_mysql_does() {
     }
     for table in ["tickets", "visits", "units"] {
         pair.same_rows(table).await;
+    }
+}
+
+/// MySQL takes numbers for rows of queries in growing steps, so what the next statement gets differs; one statement's own numbers are the same.
+#[tokio::test]
+async fn rows_of_queries_get_numbers_in_their_order() {
+    let ground = Ground::new("ai_queries", 1).await;
+    let mut pair = Pair::new(&ground).await;
+    pair.same("INSERT INTO visits (page, customer) VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4), ('e', 5)")
+        .await;
+    for sql in [
+        "INSERT INTO tickets (subject) SELECT page, 1 FROM visits",
+        "INSERT INTO tickets (subject) SELECT page FROM visits WHERE id > 1000",
+        "INSERT INTO tickets (subject, code) SELECT page, customer * 10 FROM visits ORDER BY id DESC",
+        "INSERT INTO units (name) SELECT page FROM visits ORDER BY id LIMIT 3",
+        "INSERT INTO visits (page, customer) SELECT page, customer + 10 FROM visits ORDER BY id",
+    ] {
+        pair.same(sql).await;
+    }
+    for table in ["tickets", "visits", "units"] {
+        pair.same_rows(table).await;
+    }
+    // Others are numbers that nobody has.
+    let before = ground.numbers("tickets").await;
+    for (sql, rows) in [
+        ("INSERT INTO tickets SELECT NULL, NULL, page FROM visits", 10),
+        (
+            "INSERT INTO tickets (id, subject) SELECT IF(id = 1, 0, id + 1000000), page FROM visits WHERE customer < 4",
+            3,
+        ),
+        ("INSERT INTO tickets (subject) SELECT subject FROM tickets WHERE code = 10", 1),
+    ] {
+        let answer = podway_tests::answer::query(&mut pair.ours, sql.as_bytes()).await;
+        let shown = answer.shown();
+        assert!(shown.starts_with(&format!("{rows} affected")), "{sql}: {shown}");
+    }
+    let sql = "INSERT INTO tickets (subject) SELECT ? FROM visits WHERE customer > ?";
+    pair.ours.exec_drop(sql, (Value::from("p"), Value::Int(11))).await.unwrap();
+    assert_eq!(ground.numbers("tickets").await.len(), before.len() + 10 + 3 + 1 + 4);
+    for sql in [
+        "INSERT IGNORE INTO tickets (subject) SELECT page FROM visits",
+        "INSERT INTO tickets (subject) SELECT page FROM visits ON DUPLICATE KEY UPDATE subject = 'x'",
+        "INSERT INTO tickets (id, subject) SELECT IF(id = 1, NULL, CONCAT(id, 'x')), page FROM visits",
+    ] {
+        let answer = podway_tests::answer::query(&mut pair.ours, sql.as_bytes()).await;
+        assert!(answer.shown().starts_with("error 1235"), "{sql}: {}", answer.shown());
     }
 }
 
@@ -210,4 +257,18 @@ async fn transactions_and_failed_statements_leave_gaps_alone() {
     for table in ["tickets", "visits"] {
         pair.same_rows(table).await;
     }
+}
+
+#[tokio::test]
+async fn a_prepared_statement_is_not_executed_under_a_mode_that_would_store_otherwise() {
+    let ground = Ground::new("ai_modes", 1).await;
+    let mut conn = ground.connect(0).await;
+    let insert = conn.prep("INSERT INTO visits (id, page, customer) VALUES (?, ?, 7)").await.unwrap();
+    let modes: String = conn.query_first("SELECT @@sql_mode").await.unwrap().unwrap();
+    conn.query_drop("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'").await.unwrap();
+    let refused = conn.exec_drop(&insert, (0, "a")).await.unwrap_err();
+    assert!(matches!(&refused, mysql_async::Error::Server(said) if said.code == 1235), "{refused}");
+    conn.query_drop(format!("SET sql_mode = '{modes}'")).await.unwrap();
+    conn.exec_drop(&insert, (0, "a")).await.unwrap();
+    assert_eq!(ground.numbers("visits").await.into_iter().collect::<Vec<_>>(), [1]);
 }

@@ -30,7 +30,8 @@ const PASSWORD: &str = "an app's password";
 
 /// Sharded by the counter itself, by another column, and a table of copies.
 const TABLES: [&str; 4] = [
-    "CREATE TABLE tickets (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, code INT UNIQUE, subject VARCHAR(40)) COMMENT 'podway: shard by (id)'",
+    "CREATE TABLE tickets (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, code INT UNIQUE, subject VARCHAR(40)) \
+     COMMENT 'podway: shard by (id) unique per shard'",
     "CREATE TABLE visits (id INT NOT NULL AUTO_INCREMENT, page VARCHAR(40), customer INT NOT NULL DEFAULT 7, hits INT NOT NULL DEFAULT 1, \
      PRIMARY KEY (id), UNIQUE KEY (customer, page)) COMMENT 'podway: shard by (customer)'",
     "CREATE TABLE units (id SMALLINT NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40) UNIQUE) COMMENT 'podway: reference'",
@@ -76,7 +77,7 @@ impl Drop for Ground {
 }
 
 /// The MySQL to compare with.
-async fn plain() -> &'static Pod {
+pub async fn plain() -> &'static Pod {
     static PLAIN: OnceCell<Pod> = OnceCell::const_new();
     let start = async || {
         Pod::start(PodOptions { servers: 1, has_proxy: false, ..PodOptions::default() }).await.unwrap()

@@ -3,4 +3,5 @@
 mod alone;
 mod compared;
 mod ground;
+mod loads;
 mod together;

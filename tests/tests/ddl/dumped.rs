@@ -10,7 +10,10 @@ use tokio::process::Command;
 use crate::ground::{Ground, Way};
 
 /// Without locks, and without what belongs to one server's history.
-const DUMP: [&str; 8] = [
+const DUMP: [&str; 11] = [
+    "--routines",
+    "--triggers",
+    "--events",
     "--skip-lock-tables",
     "--skip-add-locks",
     "--set-gtid-purged=OFF",
@@ -21,6 +24,10 @@ const DUMP: [&str; 8] = [
     "--hex-blob",
 ];
 
+/// As mysqldump does it by itself, with locks, but for what belongs to one server's history and what needs privileges on the server.
+const BY_DEFAULT: [&str; 4] =
+    ["--set-gtid-purged=OFF", "--no-tablespaces", "--column-statistics=0", "--hex-blob"];
+
 const TABLES: [&str; 5] = [
     "CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL, born DATE, note TEXT, raw VARBINARY(20), KEY by_name (name)) \
      COMMENT 'who they are; podway: shard by (id)'",
@@ -29,6 +36,13 @@ const TABLES: [&str; 5] = [
     "CREATE TABLE lands (code CHAR(2) PRIMARY KEY, name VARCHAR(40)) COMMENT 'podway: reference'",
     "CREATE TABLE plain (id INT PRIMARY KEY AUTO_INCREMENT, said VARCHAR(40)) COMMENT='at home'",
     "CREATE VIEW said AS SELECT said, COUNT(*) AS times FROM plain GROUP BY said",
+];
+
+const TRIGGERS: [&str; 4] = [
+    "CREATE TRIGGER fewer AFTER DELETE ON deeds FOR EACH ROW DO (SELECT COUNT(*) FROM deeds WHERE who = OLD.who)",
+    "CREATE TRIGGER named BEFORE INSERT ON people FOR EACH ROW\nBEGIN\n  -- once, not at each load\n  IF NEW.note IS NULL THEN\n    SET NEW.note = 'it''s; new';\n  END IF;\nEND",
+    "CREATE TRIGGER coded BEFORE INSERT ON lands FOR EACH ROW SET NEW.code = LOWER(NEW.code)",
+    "CREATE TRIGGER counted AFTER INSERT ON plain FOR EACH ROW DO NEW.id + 1",
 ];
 
 /// Runs a client program to its end: what it printed.
@@ -60,8 +74,8 @@ async fn a_dump_makes_the_same_database_again_through_podway_and_in_plain_mysql(
     let pod: &'static Pod = Box::leak(Box::new(Pod::start(options).await.unwrap()));
     let ground = Ground::new(pod, "ddl_dumped", 4, 1).await;
     let mut conn = ground.connect(0).await;
-    for table in TABLES {
-        conn.query_drop(table).await.unwrap();
+    for table in TABLES.iter().chain(&TRIGGERS) {
+        conn.query_drop(*table).await.unwrap();
     }
     for id in 1..=40 {
         let sql = format!(
@@ -93,8 +107,9 @@ async fn a_dump_makes_the_same_database_again_through_podway_and_in_plain_mysql(
     ] {
         assert!(first.contains(said), "{said} is not in\n{first}");
     }
-    let tables = |text: &str| text.matches("CREATE TABLE").count();
-    assert_eq!(tables(&first), 5, "{first}");
+    let count = |text: &str, what: &str| text.matches(what).count();
+    assert_eq!(count(&first, "CREATE TABLE"), 5, "{first}");
+    assert_eq!(count(&first, " TRIGGER "), 4, "{first}");
 
     // In a plain MySQL it makes what Podway showed.
     let mut admin = ground.server(0).await;
@@ -113,6 +128,7 @@ async fn a_dump_makes_the_same_database_again_through_podway_and_in_plain_mysql(
     conn.query_drop("INSERT INTO plain (said) VALUES ('more')").await.unwrap();
     run(&ours, "mysql", &["ddl_dumped"], &first).await;
     assert_eq!(dump(&ours, "ddl_dumped").await, first);
+    load_as_by_default(&ground, &first).await;
     let mut counts = Vec::new();
     for shard in 0..4 {
         counts.push(ground.on_shard::<u64>(shard, "SELECT COUNT(*) FROM {}.people").await[0]);
@@ -120,4 +136,33 @@ async fn a_dump_makes_the_same_database_again_through_podway_and_in_plain_mysql(
     assert!(counts.iter().sum::<u64>() == 40 && counts.iter().all(|count| *count > 0), "{counts:?}");
     assert!(ground.known("later").await.is_some());
     ground.close().await;
+}
+
+/// What mysqldump writes without further ado, LOCK TABLES and all, makes the same database again, through Podway and in a plain MySQL.
+async fn load_as_by_default(ground: &Ground, expected: &str) {
+    let ours = ground.way(0);
+    let by_default = run(&ours, "mysqldump", &[&BY_DEFAULT[..], &["ddl_dumped"]].concat(), "").await;
+    for table in ["people", "deeds", "lands", "plain", "later"] {
+        let locked = format!("LOCK TABLES `{table}` WRITE;\n/*!40000 ALTER TABLE `{table}` DISABLE KEYS */;");
+        assert!(by_default.contains(&locked), "{by_default}");
+    }
+    // In one snapshot of all servers instead of locks.
+    let in_one = [&BY_DEFAULT[..], &["--single-transaction", "ddl_dumped"]].concat();
+    let in_one = run(&ours, "mysqldump", &in_one, "").await;
+    let rows = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("INSERT")).map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(rows(&in_one), rows(&by_default));
+    let mut conn = ground.connect(0).await;
+    conn.query_drop("DELETE FROM people WHERE id > 3").await.unwrap();
+    conn.query_drop("DELETE FROM lands").await.unwrap();
+    run(&ours, "mysql", &["ddl_dumped"], &by_default).await;
+    assert_eq!(dump(&ours, "ddl_dumped").await, expected);
+    let mut admin = ground.server(0).await;
+    admin.query_drop("CREATE DATABASE ddl_dumped_default").await.unwrap();
+    let theirs = ground.server_way(0).await;
+    run(&theirs, "mysql", &["ddl_dumped_default"], &by_default).await;
+    let plain = run(&theirs, "mysqldump", &[&BY_DEFAULT[..], &["ddl_dumped_default"]].concat(), "").await;
+    admin.query_drop("DROP DATABASE ddl_dumped_default").await.unwrap();
+    assert_eq!(plain.matches("INSERT INTO").count(), by_default.matches("INSERT INTO").count());
 }

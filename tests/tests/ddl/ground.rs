@@ -191,6 +191,19 @@ impl Ground {
         Conn::new(options).await.unwrap()
     }
 
+    /// A connection of a user to a database of one of the pod's servers, beside the proxies.
+    pub async fn direct_as(&self, server: u32, user: &str, database: &str) -> Conn {
+        let login = self.keyspace.pod.server(ServerId(server)).await.admin();
+        let options = OptsBuilder::default()
+            .ip_or_hostname(login.host)
+            .tcp_port(login.port)
+            .user(Some(user))
+            .pass(Some(PASSWORD))
+            .db_name(Some(database))
+            .prefer_socket(false);
+        Conn::new(options).await.unwrap()
+    }
+
     /// How a client program gets to one of the proxies.
     pub fn way(&self, proxy: usize) -> Way {
         let address = self.proxies[proxy].proxy.local_addr();

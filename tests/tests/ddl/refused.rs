@@ -6,7 +6,8 @@ use podway_topology_api::{Command, OperationCommand, OperationState, TargetState
 
 use crate::ground::{Ground, refusal};
 
-const TABLE: &str = "CREATE TABLE t (id BIGINT PRIMARY KEY, u BIGINT) COMMENT 'podway: shard by (id)'";
+const TABLE: &str =
+    "CREATE TABLE t (id BIGINT PRIMARY KEY, u BIGINT) COMMENT 'podway: shard by (id) unique per shard'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_first_shard_refuses_is_the_clients_and_nothing_has_happened() {

@@ -76,7 +76,6 @@ async fn conditions_compare_by_the_columns_own_types() {
         "SELECT COUNT(*) FROM customers WHERE country = 'DE' AND name = 'CUSTOMER 4'",
         "SELECT k.id, jt.tag FROM kinds k, JSON_TABLE(k.j, '$.tags[*]' COLUMNS (tag VARCHAR(10) PATH '$')) AS jt ORDER BY k.id, jt.tag",
         "SELECT COUNT(*) FROM kinds WHERE ts < NOW() AND day < CURDATE()",
-        "SELECT MAX(DEFAULT(v)), COUNT(*) FROM parted",
         "SELECT c.id, COUNT(o.id) FROM customers c LEFT JOIN orders o ON o.customer = c.id AND o.total > 2 WHERE c.id > 3 GROUP BY c.id ORDER BY c.id",
         "SELECT c.id, o.id FROM orders o RIGHT JOIN customers c ON o.customer = c.id AND c.id > 5 WHERE o.total IS NULL ORDER BY c.id, o.id",
     ])

@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 use podway::provision::Declaration;
-use podway_model::{ShardIndex, Vindex};
+use podway_model::ShardIndex;
 use podway_tests::Pod;
 use podway_topology::Moves;
 
@@ -30,7 +30,7 @@ async fn a_key_whose_collation_changed_on_one_shard_pins_nothing_until_it_is_put
     let pod = Pod::shared().await;
     let keyspace = pod.keyspace("schema_keys", 2).await.unwrap();
     let sql = "CREATE TABLE users (email VARCHAR(50) COLLATE utf8mb4_0900_ai_ci PRIMARY KEY, n INT NOT NULL)";
-    let sharded = Declaration::Sharded { columns: vec!["email".to_owned()], vindex: Vindex::Xxh3 };
+    let sharded = Declaration::sharded_by(&["email"]);
     keyspace.create_table(sql, "users", sharded).await.unwrap();
     let other = "CREATE TABLE others (id INT PRIMARY KEY)";
     keyspace.create_table(other, "others", Declaration::sharded_by(&["id"])).await.unwrap();

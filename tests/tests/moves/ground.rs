@@ -8,7 +8,7 @@ use std::time::Duration;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway::provision::Declaration;
-use podway_model::{Map, NameRule, ShardId, ShardIndex, Vindex};
+use podway_model::{Map, NameRule, ShardId, ShardIndex};
 use podway_proxy::ProxyConfig;
 use podway_tests::{
     Pod, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, tell_keyspace, tell_servers,
@@ -46,8 +46,7 @@ impl Ground {
     /// A shop with so many shards, one on each server in turn.
     pub async fn shop(pod: &'static Pod, name: &str, shards: usize, moves: Moves) -> Ground {
         let keyspace = pod.keyspace(name, shards).await.unwrap();
-        let sharded =
-            |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
+        let sharded = |column: &str| Declaration::sharded_by(&[column]);
         let customers = "CREATE TABLE customers (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL DEFAULT 0)";
         keyspace.create_table(customers, "customers", sharded("id")).await.unwrap();
         let ledger = "CREATE TABLE ledger (customer BIGINT NOT NULL, entry BIGINT NOT NULL, PRIMARY KEY (customer, entry))";

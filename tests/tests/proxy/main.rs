@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the failure's report")]
 
+mod beside_others;
 mod bounds;
 mod map_changes;
 mod moves;
 mod moves_beside;
+mod moves_locks;
 mod moves_readers;
 mod names;
 mod registrations;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use podway::provision::{Declaration, create_schema};
-use podway_model::{Epoch, Keyspace, Server, ServerId, Shard, ShardId, Vindex};
+use podway_model::{Epoch, Keyspace, Server, ServerId, Shard, ShardId};
 use podway_tests::{Pod, PodOptions, TestKeyspace, is_left_out};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -114,7 +114,7 @@ async fn new_tables_and_shards_are_used_at_once() {
     let pod = busy.pod;
     let keyspace = pod.keyspace("grow_new", 2).await.unwrap();
     let mut conn = keyspace.connect().await.unwrap();
-    let sharded = Declaration::Sharded { columns: vec!["id".to_owned()], vindex: Vindex::Xxh3 };
+    let sharded = Declaration::sharded_by(&["id"]);
     let create = "CREATE TABLE events (id BIGINT PRIMARY KEY, note VARCHAR(20))";
     assert!(conn.query_drop("INSERT INTO events VALUES (1, 'x')").await.is_err());
     keyspace.create_table(create, "events", sharded).await.unwrap();

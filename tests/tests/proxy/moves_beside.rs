@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use podway::provision::Declaration;
-use podway_model::Vindex;
 use podway_model::{FreezeId, ShardIndex};
 use podway_tests::{Pod, TestKeyspace, eventually_async, is_left_out};
 
@@ -18,7 +17,7 @@ async fn keyspace(name: &str) -> TestKeyspace<'static> {
     let physical: Vec<String> = (0..2 * pod.server_ids().len()).map(|n| format!("{name}_{n}")).collect();
     let physical: Vec<&str> = physical.iter().map(String::as_str).collect();
     let keyspace = pod.keyspace_named(name, &physical).await.unwrap();
-    let by_id = Declaration::Sharded { columns: vec!["id".to_owned()], vindex: Vindex::Xxh3 };
+    let by_id = Declaration::sharded_by(&["id"]);
     let create = "CREATE TABLE customers (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)";
     keyspace.create_table(create, "customers", by_id).await.unwrap();
     let mut conn = keyspace.connect().await.unwrap();

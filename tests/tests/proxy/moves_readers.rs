@@ -6,7 +6,7 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 use podway::provision::Declaration;
-use podway_model::{FreezeId, Revision, ShardIndex, Vindex};
+use podway_model::{FreezeId, Revision, ShardIndex};
 use podway_proxy::ProxyConfig;
 use podway_tests::{Pod, RunningProxy, TestKeyspace, eventually_async, is_left_out};
 use podway_topology_api::{MapPublisher, map_channel};
@@ -23,7 +23,7 @@ async fn keyspace(
 ) -> (TestKeyspace<'static>, RunningProxy, MapPublisher) {
     let pod = Pod::shared().await;
     let keyspace = pod.keyspace(name, 3).await.unwrap();
-    let by_id = Declaration::Sharded { columns: vec!["id".to_owned()], vindex: Vindex::Xxh3 };
+    let by_id = Declaration::sharded_by(&["id"]);
     let create = "CREATE TABLE big (id BIGINT PRIMARY KEY, filler VARCHAR(2000) NOT NULL)";
     keyspace.create_table(create, "big", by_id).await.unwrap();
     for shard in 0..3 {

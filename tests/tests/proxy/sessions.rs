@@ -183,10 +183,7 @@ async fn a_clock_that_was_set_runs_again_by_default() {
 #[tokio::test]
 async fn a_statements_types_never_stick_to_the_next_execution() {
     let keyspace = shop("state_types", 4).await;
-    let declaration = podway::provision::Declaration::Sharded {
-        columns: vec!["k".to_owned()],
-        vindex: podway_model::Vindex::Xxh3,
-    };
+    let declaration = podway::provision::Declaration::sharded_by(&["k"]);
     keyspace
         .create_table("CREATE TABLE keyed (k VARCHAR(40) PRIMARY KEY, n BIGINT)", "keyed", declaration)
         .await
@@ -216,7 +213,7 @@ async fn pings_trailing_semicolons_and_syntax_errors_are_answered_as_by_mysql() 
         (" ;", 1065),
         ("SELEC 1", 1064),
         ("SELECT id FROM customers WHERE (id = 1", 1064),
-        ("DELETE FROM customers LIMIT 1", 1235),
+        ("DELETE FROM customers ORDER BY id + 1 LIMIT 1", 1235),
     ] {
         let failed = conn.query_drop(text).await;
         assert!(matches!(&failed, Err(Error::Server(error)) if error.code == code), "{text}: {failed:?}");
@@ -267,5 +264,32 @@ async fn checks_that_were_switched_off_are_on_for_everyone_else() {
             let seen: Option<(u8, u8, u8)> = next.query_first(sql).await.unwrap();
             assert_eq!(seen, Some((1, 1, 0)));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_last_insert_id_that_was_set_is_its_sessions_alone_and_follows_it() {
+    let keyspace = shop("state_insert_id", 4).await;
+    let mut other = keyspace.connect().await.unwrap();
+    other.query_drop("INSERT INTO settings (name) VALUES ('own')").await.unwrap();
+    let own = one::<u64>(&mut other, "SELECT LAST_INSERT_ID()").await.unwrap();
+    let texts = [
+        ("SELECT LAST_INSERT_ID(4711)", 4711),
+        ("DO LAST_INSERT_ID(4712)", 4712),
+        ("SET @a = LAST_INSERT_ID(4713)", 4713),
+        ("DELETE FROM settings WHERE id = LAST_INSERT_ID(4714)", 4714),
+        ("SET last_insert_id = 4715", 4715),
+    ];
+    for (sql, set) in texts {
+        let mut ours = keyspace.connect().await.unwrap();
+        ours.query_drop(sql).await.unwrap();
+        assert_eq!(one::<u64>(&mut other, "SELECT LAST_INSERT_ID()").await, Some(own), "{sql}");
+        for id in 1..=8 {
+            let there = format!("SELECT LAST_INSERT_ID() FROM customers WHERE id = {id}");
+            assert_eq!(one::<u64>(&mut ours, &there).await, Some(set), "{sql}");
+        }
+        ours.disconnect().await.unwrap();
+        let mut next = keyspace.connect().await.unwrap();
+        assert_eq!(one::<u64>(&mut next, "SELECT LAST_INSERT_ID()").await, Some(0), "{sql}");
     }
 }

@@ -3,7 +3,7 @@
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use podway::provision::Declaration;
-use podway_model::{ShardIndex, Vindex};
+use podway_model::ShardIndex;
 use podway_tests::{Pod, TestKeyspace};
 
 /// How many customers there are: 1 to this.
@@ -17,8 +17,7 @@ pub async fn shop(name: &str, shards: usize) -> TestKeyspace<'static> {
 /// The same on a pod of the test's own.
 pub async fn shop_on(pod: &'static Pod, name: &str, shards: usize) -> TestKeyspace<'static> {
     let keyspace = pod.keyspace(name, shards).await.unwrap();
-    let sharded =
-        |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
+    let sharded = |column: &str| Declaration::sharded_by(&[column]);
     let tables = [
         (
             "customers",

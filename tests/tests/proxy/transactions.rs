@@ -145,3 +145,42 @@ async fn a_deadlock_rolls_back_and_frees_the_session_for_another_server() {
         "its transaction is gone, so another server may serve it"
     );
 }
+
+/// EXP(710) is out of a DOUBLE's range, which shows when the columns are out.
+fn out_of_range(id: u64, end: &str) -> String {
+    format!("SELECT EXP(id * 0 + 710) FROM customers WHERE id = {id}{end}")
+}
+
+#[tokio::test]
+async fn an_error_behind_the_columns_is_the_statements_and_leaves_its_transaction_as_in_mysql() {
+    let keyspace = shop("txn_late_error", 3).await;
+    let (a, b) = two_shards(&keyspace).await;
+    let (mut ours, mut other) = (keyspace.connect().await.unwrap(), keyspace.connect().await.unwrap());
+    for id in (1..=6).chain([a, b]) {
+        // As text and prepared; the session goes on, and its transaction with it.
+        ours.query_drop("BEGIN").await.unwrap();
+        ours.query_drop(format!("UPDATE customers SET name = 'kept {id}' WHERE id = {id}")).await.unwrap();
+        assert_eq!(code(ours.query_drop(out_of_range(id, "")).await), 1690);
+        let warnings: Vec<(String, u16, String)> = ours.query("SHOW WARNINGS").await.unwrap();
+        assert_eq!(warnings.iter().map(|warning| warning.1).collect::<Vec<_>>(), [1690]);
+        let prepared = "SELECT EXP(id * 0 + 710) FROM customers WHERE id = ?";
+        assert_eq!(code(ours.exec_drop(prepared, (id,)).await), 1690);
+        ours.query_drop("COMMIT").await.unwrap();
+        assert_eq!(name(&mut other, id).await, format!("kept {id}"));
+    }
+    // It ends a text of several statements.
+    let text = out_of_range(a, &format!("; UPDATE customers SET name = 'never' WHERE id = {a}; SELECT 5"));
+    assert_eq!(code(ours.query_drop(text).await), 1690);
+    assert_eq!(name(&mut ours, a).await, format!("kept {a}"), "what follows it has not run");
+    // Without autocommit the transaction that it began ends when the client says so, on whatever shard.
+    ours.query_drop("SET autocommit = 0").await.unwrap();
+    for (shard, id) in [(0, a), (1, b)] {
+        assert_eq!(code(ours.query_drop(out_of_range(id, " FOR UPDATE")).await), 1690);
+        ours.query_drop("ROLLBACK").await.unwrap();
+        let mut direct = keyspace.direct(ShardIndex(shard)).await.unwrap();
+        direct.query_drop("SET innodb_lock_wait_timeout = 1").await.unwrap();
+        direct.query_drop(format!("UPDATE customers SET name = 'free' WHERE id = {id}")).await.unwrap();
+        assert_eq!(name(&mut ours, id).await, "free", "it reads in no old snapshot");
+        ours.query_drop("ROLLBACK").await.unwrap();
+    }
+}

@@ -3,8 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod failures;
+mod feeds;
 mod key_corners;
 mod keys;
+mod limits;
+mod load_files;
+mod loads;
+mod locks;
+mod makes;
 mod queries;
+mod query_values;
 mod statements;
 mod world;

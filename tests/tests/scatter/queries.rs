@@ -39,6 +39,37 @@ async fn rows_of_queries_go_where_they_belong() {
 }
 
 #[tokio::test]
+async fn rows_that_stay_on_their_shards_are_inserted_by_the_shards_themselves() {
+    let mut world = World::new("scatter_queries_stay").await;
+    for sql in [
+        "INSERT INTO entries SELECT account, id + 100, note FROM entries",
+        "INSERT INTO entries (note, id, account) SELECT 'copy', amount + 1000, id AS x FROM accounts WHERE amount > 40 ORDER BY owner",
+        "INSERT IGNORE INTO entries SELECT * FROM entries WHERE id > 3",
+        "INSERT INTO entries SELECT * FROM entries",
+        "REPLACE INTO entries (note, account, id) SELECT LEFT(a.owner, 9), e.account, e.id FROM entries e JOIN accounts a ON a.id = e.account WHERE a.amount > 50",
+        "INSERT INTO entries SELECT e.account, e.id, c.name FROM entries e JOIN currencies c ON c.code = 'EUR' WHERE e.id < 9 ON DUPLICATE KEY UPDATE note = c.name",
+        "INSERT INTO accounts SELECT * FROM accounts ON DUPLICATE KEY UPDATE amount = amount + 1",
+        "INSERT INTO accounts SELECT * FROM accounts AS a ON DUPLICATE KEY UPDATE accounts.amount = a.amount + 1",
+        "INSERT INTO entries SELECT id, -1, owner FROM accounts WHERE id IN (4, 5, 6)",
+        "INSERT INTO entries SELECT account, id, nothing FROM entries",
+        "SELECT ROW_COUNT()",
+    ] {
+        world.same(sql).await;
+        world.same_tables().await;
+    }
+    let sql = "INSERT INTO entries SELECT account, id + ?, note FROM entries WHERE id < ? ON DUPLICATE KEY UPDATE note = ?";
+    world.same_prepared(sql, &[Value::Int(10_000), Value::Int(50), "p".into()]).await;
+    world.same_prepared(sql, &[Value::Int(10_000), Value::Int(50), "q".into()]).await;
+    world.same_tables().await;
+    world.same("BEGIN").await;
+    world.same("UPDATE entries SET note = 'own' WHERE account < 5").await;
+    world.same("INSERT INTO entries SELECT account, id + 20000, note FROM entries WHERE note = 'own'").await;
+    world.same_tables().await;
+    world.same("ROLLBACK").await;
+    world.same_tables().await;
+}
+
+#[tokio::test]
 async fn values_are_stored_as_mysql_stores_them() {
     let tables: [(&str, &str, &[&str]); 1] = [("wide", WIDE, &["id"])];
     let mut world = World::with("scatter_queries_wide", &tables).await;

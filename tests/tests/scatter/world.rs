@@ -86,6 +86,11 @@ impl World {
         world
     }
 
+    /// An administrator's session of the plain MySQL.
+    pub async fn alone(&self) -> Conn {
+        servers().await.1.admin(ServerId(0)).await.unwrap()
+    }
+
     /// Another session of the same client.
     pub async fn another(&self) -> Conn {
         let options: OptsBuilder = self.keyspace.pod.client_options();

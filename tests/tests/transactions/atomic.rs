@@ -11,7 +11,7 @@ use podway_model::{HybridClock, ServerId, ShardIndex};
 use podway_tests::{RunningProxy, is_left_out};
 use tokio::task::JoinHandle;
 
-use crate::ground::{CELLS, Ground, add, answer, code, prepared};
+use crate::ground::{CELLS, Ground, add, answer, code};
 
 const SUM: &str = "SELECT CAST(SUM(v) AS SIGNED) FROM cells";
 /// One statement of each way in which several shards are read, and what of its rows is summed up.
@@ -40,25 +40,32 @@ async fn sum(conn: &mut Conn, sql: &str) -> Result<i64, Error> {
 }
 
 /// A transfer that is committed on the first server and not yet on the second.
-struct Held {
+pub struct Held {
     lock: Conn,
     commit: JoinHandle<Result<(), Error>>,
 }
 
 impl Held {
     async fn new(ground: &Ground) -> Held {
+        let changes = [add(ground.row(0, 0), -7), add(ground.row(1, 0), 7)];
+        Held::by(ground, ground.session().await, &changes).await
+    }
+
+    /// By this session, with one change on the first server and one on the second.
+    pub async fn by(ground: &Ground, mut conn: Conn, changes: &[String; 2]) -> Held {
         let mut holder = root(ground, 0).await;
         holder.query_drop("BEGIN").await.unwrap();
         holder.query_drop("SELECT COUNT(*) FROM _podway.decision FOR UPDATE").await.unwrap();
-        let mut conn = ground.session().await;
         conn.query_drop("BEGIN").await.unwrap();
-        conn.query_drop(add(ground.row(0, 0), -7)).await.unwrap();
-        conn.query_drop(add(ground.row(1, 0), 7)).await.unwrap();
+        for sql in changes {
+            conn.query_drop(sql).await.unwrap();
+        }
         let commit = tokio::spawn(async move { conn.query_drop("COMMIT").await });
         ground.until_one_waits(0).await;
-        assert_eq!(prepared(ground.pod).await.len(), 1);
         // XA COMMIT waits for it; reads do not.
         let mut lock = root(ground, 1).await;
+        let branches: Vec<mysql_async::Row> = lock.query("XA RECOVER").await.unwrap();
+        assert_eq!(branches.len(), 1);
         lock.query_drop("FLUSH TABLES WITH READ LOCK").await.unwrap();
         holder.query_drop("ROLLBACK").await.unwrap();
         let mut direct = ground.keyspace.direct(ShardIndex(0)).await.unwrap();
@@ -67,9 +74,10 @@ impl Held {
         Held { lock, commit }
     }
 
-    async fn let_go(mut self) {
+    /// What its client was told.
+    pub async fn let_go(mut self) -> Result<(), Error> {
         self.lock.query_drop("UNLOCK TABLES").await.unwrap();
-        self.commit.await.unwrap().unwrap();
+        self.commit.await.unwrap()
     }
 }
 
@@ -103,7 +111,7 @@ async fn a_transfer_in_the_middle_of_its_commit_is_seen_in_part_by_fast_and_by_a
         let begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT";
         assert_eq!(code(impatient.query_drop(begin).await), 1213);
         assert!(!waiting.is_finished());
-        held.let_go().await;
+        held.let_go().await.unwrap();
         let (seen, mut atomic) = waiting.await.unwrap();
         assert_eq!(seen.unwrap(), total(), "{way}");
         // By prepared statement too, and afterwards as ever.

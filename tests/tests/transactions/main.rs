@@ -4,6 +4,11 @@
 
 mod atomic;
 mod bank;
+mod client_xa;
+mod clocks;
+mod conflict_order;
+mod conformance;
+mod controls;
 mod deadlocks;
 mod edges;
 mod ends;
@@ -12,8 +17,11 @@ mod interrupted;
 mod left_behind;
 mod meta;
 mod modes;
+mod read_modes;
 mod reads;
 mod savepoints;
 mod sessions;
 mod several;
+mod stamped;
 mod stamps;
+mod timeouts;

@@ -174,3 +174,29 @@ async fn shards_that_share_a_server_are_one_part() {
     assert_eq!(ground.decisions().await, []);
     ground.nothing_is_open().await;
 }
+
+#[tokio::test]
+async fn nothing_is_committed_when_the_locks_of_what_was_only_read_are_gone() {
+    let ground = Ground::new("sessions_unlocked").await;
+    let (written, only_read) = (ground.row(0, 0), ground.row(1, 0));
+    for (mode, locks) in [("serializable", ""), ("fast", "FOR UPDATE"), ("fast", "")] {
+        let mut conn = ground.session().await;
+        conn.query_drop(format!("SET podway_read = '{mode}'")).await.unwrap();
+        conn.query_drop("BEGIN").await.unwrap();
+        conn.query_drop(add(written, 1)).await.unwrap();
+        conn.query_drop(format!("SELECT v FROM cells WHERE id = {only_read} {locks}")).await.unwrap();
+        let mut root = ground.pod.admin(ServerId(1)).await.unwrap();
+        let thread = ground.open().await.into_iter().find(|(server, ..)| *server == 1).unwrap().1;
+        root.query_drop(format!("KILL {thread}")).await.unwrap();
+        eventually_async(SOON, "the session on the server has ended", async || {
+            ground.open().await.iter().all(|(server, ..)| *server != 1).then_some(())
+        })
+        .await;
+        // What it had locked another changes.
+        let mut direct = ground.keyspace.direct(ShardIndex(1)).await.unwrap();
+        direct.query_drop(add(only_read, 0)).await.unwrap();
+        assert_eq!(code(conn.query_drop("COMMIT").await), 1213, "{mode} {locks}");
+        ground.nothing_is_open().await;
+        ground.same_rows().await;
+    }
+}

@@ -143,10 +143,28 @@ async fn a_session_reads_its_last_commit_and_podways_variables_by_name() {
     }
     assert_eq!(value(&mut conn, "SELECT PODWAY_LAST_COMMIT()").await, Some(stamp.clone()));
     let shown: Vec<(String, String)> = conn.query("SHOW VARIABLES LIKE 'podway%'").await.unwrap();
-    let expected = [("podway_after", ""), ("podway_last_commit", &stamp), ("podway_read", "fast")];
+    let expected = [
+        ("podway_after", ""),
+        ("podway_last_commit", &stamp),
+        ("podway_read", "fast"),
+        ("podway_stamp_single_shard", "OFF"),
+    ];
     assert_eq!(shown, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let tracked = value(&mut conn, "SELECT @@session_track_system_variables").await.unwrap();
     assert!(tracked.ends_with(",podway_last_commit"), "{tracked}");
+    // Names, commas and blanks: what else a client writes there is none of it, whatever quotes it would end in a statement.
+    for mode in ["", "NO_BACKSLASH_ESCAPES"] {
+        conn.query_drop(format!("SET sql_mode = '{mode}'")).await.unwrap();
+        for evil in [r#""a\', GET_LOCK(0x6C6C, 0) -- ""#, r#""a\\', 1""#, "'a'', 1, ''b'", "'é'"] {
+            let set = format!("SET session_track_system_variables = {evil}");
+            assert_eq!(answer(&mut conn, &set).await, "error 1231 42000", "{set}");
+        }
+        let set = "SET session_track_system_variables = 'podway_last_commit, sql_mode,*'";
+        conn.query_drop(set).await.unwrap();
+        let read = value(&mut conn, "SELECT @@session_track_system_variables").await;
+        assert_eq!(read.as_deref(), Some("podway_last_commit, sql_mode,*"));
+    }
+    conn.query_drop("SET sql_mode = DEFAULT, session_track_system_variables = DEFAULT").await.unwrap();
     conn.query_drop("SET podway_read = SERIALIZABLE").await.unwrap();
     assert_eq!(value(&mut conn, "SELECT @@podway_read").await.as_deref(), Some("serializable"));
     for (sql, expected) in [
@@ -221,27 +239,22 @@ async fn whoever_asks_is_told_what_became_of_a_transaction_and_settles_nothing()
 }
 
 /// A proxy that has heard of a moment 400 ms ahead.
-async fn ahead(ground: &Ground) -> RunningProxy {
+pub async fn ahead(ground: &Ground) -> RunningProxy {
     let configure = |config: &mut podway_proxy::ProxyConfig| {
         let later = HybridTime::at(wall() + Duration::from_millis(400));
-        config.clock.observe(later, wall()).unwrap();
+        config.clock.observe(later).unwrap();
     };
     ground.pod.another_proxy(ground.pod.watch(), configure).await.unwrap()
 }
 
 #[tokio::test]
 async fn what_a_session_commits_comes_after_the_stamp_that_it_was_given() {
-    if is_left_out("a proxy of its own") {
-        return;
-    }
     let ground = Ground::new("stamps_after").await;
-    let proxy = ahead(&ground).await;
-    let options = ground.pod.client_options().tcp_port(proxy.address.port());
-    let mut first = Conn::new(options.db_name(Some(&ground.keyspace.name))).await.unwrap();
-    let stamp = commit_on(&mut first, &ground, [0, 1]).await;
     let mut second = ground.session().await;
+    // Whoever made it, its clock is ahead, and none of these servers has it.
+    let stamp = HybridTime::at(wall() + Duration::from_millis(400)).to_string();
     let without = commit_on(&mut second, &ground, [2, 3]).await;
-    assert!(without < stamp, "no server in common, and a clock behind: {without}, {stamp}");
+    assert!(without < stamp, "nobody has told of it: {without}, {stamp}");
     second.query_drop(format!("SET podway_after = '{stamp}'")).await.unwrap();
     assert_eq!(value(&mut second, "SELECT @@podway_after").await, Some(stamp.clone()));
     let after = commit_on(&mut second, &ground, [2, 3]).await;
@@ -262,5 +275,28 @@ async fn what_a_session_commits_comes_after_the_stamp_that_it_was_given() {
     assert_eq!(value(&mut second, "SELECT @@podway_after").await, Some(next));
     second.exec_drop("SET podway_after = DEFAULT, podway_read = 'fast'", ()).await.unwrap();
     assert_eq!(value(&mut second, "SELECT @@podway_after").await.as_deref(), Some(""));
+    ground.nothing_is_open().await;
+}
+
+#[tokio::test]
+async fn what_a_transaction_only_read_has_the_earlier_stamp_too() {
+    if is_left_out("a proxy of its own") {
+        return;
+    }
+    let ground = Ground::new("stamps_only_read").await;
+    let proxy = ahead(&ground).await;
+    let options = ground.pod.client_options().tcp_port(proxy.address.port());
+    let mut first = Conn::new(options.db_name(Some(&ground.keyspace.name))).await.unwrap();
+    let before = commit_on(&mut first, &ground, [0, 1]).await;
+    // It reads what that wrote, on a server where it writes nothing and that is not its first.
+    let mut second = ground.session().await;
+    second.query_drop("BEGIN").await.unwrap();
+    second.query_drop(add(ground.row(2, 0), 1)).await.unwrap();
+    let sql = format!("SELECT v FROM cells WHERE id = {}", ground.row(1, 0));
+    let _v: Option<i64> = second.query_first(sql).await.unwrap();
+    second.query_drop(add(ground.row(3, 0), 1)).await.unwrap();
+    second.query_drop("COMMIT").await.unwrap();
+    let after = value(&mut second, "SELECT PODWAY_LAST_COMMIT()").await.unwrap();
+    assert!(after > before, "{after}, {before}");
     ground.nothing_is_open().await;
 }

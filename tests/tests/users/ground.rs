@@ -7,7 +7,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, OptsBuilder};
 use podway::provision::{Declaration, create_user, ensure_account, read_account};
 use podway::serve::TopologyOperations;
-use podway_model::{AccountName, HostPattern, Map, NameRule, ServerId, Vindex};
+use podway_model::{AccountName, HostPattern, Map, NameRule, ServerId};
 use podway_tests::{
     Pod, PodOptions, RunningProxy, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers,
     tell_keyspace, tell_servers,
@@ -95,8 +95,7 @@ impl Ground {
             .collect();
         let physical: Vec<&str> = physical.iter().map(String::as_str).collect();
         let keyspace = pod.keyspace_named(name, &physical).await.unwrap();
-        let sharded =
-            |column: &str| Declaration::Sharded { columns: vec![column.to_owned()], vindex: Vindex::Xxh3 };
+        let sharded = |column: &str| Declaration::sharded_by(&[column]);
         let customers = "CREATE TABLE customers (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL DEFAULT 0)";
         keyspace.create_table(customers, "customers", sharded("id")).await.unwrap();
         let ledger = "CREATE TABLE ledger (customer BIGINT NOT NULL, entry BIGINT NOT NULL, PRIMARY KEY (customer, entry))";
@@ -214,7 +213,7 @@ impl Ground {
 
     /// Creates a sharded table on every shard, beside the proxies, and declares it.
     pub async fn create_sharded(&self, sql: &str, table: &str, by: &str) {
-        let sharded = Declaration::Sharded { columns: vec![by.to_owned()], vindex: Vindex::Xxh3 };
+        let sharded = Declaration::sharded_by(&[by]);
         self.keyspace.create_table(sql, table, sharded).await.unwrap();
         let known = self.keyspace.get();
         let table = known.tables.values().find(|known| known.name.as_str() == table).unwrap();

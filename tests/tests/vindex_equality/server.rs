@@ -31,7 +31,7 @@ pub fn sharded_by(column_type: ColumnType, collation: Option<&str>) -> Table {
         default: ColumnDefault::Null,
         invisible: false,
     };
-    let sharding = Sharding { columns: vec![0], vindex: Vindex::Xxh3 };
+    let sharding = Sharding::by(vec![0], Vindex::Xxh3);
     let name = NameRule::CaseSensitive.name("t");
     Table { name, kind: TableKind::Sharded(sharding), columns: vec![column] }
 }

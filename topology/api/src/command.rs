@@ -11,6 +11,7 @@ use podway_model::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::clock_report::ClockReport;
 use crate::drift::DriftCommand;
 use crate::incarnation::{Incarnation, LogTime};
 use crate::operation::OperationCommand;
@@ -352,6 +353,9 @@ pub struct Beat {
     /// Its hybrid clock when it was sent.
     #[serde(default)]
     pub clock: HybridTime,
+    /// What it knows of its machine's clock.
+    #[serde(default)]
+    pub clocks: ClockReport,
     /// The freezes for which no statement or transaction that may touch the shard under an older map is running: all that still last.
     #[serde(default)]
     pub drained: Vec<FreezeId>,

@@ -16,6 +16,9 @@ pub struct Ddl {
     /// How the rows of the table that it creates are to lie. The home shard is then the last target.
     #[serde(default)]
     pub declaration: Option<TableDeclaration>,
+    /// The revision of the map by which statements that name its tables wait, once they do. No target is begun while a proxy runs anything under an older one.
+    #[serde(default)]
+    pub held: Option<Revision>,
     /// The revision of the map that has the table so, once it has. The home shard is begun when no proxy runs anything under an older one.
     #[serde(default)]
     pub declared: Option<Revision>,
@@ -36,6 +39,8 @@ pub enum TableEffect {
     Dropped(Box<str>),
     /// Its rows are gone.
     Emptied(Box<str>),
+    /// It has a trigger more, or less.
+    Retriggered(Box<str>),
     /// It has another name.
     Renamed {
         /// The one before.
@@ -55,6 +60,9 @@ pub enum TableDeclaration {
         columns: Vec<Box<str>>,
         /// The function.
         vindex: Vindex,
+        /// Whether UNIQUE keys may be unique on each shard only.
+        #[serde(default)]
+        unique_per_shard: bool,
     },
     /// A copy on every shard.
     Reference,
@@ -97,13 +105,28 @@ impl TableEffect {
             TableEffect::Altered(name)
             | TableEffect::Created(name)
             | TableEffect::Dropped(name)
-            | TableEffect::Emptied(name) => (name, None),
+            | TableEffect::Emptied(name)
+            | TableEffect::Retriggered(name) => (name, None),
         };
         std::iter::once(&**one).chain(other.map(|name| &**name))
     }
 }
 
 impl Ddl {
+    /// Whether no statement may name its tables while it is done on some targets and not on others, or the map does not follow yet: a name that the map does
+    /// not know is a table at home, and a name that another table has by now is taken for the one that it was.
+    pub fn holds_names(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, TableEffect::Renamed { .. }))
+    }
+
+    /// The table of which it makes or drops a trigger.
+    pub fn retriggered(&self) -> Option<&str> {
+        self.effects.iter().find_map(|effect| match effect {
+            TableEffect::Retriggered(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// The tables that it is about, each once.
     pub fn tables(&self) -> Vec<&str> {
         let mut tables = Vec::new();

@@ -123,6 +123,7 @@ impl Follower {
     }
 
     async fn read(&mut self, mut stream: WatchStream) -> Ended {
+        let mut heard = None;
         loop {
             let message = match timeout(SILENCE, stream.next()).await {
                 Ok(Some(Ok(message))) => message,
@@ -131,6 +132,10 @@ impl Follower {
                 Ok(None) => return Ended::Lost("the node ended the watch".to_owned()),
                 Err(_) => return Ended::Lost(format!("the node said nothing for {SILENCE:?}")),
             };
+            let now = Instant::now();
+            if is_late(heard.replace(now), now) {
+                return Ended::Lost("the node's words came late".to_owned());
+            }
             if let Err(misfit) = self.take(message) {
                 return Ended::Misfit(misfit);
             }
@@ -203,6 +208,12 @@ impl Follower {
     }
 }
 
+/// Whether what comes now may have been on its way for long, as when a network or this process stood still: it may say that nothing is newer, and what is newer comes right behind it. A new
+/// stream begins with what was missed. How long the first message takes says nothing.
+fn is_late(heard: Option<Instant>, now: Instant) -> bool {
+    heard.is_some_and(|heard| now.saturating_duration_since(heard) > LIVE_FOR)
+}
+
 #[cfg(test)]
 mod tests {
     use podway_model::{Map, NameRule};
@@ -216,6 +227,14 @@ mod tests {
 
     fn progress(revision: u64) -> WatchMessage {
         WatchMessage::Progress { revision: Revision(revision), log_time_ms: 0 }
+    }
+
+    #[test]
+    fn what_was_long_on_its_way_says_nothing_of_what_is_newest() {
+        let now = Instant::now();
+        assert!(!is_late(None, now));
+        assert!(!is_late(Some(now), now + Duration::from_secs(1)), "a healthy node speaks every second");
+        assert!(is_late(Some(now), now + LIVE_FOR + Duration::from_millis(1)));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod answer;
 mod client;
+mod clock_report;
 mod command;
 pub mod contract;
 mod credentials;
@@ -33,6 +34,7 @@ mod wire;
 
 pub use answer::{Answer, Done, WatchEvent};
 pub use client::{ClientConfig, ClientConfigError, TopologyClient};
+pub use clock_report::ClockReport;
 pub use command::{
     AccountCommand, AdminAccount, Beat, ClientId, Command, KeyspaceCommand, NewShard, Proposal, ProxyCommand,
     ProxyInfo, RetiredReport, SequenceCommand, SequenceStep, ServerCommand, ServerFacts, SettingCommand,

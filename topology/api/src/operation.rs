@@ -191,6 +191,8 @@ pub enum Report {
         /// What it said.
         error: ServerMessage,
     },
+    /// Nothing was begun yet: from now on statements that name the tables wait.
+    Held,
     /// A table that is being created is there but at home, with these columns, and is to be declared so.
     Declared(Table),
     /// It cannot be declared so: what was created is to be dropped again.

@@ -42,4 +42,7 @@ pub struct BeatAnswer {
     /// The leader's hybrid clock when it answered: later than all that it had heard.
     #[serde(default)]
     pub clock: HybridTime,
+    /// The leader's own time of day, in microseconds since 1970, when the heartbeat came in and when it was answered; 0: it does not tell.
+    #[serde(default)]
+    pub wall_us: [u64; 2],
 }

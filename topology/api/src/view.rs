@@ -6,6 +6,7 @@ use podway_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::clock_report::ClockReport;
 use crate::incarnation::{Incarnation, LogTime};
 use crate::operation::Operation;
 
@@ -150,6 +151,9 @@ pub struct ProxyView {
     pub settled: Revision,
     /// Its hybrid clock when it was heard last.
     pub clock: HybridTime,
+    /// What it knew of its machine's clock then.
+    #[serde(default)]
+    pub clocks: ClockReport,
     /// The freezes for which it has nothing under way.
     #[serde(default)]
     pub drained: Vec<FreezeId>,

@@ -63,6 +63,15 @@ pub enum Change {
         /// The generation from now on; only rises.
         generation: u64,
     },
+    /// Statements that name a table wait: an operation is about to change what the name stands for.
+    Held {
+        /// The table's keyspace.
+        keyspace: Name,
+        /// The name, of a table that there is or will be.
+        table: Name,
+        /// The number of the operation; `None`: they wait no more.
+        by: Option<u64>,
+    },
     /// A server added, or answering elsewhere, or another one in its place.
     Server(Arc<Server>),
     /// A server that left.
@@ -105,6 +114,7 @@ impl Change {
                 | Change::DefaultKeyspace(_)
                 | Change::Table { .. }
                 | Change::TableRemoved { .. }
+                | Change::Held { .. }
                 | Change::Drift { .. }
         )
     }

@@ -76,6 +76,11 @@ impl HybridClock {
         self.now(wall)
     }
 
+    /// Takes over a moment that cannot be doubted: what this one gives from now on is later.
+    pub fn merge(&self, other: HybridTime) {
+        self.take_over(other);
+    }
+
     fn take_over(&self, time: HybridTime) {
         // uhlc itself believes everything up to 2106: how much is believed was decided above.
         let _believed = self.hlc.update_with_timestamp(&Timestamp::new(NTP64(time.0), *self.hlc.get_id()));

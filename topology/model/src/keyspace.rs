@@ -52,6 +52,8 @@ pub struct Keyspace {
     frozen: BTreeMap<ShardIndex, FreezeId>,
     /// For each table whose reserved AUTO_INCREMENT numbers were ever called back: the generation that counts.
     sequence_generations: BTreeMap<Name, u64>,
+    /// Names of tables for which statements wait, each with the operation that changes what it stands for.
+    held: BTreeMap<Name, u64>,
     slots: Arc<[ShardIndex]>,
 }
 
@@ -124,6 +126,7 @@ impl Keyspace {
                 tables: HashMap::new(),
                 frozen: BTreeMap::new(),
                 sequence_generations: BTreeMap::new(),
+                held: BTreeMap::new(),
                 slots: slots[..SLOTS].into(),
             }),
         }
@@ -172,6 +175,7 @@ impl Keyspace {
     pub(crate) fn keep_tables_of(&mut self, other: &Keyspace) {
         self.tables.clone_from(&other.tables);
         self.sequence_generations.clone_from(&other.sequence_generations);
+        self.held.clone_from(&other.held);
     }
 
     /// The freeze that holds new statements for this shard, if one does.
@@ -214,6 +218,24 @@ impl Keyspace {
     /// The generations of all tables that have one above 0.
     pub fn sequence_generations(&self) -> impl Iterator<Item = (&Name, u64)> {
         self.sequence_generations.iter().map(|(table, generation)| (table, *generation))
+    }
+
+    /// The operation that changes what this name of a table stands for: statements that name it wait.
+    pub fn held(&self, table: &Name) -> Option<u64> {
+        self.held.get(table).copied()
+    }
+
+    /// All names of tables for which statements wait.
+    pub fn held_names(&self) -> impl Iterator<Item = (&Name, u64)> {
+        self.held.iter().map(|(table, by)| (table, *by))
+    }
+
+    /// Has statements that name this table wait for an operation, or go on.
+    pub fn set_held(&mut self, table: Name, by: Option<u64>) {
+        match by {
+            Some(operation) => self.held.insert(table, operation),
+            None => self.held.remove(&table),
+        };
     }
 
     /// The shard that holds this id.

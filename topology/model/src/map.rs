@@ -143,6 +143,12 @@ impl Map {
             changes.extend(keyspace.sequence_generations().map(|(table, generation)| {
                 Change::SequenceGeneration { keyspace: name(), table: table.clone(), generation }
             }));
+            let held = keyspace.held_names();
+            changes.extend(held.map(|(table, by)| Change::Held {
+                keyspace: name(),
+                table: table.clone(),
+                by: Some(by),
+            }));
         }
         changes.push(Change::DefaultKeyspace(self.default_keyspace.clone()));
         changes.extend(
@@ -198,6 +204,9 @@ impl Map {
             }
             Change::SequenceGeneration { keyspace, table, generation } => {
                 self.keyspace_mut(keyspace)?.set_sequence_generation(table.clone(), *generation);
+            }
+            Change::Held { keyspace, table, by } => {
+                self.keyspace_mut(keyspace)?.set_held(table.clone(), *by);
             }
             Change::Server(server) => {
                 self.servers.insert(server.id, server.clone());
@@ -383,6 +392,14 @@ impl Map {
         }
         let subject = DriftSubject::Table { keyspace: keyspace.clone(), table: table.clone() };
         self.drift(&subject).filter(|drift| drift.stops_pinning)
+    }
+
+    /// Whether servers have schemas that are not called as a keyspace is, or several keyspaces' schemas: names in texts that only a server reads
+    /// could then stand for something else than clients are shown.
+    pub fn has_hidden_schemas(&self) -> bool {
+        let is_hidden =
+            |keyspace: &Keyspace| keyspace.shards.iter().any(|shard| shard.schema != keyspace.name);
+        self.keyspaces.len() > 1 || self.keyspaces.values().any(|keyspace| is_hidden(keyspace))
     }
 
     /// Whether one server holds all there is, so that every statement can go there whole.

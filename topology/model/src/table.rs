@@ -35,6 +35,16 @@ pub struct Sharding {
     pub columns: Vec<usize>,
     /// The function that makes a keyspace id of the key.
     pub vindex: Vindex,
+    /// Whether somebody said that its UNIQUE keys may be unique on each shard only. Where nobody did, each of them has to contain the sharding key.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub unique_per_shard: bool,
+}
+
+impl Sharding {
+    /// By these columns, with UNIQUE keys that are unique over all shards.
+    pub fn by(columns: Vec<usize>, vindex: Vindex) -> Sharding {
+        Sharding { columns, vindex, unique_per_shard: false }
+    }
 }
 
 /// The functions that make a keyspace id of a sharding key.
@@ -70,6 +80,20 @@ impl Table {
         positions.iter().filter_map(|&position| self.columns.get(position))
     }
 
+    /// Whether no two rows of the table are equal in a UNIQUE key of these columns, each as a whole, though every shard looks at its own rows alone: equal ones are
+    /// on one shard, since the key contains the whole sharding key, or it contains the column whose numbers the cluster gives.
+    pub fn is_unique_over_shards(&self, columns: &[Name]) -> bool {
+        let TableKind::Sharded(_) = &self.kind else { return true };
+        let is_numbered = self.counter().is_some_and(|counter| columns.contains(&counter.column.name));
+        is_numbered || self.key_columns().all(|column| columns.contains(&column.name))
+    }
+
+    /// Whether the table may have a UNIQUE key of these columns: one that is unique over all shards, or any where somebody said so.
+    pub fn may_have_unique(&self, columns: &[Name]) -> bool {
+        let is_said = matches!(&self.kind, TableKind::Sharded(sharding) if sharding.unique_per_shard);
+        is_said || self.is_unique_over_shards(columns)
+    }
+
     /// The AUTO_INCREMENT column whose numbers the cluster gives: that of a sharded or a reference table, if its type is an integer.
     pub fn counter(&self) -> Option<Counter<'_>> {
         if !matches!(self.kind, TableKind::Sharded(_) | TableKind::Reference) {
@@ -85,4 +109,9 @@ impl Table {
             _ => None,
         }
     }
+}
+
+/// What is usual is not stored.
+fn is_no(value: &bool) -> bool {
+    !value
 }

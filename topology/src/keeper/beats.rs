@@ -25,9 +25,16 @@ const AT_LEAST_EVERY: Duration = Duration::from_millis(BEAT_GAP_MS / 2);
 /// Heartbeats that wait for the next tick.
 #[derive(Default)]
 pub struct Pending {
-    waiting: Mutex<Vec<(Beat, oneshot::Sender<BeatAnswer>)>>,
+    waiting: Mutex<Vec<Waiting>>,
     /// They are not to wait for the tick.
     hurry: Notify,
+}
+
+/// A heartbeat that waits, with this node's time of day when it came in.
+struct Waiting {
+    beat: Beat,
+    came: Duration,
+    answer: oneshot::Sender<BeatAnswer>,
 }
 
 impl Keeper {
@@ -42,7 +49,7 @@ impl Keeper {
             if pending.len() >= MOST_PENDING {
                 return Err(away("too many heartbeats at once"));
             }
-            pending.push((beat, sender));
+            pending.push(Waiting { beat, came: self.wall_clock(), answer: sender });
         }
         // Clients wait for what is said while a shard is frozen.
         if self.machine.look(|state| has_freezes(state.map())) {
@@ -82,8 +89,8 @@ impl Keeper {
         }
     }
 
-    async fn take_beats(&self, waiting: Vec<(Beat, oneshot::Sender<BeatAnswer>)>) {
-        let beats = waiting.iter().map(|(beat, _)| beat.clone()).collect();
+    async fn take_beats(&self, waiting: Vec<Waiting>) {
+        let beats = waiting.iter().map(|one| one.beat.clone()).collect();
         let command = Command::Proxy(ProxyCommand::Beats(beats));
         let proposal = Proposal { client: ClientId(0), sequence: 0, who: "the topology".into(), command };
         let refused = match self.propose_here(proposal).await {
@@ -104,14 +111,16 @@ impl Keeper {
         };
         let (at, revision) = self.machine.look(|state| (state.time(), state.map().revision));
         let wall = self.wall_clock();
-        for (beat, sender) in waiting {
+        for Waiting { beat, came, answer } in waiting {
             if let Err(error) = self.hybrid.observe(beat.clock, wall) {
                 tracing::debug!(incarnation = %beat.incarnation, %error, "a proxy's clock is not taken over");
             }
             let has_lease = !refused.contains(&beat.incarnation);
             // A caller that has left does not want its answer.
             let clock = self.hybrid.now(wall);
-            let _left = sender.send(BeatAnswer { has_lease, at, revision, clock });
+            let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            let wall_us = [micros(came), micros(wall)];
+            let _left = answer.send(BeatAnswer { has_lease, at, revision, clock, wall_us });
         }
     }
 }

@@ -19,7 +19,7 @@ use super::error::MoveError;
 use super::leftovers::Leftovers;
 use super::plan::{Facts, Next, Work, left_ms, next};
 use super::sessions::Sessions;
-use super::work::{Worker, drop_retired};
+use super::work::{Worker, drop_retired, shut_out_everywhere};
 use crate::keeper::{Keeper, LocalStore, lead_each_term};
 use crate::move_probe::{Moment, Moves};
 use crate::state::State;
@@ -47,6 +47,8 @@ struct Driver {
     sessions: Sessions,
     troubles: HashMap<OperationId, Trouble>,
     leftovers: Leftovers,
+    /// Nobody is shut out for numbers before.
+    shut_out_rests_until: Instant,
 }
 
 /// What does not go on with a move.
@@ -63,7 +65,8 @@ impl Driver {
         let proposer = Proposer::new(LocalStore(keeper.clone()), "the topology");
         let sessions = Sessions::new(keeper.clone(), term);
         let (troubles, leftovers) = (HashMap::new(), Leftovers::default());
-        Driver { keeper, moves, term, proposer, sessions, troubles, leftovers }
+        let shut_out_rests_until = Instant::now();
+        Driver { keeper, moves, term, proposer, sessions, troubles, leftovers, shut_out_rests_until }
     }
 
     async fn lead(mut self) {
@@ -77,6 +80,7 @@ impl Driver {
                     self.advance(operation, &open).await;
                 }
             }
+            self.shut_out_in_the_way().await;
             if open.is_empty() {
                 self.drop_what_was_left().await;
                 self.sessions.close();
@@ -142,9 +146,35 @@ impl Driver {
             applied: Revision(0),
             settled: Revision(0),
             clock: podway_model::HybridTime::default(),
+            clocks: Default::default(),
             drained: drained.clone(),
         };
         self.propose(Command::Proxy(ProxyCommand::Beats(proxies.iter().map(beat).collect()))).await;
+    }
+
+    /// Ends what proxies without a lease have on servers, where somebody waits for numbers that they may insert yet.
+    async fn shut_out_in_the_way(&mut self) {
+        let proxies = self.keeper.machine.look(State::in_the_way);
+        if proxies.is_empty() || !self.moves.has_shut_out || Instant::now() < self.shut_out_rests_until {
+            return;
+        }
+        let (keeper, term) = (self.keeper.clone(), self.term);
+        let ended = tokio::select! {
+            ended = timeout(WORK_WITHIN, shut_out_everywhere(&keeper, &mut self.sessions, &proxies)) => ended,
+            () = led_no_more(&keeper, term) => return,
+        };
+        if let Ok(Ok(())) = ended {
+            for incarnation in proxies {
+                self.propose(Command::Proxy(ProxyCommand::ShutOut { incarnation })).await;
+            }
+            return;
+        }
+        let reason = match ended {
+            Ok(Err(error)) => error.to_string(),
+            _ => format!("not done within {WORK_WITHIN:?}"),
+        };
+        tracing::warn!(reason, "a proxy without a lease keeps numbers from others, and is not shut out yet");
+        self.shut_out_rests_until = Instant::now() + TRY_AGAIN;
     }
 
     /// Drops one of the schemas that shards left, if the time of one has come.

@@ -95,17 +95,10 @@ impl Worker<'_> {
     }
 
     async fn shut_out(&mut self, proxies: &[Incarnation]) -> Result<(), MoveError> {
-        if proxies.is_empty() || !self.moves.has_shut_out {
-            return Ok(());
+        match proxies.is_empty() || !self.moves.has_shut_out {
+            true => Ok(()),
+            false => shut_out_everywhere(self.keeper, self.sessions, proxies).await,
         }
-        let servers: BTreeSet<ServerId> =
-            self.keeper.machine.look(|state| state.map().servers().map(|server| server.id).collect());
-        for server in servers {
-            let mut control = self.sessions.take(server).await?;
-            shut_out(&mut control, proxies).await?;
-            self.sessions.put_back(server, control);
-        }
-        Ok(())
     }
 
     /// Whose threads in the source's schema are left alone: live proxies have a map by which nothing of it is theirs. `None`: everybody's.
@@ -128,6 +121,22 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// Ends what proxies without a lease have on any server.
+pub(super) async fn shut_out_everywhere(
+    keeper: &Keeper,
+    sessions: &mut Sessions,
+    proxies: &[Incarnation],
+) -> Result<(), MoveError> {
+    let servers: BTreeSet<ServerId> =
+        keeper.machine.look(|state| state.map().servers().map(|server| server.id).collect());
+    for server in servers {
+        let mut control = sessions.take(server).await?;
+        shut_out(&mut control, proxies).await?;
+        sessions.put_back(server, control);
+    }
+    Ok(())
 }
 
 /// Drops a schema that a shard left.

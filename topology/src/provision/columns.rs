@@ -4,7 +4,9 @@ use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, FromRowError, Row};
 use podway_model::{Column, ColumnDefault, ColumnType, Name};
 
+use super::bodies::may_set;
 use super::error::ProvisionError;
+use super::unique::{UniqueKey, read_unique_keys};
 
 /// A table as a server has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct TableDefinition {
     pub columns: Vec<Column>,
     /// The primary key's columns; empty if there is none.
     pub primary_key: Vec<Name>,
+    /// Its UNIQUE keys, the primary key among them.
+    pub unique_keys: Vec<UniqueKey>,
     /// The columns that an UPDATE sets by itself (ON UPDATE CURRENT_TIMESTAMP).
     pub set_on_update: Vec<Name>,
     /// The bodies of its BEFORE triggers, which may set columns.
@@ -24,13 +28,9 @@ pub struct TableDefinition {
 }
 
 impl TableDefinition {
-    /// The body of a BEFORE trigger that may set a column: it names both NEW and the column. Coarse on purpose.
+    /// The body of a BEFORE trigger that may set a column.
     pub fn trigger_that_may_set(&self, column: &Name) -> Option<&str> {
-        let may_set = |body: &&String| {
-            let body = body.to_lowercase();
-            body.contains("new") && body.contains(column.key())
-        };
-        self.before_triggers.iter().find(may_set).map(String::as_str)
+        self.before_triggers.iter().find(|body| may_set(body, column)).map(String::as_str)
     }
 
     /// What differs from another server's table in a way that a statement could see.
@@ -73,6 +73,7 @@ pub async fn read_table(
     let sql = "SELECT column_name FROM information_schema.statistics \
                WHERE table_schema = ? AND table_name = ? AND index_name = 'PRIMARY' ORDER BY seq_in_index";
     let primary_key: Vec<String> = conn.exec(sql, key).await.map_err(doing())?;
+    let unique_keys = read_unique_keys(conn, schema, table).await?;
     let sql = "SELECT action_statement FROM information_schema.triggers \
                WHERE event_object_schema = ? AND event_object_table = ? AND action_timing = 'BEFORE'";
     let before_triggers = conn.exec(sql, key).await.map_err(doing())?;
@@ -88,6 +89,7 @@ pub async fn read_table(
             .collect(),
         columns: described.iter().map(Described::column).collect(),
         primary_key: primary_key.iter().map(|name| Name::caseless(name)).collect(),
+        unique_keys,
         before_triggers,
     })
 }

@@ -2,9 +2,11 @@
 //! what it reads is decided elsewhere.
 //!
 //! Reading order: [`login`](AdminLogin) → [`schema`](create_schema) → [`grant`](schema_grant) → [`compare`](ServerTraits) → [`account`](ensure_account) →
-//! [`transactions`](ensure_transactions) → [`columns`](TableDefinition) → [`shape`](TableShape) → [`views`](ViewUse).
+//! [`transactions`](ensure_transactions) → [`columns`](TableDefinition) → [`shape`](TableShape) → [`views`](ViewUse) →
+//! [`programs`](program_in_the_way), which read `bodies`.
 
 mod account;
+mod bodies;
 mod bring;
 mod calls;
 mod columns;
@@ -14,10 +16,12 @@ mod grant;
 mod literal;
 mod login;
 mod procedures;
+mod programs;
 mod rights;
 mod schema;
 mod shape;
 mod transactions;
+mod unique;
 mod views;
 
 pub use account::{
@@ -32,8 +36,10 @@ pub use error::ProvisionError;
 pub use grant::schema_grant;
 pub use literal::{account_literal, text_literal};
 pub use login::{AdminLogin, ServerFacts, read_facts};
+pub use programs::program_in_the_way;
 pub use rights::missing_rights;
 pub use schema::{create_schema, quote_name};
 pub use shape::{TableDigest, TableShape, read_digests, read_shape};
 pub use transactions::{TransactionsReady, ensure_transactions};
+pub use unique::{UniqueKey, names_of_keys, unique_on_each_shard_only};
 pub use views::{ViewUse, read_view_uses, used_by_a_view, view_using, views_of_spread};

@@ -107,9 +107,10 @@ impl State {
             }
             _ => return Ok(Vec::new()),
         };
-        let changes = self.table(&command, map, now)?.changes;
+        let mut changes = self.table(&command, map, now)?.changes;
         if let Follow::Columns { table, next: Some(next), .. } = follow {
-            self.sequences.raise(&known.name, &map.names.name(table), *next);
+            let table = map.names.name(table);
+            changes.extend(self.sequences.raise_in_use(known, &table, *next, now.revision));
         }
         Ok(changes)
     }

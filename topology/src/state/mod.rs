@@ -11,6 +11,7 @@
 mod accounts;
 mod drifts;
 mod following;
+mod holds;
 mod keyspaces;
 mod log;
 mod moves;
@@ -224,6 +225,11 @@ impl State {
         settings::span_ms(settings::SCHEMA_CHECK, &self.map)
     }
 
+    /// How long statements that name a table wait at most for what changes its name to begin, in milliseconds: half as long as a statement waits.
+    pub fn names_held_ms(&self) -> u64 {
+        settings::span_ms(settings::FREEZE_HOLD, &self.map) / 2
+    }
+
     /// How long a shard may be frozen, in milliseconds.
     pub fn freeze_limit_ms(&self) -> u64 {
         settings::span_ms(settings::FREEZE_LIMIT, &self.map)
@@ -242,6 +248,12 @@ impl State {
     /// The proxies whose lease ended and that are not shut out.
     pub fn ended_proxies(&self) -> Vec<Incarnation> {
         self.proxies.ended()
+    }
+
+    /// The proxies whose lease ended, that are not shut out, and that keep numbers from others: their blocks were called back, and they may not know.
+    pub fn in_the_way(&self) -> Vec<Incarnation> {
+        let unaware = self.sequences.unaware();
+        self.proxies.ended().into_iter().filter(|ended| unaware.contains(ended)).collect()
     }
 
     /// The proxies that have no lease any more, shut out or not.
@@ -300,6 +312,7 @@ impl State {
                 {
                     self.follow_report(*id, report, &map, now, &mut effect);
                 }
+                effect.changes.extend(holds::changes(self.operations.open(), &map));
                 Ok(effect)
             }
         }?;

@@ -172,7 +172,7 @@ impl Operations {
         (notes, changes)
     }
 
-    fn open(&self) -> impl Iterator<Item = &Operation> {
+    pub(super) fn open(&self) -> impl Iterator<Item = &Operation> {
         self.known.values().map(|record| &record.operation).filter(|operation| operation.state.is_open())
     }
 
@@ -254,6 +254,7 @@ impl Operations {
             Report::TargetDone { target, warnings } => statements::target_done(operation, *target, warnings),
             Report::TargetFailed { target, reason } => statements::target_failed(operation, *target, reason),
             Report::TargetRefused { target, error } => statements::target_refused(operation, *target, error),
+            Report::Held => statements::held(operation, around.now.revision),
             Report::Declared(table) => {
                 statements::declared(operation, table, around.map, around.now.revision)
             }

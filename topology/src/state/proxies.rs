@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podway_model::{FreezeId, HybridTime, Map, Revision};
 use podway_topology_api::{
-    BEAT_GAP_MS, Beat, Done, Incarnation, Lease, LogTime, ProxyInfo, ProxyView, Refusal, Thing,
+    BEAT_GAP_MS, Beat, ClockReport, Done, Incarnation, Lease, LogTime, ProxyInfo, ProxyView, Refusal, Thing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,8 @@ struct Proxy {
     settled: Revision,
     #[serde(default)]
     clock: HybridTime,
+    #[serde(default)]
+    clocks: ClockReport,
     #[serde(default)]
     drained: BTreeSet<FreezeId>,
 }
@@ -85,6 +87,7 @@ impl Proxies {
                 applied: Revision(0),
                 settled: Revision(0),
                 clock: HybridTime::default(),
+                clocks: ClockReport::default(),
                 drained: BTreeSet::new(),
             },
         );
@@ -231,6 +234,7 @@ impl Proxies {
             applied: proxy.applied,
             settled: proxy.settled,
             clock: proxy.clock,
+            clocks: proxy.clocks,
             drained: proxy.drained.iter().copied().collect(),
         };
         self.known.iter().map(view).collect()
@@ -283,6 +287,7 @@ impl Proxy {
         self.applied = self.applied.max(beat.applied);
         self.settled = self.settled.max(beat.settled);
         self.clock = self.clock.max(beat.clock);
+        self.clocks = beat.clocks;
         self.drained.extend(beat.drained.iter().filter(|freeze| freezes.contains(freeze)));
     }
 }

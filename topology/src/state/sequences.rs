@@ -14,8 +14,9 @@ use super::proxies::Proxies;
 
 /// The largest block.
 pub(super) const MAX_BLOCK: u64 = 1 << 20;
-/// How many blocks a proxy holds: one that it works through, and the next. Asking for a third says that the oldest is used up.
-pub(super) const BLOCKS_PER_PROXY: usize = 2;
+/// How many blocks of a proxy are remembered: it holds two, one that it works through and the next, and gives up all that it holds where an answer was lost. So the
+/// oldest of more is used up, also if some were given that it never heard of.
+pub(super) const BLOCKS_PER_PROXY: usize = 4;
 
 /// The sequences of all tables that have one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ struct Sequence {
     /// Who held blocks that are void now, and had not heard of it when that was looked at last.
     #[serde(default)]
     unaware: BTreeSet<Incarnation>,
+    /// The blocks that they held.
+    #[serde(default)]
+    called_back: Vec<Block>,
     /// What is given out and may not be used up, oldest first.
     #[serde(default)]
     blocks: VecDeque<Block>,
@@ -121,8 +125,8 @@ impl Sequences {
         }
         self.last_generation += 1;
         let generation = self.last_generation;
-        let (blocks, unaware) = (VecDeque::new(), BTreeSet::new());
-        let new = Sequence { next: 1, generation, since: revision, unaware, blocks };
+        let (blocks, unaware, called_back) = (VecDeque::new(), BTreeSet::new(), Vec::new());
+        let new = Sequence { next: 1, generation, since: revision, unaware, called_back, blocks };
         tables.insert(table.name.key().into(), new);
         Some(generation_change(keyspace, table, generation))
     }
@@ -133,6 +137,31 @@ impl Sequences {
         if let Some(sequence) = known {
             sequence.next = sequence.next.max(next);
         }
+    }
+
+    /// The same for a table that is in use: nobody goes on with a block below it. What watchers are told.
+    pub(super) fn raise_in_use(
+        &mut self,
+        keyspace: &Keyspace,
+        table: &Name,
+        next: u64,
+        revision: Revision,
+    ) -> Option<Change> {
+        let sequence = self.known.get_mut(keyspace.name.key())?.get_mut(table.key())?;
+        if next <= sequence.next {
+            return None;
+        }
+        sequence.next = next;
+        self.last_generation += 1;
+        let generation = self.last_generation;
+        sequence.void(Generation { number: generation, since: revision });
+        Some(Change::SequenceGeneration { keyspace: keyspace.name.clone(), table: table.clone(), generation })
+    }
+
+    /// Who may insert numbers of blocks that were called back, and so keeps others from them.
+    pub(super) fn unaware(&self) -> BTreeSet<Incarnation> {
+        let all = self.known.values().flat_map(BTreeMap::values);
+        all.flat_map(|sequence| sequence.unaware.iter().copied()).collect()
     }
 
     /// A table has another name; its numbers go on under a new generation, so that nobody holds blocks under the old name.
@@ -199,6 +228,8 @@ impl Sequences {
     pub(super) fn release(&mut self, holder: Incarnation) {
         for sequence in self.known.values_mut().flat_map(BTreeMap::values_mut) {
             sequence.blocks.retain(|block| block.holder != holder);
+            sequence.unaware.remove(&holder);
+            sequence.called_back.retain(|block| block.holder != holder);
         }
     }
 }
@@ -262,6 +293,7 @@ impl Sequence {
         self.next = self.next.max(last.saturating_add(1));
         // What nobody was given needs no wait.
         let voided = if is_above { Vec::new() } else { self.unaware((holder, proxies)) };
+        let voided = voided.into_iter().filter(|other| self.may_insert(*other, first..=last)).collect();
         let floor = self.floor((holder, proxies));
         self.stands(voided, floor)
     }
@@ -280,7 +312,8 @@ impl Sequence {
     /// All blocks are void. Who held them.
     fn void(&mut self, next: Generation) -> Vec<Incarnation> {
         (self.generation, self.since) = (next.number, next.since);
-        let holders: Vec<Incarnation> = self.blocks.drain(..).map(|block| block.holder).collect();
+        let holders: Vec<Incarnation> = self.blocks.iter().map(|block| block.holder).collect();
+        self.called_back.extend(self.blocks.drain(..));
         self.unaware.extend(&holders);
         holders
     }
@@ -289,7 +322,16 @@ impl Sequence {
     fn unaware(&mut self, (holder, proxies): Asking<'_>) -> Vec<Incarnation> {
         let unaware = proxies.unaware(self.since);
         self.unaware.retain(|other| unaware.contains(other));
+        self.called_back.retain(|block| unaware.contains(&block.holder));
         self.unaware.iter().copied().filter(|other| *other != holder).collect()
+    }
+
+    /// Whether one of these numbers was in a block of a proxy that has not heard that it is void.
+    fn may_insert(&self, holder: Incarnation, values: RangeInclusive<u64>) -> bool {
+        let mut known = self.called_back.iter().filter(|block| block.holder == holder).peekable();
+        // Of whom no block is known, any may have been.
+        known.peek().is_none()
+            || known.any(|block| block.first <= *values.end() && *values.start() <= block.last)
     }
 
     /// Below this number nobody else has one, as far as is known.

@@ -9,6 +9,8 @@ use super::outcome::{Effect, Outcome};
 /// How long a proxy may be silent.
 pub(super) const PROXY_LEASE: &str = "proxy.lease";
 /// How long a shard may be frozen.
+pub(super) const FREEZE_HOLD: &str = "freeze.hold";
+/// The setting that bounds how long a shard is frozen.
 pub(super) const FREEZE_LIMIT: &str = "freeze.limit";
 /// How long what a shard left behind is kept.
 pub(super) const RETIRED_RETENTION: &str = "retired.retention";
@@ -37,7 +39,7 @@ const SECOND: u64 = 1_000;
 const HOUR: u64 = 3_600 * SECOND;
 
 /// Every setting there is, by name.
-const KNOWN: [Known; 7] = [
+const KNOWN: [Known; 8] = [
     Known {
         name: "freeze.drain",
         kind: Kind::Span { shortest_ms: 10, longest_ms: 600 * SECOND },
@@ -45,7 +47,7 @@ const KNOWN: [Known; 7] = [
         doc: "how long statements and transactions that run on a frozen shard may go on; then the proxy aborts them with error 1213",
     },
     Known {
-        name: "freeze.hold",
+        name: FREEZE_HOLD,
         kind: Kind::Span { shortest_ms: 10, longest_ms: 600 * SECOND },
         default: "10s",
         doc: "how long a new statement for a frozen shard waits; then it is answered with an error that can be retried",
@@ -73,6 +75,12 @@ const KNOWN: [Known; 7] = [
         kind: Kind::Span { shortest_ms: 0, longest_ms: 24 * HOUR },
         default: "1m",
         doc: "how often the tables on the shards are compared with each other and with the map; 0s: only when somebody asks",
+    },
+    Known {
+        name: "stamp.single_shard",
+        kind: Kind::Number { least: 0, most: 1 },
+        default: "0",
+        doc: "1: transactions that wrote on one server are stamped as well, in sessions that have not set podway_stamp_single_shard",
     },
     Known {
         name: "wrong_shard.retries",

@@ -34,7 +34,7 @@ pub(super) fn check_statement(statement: &ClientStatement) -> Result<(), Refusal
     Ok(())
 }
 
-/// A DDL statement and its targets. A table that is to be declared comes into being at home last.
+/// A DDL statement and its targets. A table that is to be declared comes into being at home last; a trigger first, for its name must be no other trigger's there.
 pub(super) fn new_ddl(
     keyspace: &Keyspace,
     effects: &[TableEffect],
@@ -54,12 +54,17 @@ pub(super) fn new_ddl(
         effects: effects.to_vec(),
         shown: sentence(shown),
         declaration: declaration.cloned(),
+        held: None,
         declared: None,
         followed: None,
     };
-    let home_last = |index: &usize| declaration.is_some() && ShardIndex(*index as u16) == keyspace.home;
+    let is_home = |index: &usize| ShardIndex(*index as u16) == keyspace.home;
     let mut places: Vec<usize> = (0..keyspace.shards.len()).collect();
-    places.sort_by_key(home_last);
+    if ddl.retriggered().is_some() {
+        places.sort_by_key(|index| !is_home(index));
+    } else if declaration.is_some() {
+        places.sort_by_key(is_home);
+    }
     let targets = places.into_iter().map(|place| Target::Shard(keyspace.shards[place].id));
     Ok((ddl, targets.collect()))
 }
@@ -209,6 +214,22 @@ fn end_given_up(operation: &mut Operation) -> Effect {
     };
     operation.state = state;
     Effect::new(Done::Changed, Vec::new(), what)
+}
+
+/// Statements that name its tables wait from this revision on.
+pub(super) fn held(operation: &mut Operation, revision: Revision) -> Outcome {
+    let is_untouched = operation.targets.iter().all(|(_, state)| *state == TargetState::Waiting);
+    let wrong = wrong_state(operation, "it was begun already, or holds no names");
+    match &mut operation.kind {
+        OperationKind::Ddl(Ddl { held: Some(_), .. }) => Ok(Effect::unchanged()),
+        OperationKind::Ddl(ddl)
+            if ddl.holds_names() && is_untouched && operation.state == OperationState::Running =>
+        {
+            ddl.held = Some(revision);
+            Ok(Effect::quiet(Done::Changed))
+        }
+        _ => Err(wrong),
+    }
 }
 
 /// Every target has it, and the map follows with this revision.

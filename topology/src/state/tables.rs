@@ -56,6 +56,8 @@ fn declare(keyspace: &Keyspace, table: &Table, map: &Map) -> Outcome {
     }
     match keyspace.tables.get(table.name.key()) {
         Some(known) if **known == table => return Ok(Effect::unchanged()),
+        // Its UNIQUE keys may be unique on each shard from now on, or not any more: rows lie as before.
+        Some(known) if differs_in_uniqueness_alone(known, &table) => {}
         // What is known of a home table is only what was seen of it: it may become what somebody declares.
         Some(known) if !matches!(known.kind, TableKind::Home) => {
             return Err(Refusal::Exists { what: Thing::Table, name: known.name.as_str().into() });
@@ -70,6 +72,16 @@ fn declare(keyspace: &Keyspace, table: &Table, map: &Map) -> Outcome {
     Ok(Effect::new(Done::Changed, vec![set(keyspace, table)], what))
 }
 
+fn differs_in_uniqueness_alone(known: &Table, table: &Table) -> bool {
+    let strict = |table: &Table| match &table.kind {
+        TableKind::Sharded(sharding) => {
+            Some((table.name.clone(), Sharding { unique_per_shard: false, ..sharding.clone() }))
+        }
+        _ => None,
+    };
+    known.columns == table.columns && strict(known).is_some_and(|known| strict(table) == Some(known))
+}
+
 fn alter(keyspace: &Keyspace, name: &str, columns: &[Column], map: &Map) -> Outcome {
     let known = find_table(keyspace, name, map)?;
     let columns: Vec<Column> = columns.iter().map(caseless).collect();
@@ -80,7 +92,7 @@ fn alter(keyspace: &Keyspace, name: &str, columns: &[Column], map: &Map) -> Outc
         for pinned in known.key_columns() {
             key.push(pinned_position(&table, pinned)?);
         }
-        table.kind = TableKind::Sharded(Sharding { columns: key, vindex: sharding.vindex });
+        table.kind = TableKind::Sharded(Sharding { columns: key, ..*sharding });
     }
     if **known == table {
         return Ok(Effect::unchanged());
@@ -248,7 +260,8 @@ fn described(table: &Table) -> String {
     match &table.kind {
         TableKind::Sharded(sharding) => {
             let key: Vec<&str> = table.key_columns().map(|column| column.name.as_str()).collect();
-            format!("sharded by ({}) with {}", key.join(", "), vindex_name(sharding.vindex))
+            let per_shard = if sharding.unique_per_shard { ", unique per shard" } else { "" };
+            format!("sharded by ({}) with {}{per_shard}", key.join(", "), vindex_name(sharding.vindex))
         }
         TableKind::Reference => "as a reference table".to_owned(),
         TableKind::Home => "as a home table".to_owned(),

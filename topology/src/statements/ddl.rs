@@ -4,7 +4,7 @@ use podway_model::NameRule;
 use podway_topology_api::{Ddl, Follow, Report, ServerMessage, TableEffect};
 
 use super::error::TryError;
-use super::fingerprint::{ABSENT, Seen, fingerprint, look};
+use super::fingerprint::{ABSENT, Seen, fingerprint, look, look_at_triggers};
 use crate::mover::Control;
 use crate::provision::{TableDefinition, read_next_number, read_table};
 use crate::statement_seam::KeyRules;
@@ -23,7 +23,7 @@ pub async fn before(
 ) -> Result<String, TryError> {
     let seen = look(control, schema, &ddl.tables(), names).await?;
     check(ddl, &seen)?;
-    Ok(fingerprint(&seen))
+    with_triggers(control, ddl, schema, &seen).await
 }
 
 /// The fingerprint alone.
@@ -33,7 +33,21 @@ pub async fn now(
     schema: &str,
     names: NameRule,
 ) -> Result<String, TryError> {
-    Ok(fingerprint(&look(control, schema, &ddl.tables(), names).await?))
+    let seen = look(control, schema, &ddl.tables(), names).await?;
+    with_triggers(control, ddl, schema, &seen).await
+}
+
+async fn with_triggers(
+    control: &mut Control,
+    ddl: &Ddl,
+    schema: &str,
+    seen: &[Seen],
+) -> Result<String, TryError> {
+    let tables = fingerprint(seen);
+    match ddl.retriggered() {
+        None => Ok(tables),
+        Some(table) => Ok(format!("{tables} {}", look_at_triggers(control, schema, table).await?)),
+    }
 }
 
 /// TRUNCATE shows by InnoDB's numbers alone; and a table that is there already is not declared by a statement that creates it.
@@ -124,6 +138,8 @@ pub async fn follows(control: &mut Control, ddl: &Ddl, schema: &str) -> Result<V
                     }
                 }
             }
+            // The map knows no triggers.
+            TableEffect::Retriggered(_) => {}
             TableEffect::Dropped(table) => follows.push(Follow::Forgotten(table.clone())),
             TableEffect::Emptied(table) => follows.push(Follow::Restarted(table.clone())),
             TableEffect::Renamed { from, to } => {
@@ -178,7 +194,7 @@ mod tests {
 
     fn ddl(effects: Vec<TableEffect>, declaration: Option<TableDeclaration>) -> Ddl {
         let (keyspace, shown) = ("shop".into(), "…".into());
-        Ddl { keyspace, effects, shown, declaration, declared: None, followed: None }
+        Ddl { keyspace, effects, shown, declaration, held: None, declared: None, followed: None }
     }
 
     fn present(ids: &[u64]) -> Seen {
@@ -201,6 +217,7 @@ mod tests {
             is_view: false,
             columns: vec![column],
             primary_key: vec![Name::caseless("id")],
+            unique_keys: Vec::new(),
             set_on_update: Vec::new(),
             before_triggers: Vec::new(),
         }

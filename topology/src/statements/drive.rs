@@ -8,7 +8,7 @@ use std::time::Duration;
 use openraft::RaftMetrics;
 use podway_topology_api::{
     Command, Member, NodeId, Operation, OperationCommand, OperationId, OperationKind, OperationState,
-    ProposeError, Proposer, Report, Target, Term,
+    ProposeError, Proposer, Report, ServerMessage, Target, Term,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -131,6 +131,10 @@ impl Runner {
                 }
                 self.tell(Report::Undone).await;
             }
+            Next::Hold => self.tell(Report::Held).await,
+            Next::GiveWay(target) => {
+                self.tell(Report::TargetRefused { target, error: in_use() }).await;
+            }
             Next::Declare => {
                 let OperationKind::Ddl(ddl) = &operation.kind else { return false };
                 match attempt.declare(ddl).await {
@@ -149,13 +153,16 @@ impl Runner {
     }
 
     fn facts(&self, operation: &Operation) -> Facts {
-        let declared = match &operation.kind {
-            OperationKind::Ddl(ddl) => ddl.declared,
-            _ => None,
+        let (held, declared) = match &operation.kind {
+            OperationKind::Ddl(ddl) => (ddl.held, ddl.declared),
+            _ => (None, None),
         };
         let followed = followed(operation);
+        let waited_ms = self.keeper.stamp().0.saturating_sub(operation.changed.0);
         self.keeper.machine.look(|state| Facts {
             term: self.term,
+            unheld: held.map(|revision| state.unsettled(revision)).unwrap_or_default(),
+            is_hold_overdue: waited_ms > state.names_held_ms(),
             unsettled: declared.map(|revision| state.unsettled(revision)).unwrap_or_default(),
             behind: followed.map(|revision| state.behind(revision)).unwrap_or_default(),
         })
@@ -260,6 +267,12 @@ impl Runner {
             }
         }
     }
+}
+
+/// What is said where statements from before keep names from being held.
+fn in_use() -> ServerMessage {
+    let text = "Lock wait timeout exceeded; transactions from before this statement are open still; nothing was done, try restarting it";
+    ServerMessage { code: 1205, state: "HY000".into(), text: text.into() }
 }
 
 fn report_command(id: OperationId, term: Term, report: Report) -> Command {

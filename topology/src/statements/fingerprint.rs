@@ -67,6 +67,15 @@ async fn look_at(
     Ok(Seen::Present { definition: without_next_number(&definition), ids })
 }
 
+/// A table's triggers, as a fingerprint.
+pub async fn look_at_triggers(control: &mut Control, schema: &str, table: &str) -> Result<String, MoveError> {
+    let sql = "SELECT CONCAT_WS('/', ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, HEX(TRIGGER_NAME), HEX(DEFINER), SQL_MODE, HEX(ACTION_STATEMENT), CREATED) \
+               FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? ORDER BY 1";
+    let triggers: Vec<String> = control.rows_with(sql, (schema, table)).await?;
+    let seen = Seen::Present { definition: triggers.join("\n"), ids: Vec::new() };
+    Ok(fingerprint(&[seen]))
+}
+
 /// A fingerprint of them all.
 pub fn fingerprint(seen: &[Seen]) -> String {
     if let [Seen::Absent] = seen {

@@ -5,13 +5,19 @@
 //! at home first; it is declared when they have it, and made at home when no proxy runs anything under a map that does not know it.
 
 use podway_model::Revision;
-use podway_topology_api::{Incarnation, Operation, OperationKind, OperationState, Target, TargetState, Term};
+use podway_topology_api::{
+    Ddl, Incarnation, Operation, OperationKind, OperationState, Target, TargetState, Term,
+};
 
 /// What is known besides the record.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// This leader's term.
     pub term: Term,
+    /// Who may run something under a map by which statements that name the tables do not wait.
+    pub unheld: Vec<Incarnation>,
+    /// Whether those have been waited for long enough.
+    pub is_hold_overdue: bool,
     /// Who may run something under a map that does not have the declared table.
     pub unsettled: Vec<Incarnation>,
     /// Who has not taken over the map that follows the statement.
@@ -29,6 +35,10 @@ pub enum Next {
     Rest,
     /// Run the statement on these.
     Run(Vec<Target>),
+    /// Have statements that name the tables wait.
+    Hold,
+    /// Nothing was begun, and some run on under an older map: refuse it.
+    GiveWay(Target),
     /// Read the table that came into being, and declare it.
     Declare,
     /// Wait until these have a newer map.
@@ -62,6 +72,11 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
         _ => None,
     };
     let (done, all) = operation.progress();
+    if let Some(ddl) = ddl.filter(|ddl| ddl.holds_names() && done < all)
+        && let Some(next) = hold(operation, ddl, facts)
+    {
+        return next;
+    }
     if ddl.is_some_and(|ddl| ddl.declaration.is_some() && ddl.declared.is_none())
         && done + usize::from(all > 1) == all
     {
@@ -87,6 +102,21 @@ pub fn next(operation: &Operation, facts: &Facts) -> Next {
     match which(candidates, is_left) {
         left if left.is_empty() => Next::Rest,
         left => Next::Run(left),
+    }
+}
+
+/// What has to be before a target is begun, where names stand for other tables than before: no statement names one of them.
+fn hold(operation: &Operation, ddl: &Ddl, facts: &Facts) -> Option<Next> {
+    let is_untouched = operation.targets.iter().all(|(_, state)| *state == TargetState::Waiting);
+    match ddl.held {
+        // With one shard there is no time between.
+        None if operation.targets.len() < 2 || !is_untouched => None,
+        None => Some(Next::Hold),
+        Some(_) if facts.unheld.is_empty() => None,
+        Some(_) if is_untouched && facts.is_hold_overdue => {
+            operation.targets.first().map(|(target, _)| Next::GiveWay(*target))
+        }
+        Some(_) => Some(Next::WaitFor(facts.unheld.clone())),
     }
 }
 

@@ -1,4 +1,5 @@
-//! A statement that gives a table of several shards a name that a view on the home shard's server uses: the view would show and change the part of its own server.
+//! A statement that gives a table of several shards a name that a view on the home shard's server uses, or a trigger or event: it would show and change the part of its
+//! own server.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::time::timeout;
 
 use super::error::TryError;
 use super::work::Attempt;
-use crate::provision::{AdminLogin, used_by_a_view, view_using};
+use crate::provision::{AdminLogin, program_in_the_way, used_by_a_view, view_using};
 
 /// The home shard's server says within this which views there are, or the try was in vain.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -46,6 +47,9 @@ impl Attempt {
                 found = view_using(&mut conn, schema, name)
                     .await?
                     .map(|view| used_by_a_view(name, &view, server));
+                if found.is_none() {
+                    found = program_in_the_way(&mut conn, schema, name).await?;
+                }
                 if found.is_some() {
                     break;
                 }
@@ -89,6 +93,7 @@ mod tests {
             effects,
             shown: "…".into(),
             declaration,
+            held: None,
             declared: None,
             followed: None,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use podway_model::{Column, Name, ServerId, Table, TableKind};
 
-use crate::provision::{ServerTraits, TableShape};
+use crate::provision::{ServerTraits, TableShape, names_of_keys, unique_on_each_shard_only};
 
 /// Shards that have a table built in one way.
 #[derive(Clone, Debug)]
@@ -49,6 +49,7 @@ pub(super) fn judge(table: &Table, groups: &[Group], missing: &[String]) -> Verd
         if !without.is_empty() {
             verdict.problems.push(format!("it has no primary key on {}", without.join(", ")));
         }
+        verdict.problems.extend(loose_keys(table, groups));
     }
     if let Some((first, others)) = groups.split_first() {
         for other in others {
@@ -108,6 +109,20 @@ fn key_problems(table: &Table, group: &Group, is_alike: bool) -> Vec<String> {
     problems
 }
 
+/// UNIQUE keys that no shard can keep and that nobody accepted so. With one shard MySQL keeps them all.
+fn loose_keys(table: &Table, groups: &[Group]) -> Option<String> {
+    let is_said = matches!(&table.kind, TableKind::Sharded(sharding) if sharding.unique_per_shard);
+    let shards: usize = groups.iter().map(|group| group.shards.len()).sum();
+    let loose = groups
+        .iter()
+        .map(|group| unique_on_each_shard_only(table, &group.shape.definition.unique_keys))
+        .find(|keys| !keys.is_empty() && !is_said && shards > 1)?;
+    Some(format!(
+        "{} does not contain the sharding key: it is unique on each shard only, which nobody accepted (podway table declare --unique-per-shard)",
+        names_of_keys(&loose)
+    ))
+}
+
 fn stores_otherwise(column: &Column, pinned: &Column) -> bool {
     column.nullable != pinned.nullable
         || column.auto_increment != pinned.auto_increment
@@ -149,7 +164,7 @@ pub(super) fn judge_traits(servers: &[(ServerId, ServerTraits)]) -> BTreeMap<Ser
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provision::TableDefinition;
+    use crate::provision::{TableDefinition, UniqueKey};
     use podway_model::{ColumnDefault, ColumnType, NameRule, Sharding, Vindex};
 
     fn column(name: &str, column_type: ColumnType) -> Column {
@@ -175,7 +190,7 @@ mod tests {
     }
 
     fn users() -> Table {
-        let kind = TableKind::Sharded(Sharding { columns: vec![1], vindex: Vindex::Xxh3 });
+        let kind = TableKind::Sharded(Sharding::by(vec![1], Vindex::Xxh3));
         Table { name: NameRule::CaseSensitive.name("users"), kind, columns: columns() }
     }
 
@@ -187,6 +202,7 @@ mod tests {
                 is_view: false,
                 columns,
                 primary_key: vec![Name::caseless("id")],
+                unique_keys: Vec::new(),
                 set_on_update: Vec::new(),
                 before_triggers: Vec::new(),
             },
@@ -269,6 +285,27 @@ mod tests {
         }
         let gone = judge(&users(), &[on("shard 1", shape(super::tests::columns()))], &["shard 2".to_owned()]);
         assert_eq!((gone.problems, gone.stops_pinning), (vec!["it is missing on shard 2".to_owned()], false));
+    }
+
+    #[test]
+    fn a_unique_key_that_no_shard_can_keep_is_told_of_until_somebody_accepts_it() {
+        let mut keyed = shape(columns());
+        let unique = |name: &str, columns: &[&str]| UniqueKey {
+            name: name.to_owned(),
+            columns: columns.iter().map(|name| Name::caseless(name)).collect(),
+            parts: columns.len(),
+            shown: columns.join(", "),
+        };
+        keyed.definition.unique_keys = vec![unique("PRIMARY", &["id"]), unique("both", &["id", "EMAIL"])];
+        let two = Group { shards: vec!["shard 1".into(), "shard 2".into()], shape: keyed.clone() };
+        let verdict = judge(&users(), std::slice::from_ref(&two), &[]);
+        assert!(!verdict.stops_pinning && verdict.columns.is_none(), "{verdict:?}");
+        let said = "PRIMARY KEY (id) does not contain the sharding key: it is unique on each shard only";
+        assert!(verdict.problems.len() == 1 && verdict.problems[0].starts_with(said), "{verdict:?}");
+        assert_eq!(judge(&users(), &[on("shard 1", keyed)], &[]), Verdict::default(), "MySQL keeps it");
+        let accepted = Sharding { unique_per_shard: true, ..Sharding::by(vec![1], Vindex::Xxh3) };
+        let accepted = Table { kind: TableKind::Sharded(accepted), ..users() };
+        assert_eq!(judge(&accepted, &[two], &[]), Verdict::default());
     }
 
     #[test]

@@ -370,7 +370,7 @@ mod tests {
             epoch: Epoch(1),
         };
         let keyspace = Keyspace::evenly(RULE.name("shop"), vec![shard(1), shard(2)]).unwrap();
-        let by_id = TableKind::Sharded(Sharding { columns: vec![0], vindex: Vindex::Xxh3 });
+        let by_id = TableKind::Sharded(Sharding::by(vec![0], Vindex::Xxh3));
         let mut changes = vec![server(1), server(2), Change::Keyspace(keyspace.record())];
         changes.extend([table("orders", by_id), table("notes", TableKind::Home)]);
         changes.extend(further);
@@ -404,6 +404,7 @@ mod tests {
                 is_view: false,
                 columns,
                 primary_key: vec![Name::caseless("id")],
+                unique_keys: Vec::new(),
                 set_on_update: Vec::new(),
                 before_triggers: Vec::new(),
             },
@@ -532,6 +533,7 @@ mod tests {
                 effects,
                 shown: "".into(),
                 declaration: None,
+                held: None,
                 declared: None,
                 followed: None,
             }))

@@ -1,7 +1,9 @@
 //! Proxies: registered with the cluster's secret, kept by heartbeats through any node and leader, shut out by the log's time without them.
 
 use podway_model::{HybridTime, Revision};
-use podway_topology_api::{Beat, Command, Incarnation, Lease, ProxyInfo, SettingCommand, TopologyStore};
+use podway_topology_api::{
+    Beat, ClockReport, Command, Incarnation, Lease, ProxyInfo, SettingCommand, TopologyStore,
+};
 
 use super::cluster::{Cluster, Writer, eventually};
 
@@ -15,6 +17,7 @@ fn beat(incarnation: Incarnation) -> Beat {
         applied: Revision(3),
         settled: Revision(2),
         clock: HybridTime(9),
+        clocks: ClockReport { steps_back: 4, ..ClockReport::default() },
         drained: Vec::new(),
     }
 }
@@ -39,10 +42,13 @@ async fn a_heartbeat_keeps_a_lease_and_silence_ends_it() {
         let answer = client.beat(beat(alive.incarnation)).await.unwrap();
         assert!(answer.has_lease);
         assert!(answer.clock > HybridTime(9), "the leader's clock is later than what it heard");
+        let [came, answered] = answer.wall_us;
+        assert!(came > 0 && came <= answered, "the leader's time of day: {came}, {answered}");
         let proxies = client.read(true).await.unwrap().proxies;
         let kept = proxies.iter().find(|proxy| proxy.incarnation == alive.incarnation).unwrap();
         assert!(matches!(kept.lease, Lease::Until(_)));
         assert_eq!((kept.applied, kept.settled, kept.clock), (Revision(3), Revision(2), HybridTime(9)));
+        assert_eq!(kept.clocks.steps_back, 4);
         let lost = proxies.iter().find(|proxy| proxy.incarnation == silent.incarnation).unwrap();
         (lost.lease == Lease::Ended).then_some(())
     })

@@ -158,6 +158,7 @@ async fn each_token_allows_what_its_right_does() {
         applied: podway_model::Revision(0),
         settled: podway_model::Revision(0),
         clock: podway_model::HybridTime::default(),
+        clocks: Default::default(),
         drained: Vec::new(),
     };
     assert!(proxy.beat(beat.clone()).await.unwrap().has_lease);

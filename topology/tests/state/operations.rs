@@ -10,7 +10,7 @@ use podway_topology_api::{
 use crate::moves::{cancel, report, take};
 use crate::script::{Script, account, add_server, beats, check, orders, register, table, user_statement};
 
-fn statement(text: &str) -> ClientStatement {
+pub fn statement(text: &str) -> ClientStatement {
     ClientStatement::plain(account("ann").name, text)
 }
 
@@ -60,7 +60,7 @@ fn said(code: u16) -> ServerMessage {
     ServerMessage { code, state: "HY000".into(), text: "no".into() }
 }
 
-fn tell(what: Report) -> Command {
+pub fn tell(what: Report) -> Command {
     report(1, 1, what)
 }
 
@@ -257,7 +257,12 @@ fn the_map_follows_what_every_shard_has() {
     let changes = script.changes(tell(Report::Followed(follows.clone())));
     assert!(matches!(
         &changes[..],
-        [Change::Table { .. }, Change::TableRemoved { .. }, Change::Table { .. }]
+        [
+            Change::Table { .. },
+            Change::SequenceGeneration { .. },
+            Change::TableRemoved { .. },
+            Change::Table { .. }
+        ]
     ));
     assert_eq!(script.ok(tell(Report::Followed(follows))), Done::Unchanged);
     assert_eq!(state(&script), OperationState::Running, "proxies have to take it over");
@@ -356,6 +361,7 @@ fn proxies_are_waited_for_by_what_they_run_and_by_what_they_take() {
         applied: Revision(9),
         settled: Revision(5),
         clock: HybridTime::default(),
+        clocks: Default::default(),
         drained: Vec::new(),
     };
     script.ok(beats(vec![beat]));
@@ -461,4 +467,45 @@ fn operations_are_bounded_and_the_last_that_ended_are_remembered() {
     let kept: Vec<u64> = script.view().operations.iter().map(|operation| operation.id.0).collect();
     assert_eq!(kept, (157..=256).collect::<Vec<_>>());
     assert_eq!(script.ok(ddl(&["one_more"])), Done::Began(OperationId(257)));
+}
+
+#[test]
+fn names_are_held_until_the_map_follows_or_the_statement_has_ended() {
+    let renaming = || {
+        let renamed = TableEffect::Renamed { from: "orders".into(), to: "older".into() };
+        taken(begin(vec![renamed], "RENAME TABLE orders TO older", None))
+    };
+    let held = |script: &Script| -> Vec<(String, u64)> {
+        let map = script.map();
+        let keyspace = map.keyspace_spelled("shop").unwrap();
+        keyspace.held_names().map(|(table, by)| (table.to_string(), by)).collect()
+    };
+    let both = [("older".to_owned(), 1), ("orders".to_owned(), 1)];
+    let mut script = renaming();
+    assert!(held(&script).is_empty());
+    script.ok(tell(Report::Held));
+    assert_eq!(held(&script), both);
+    carry_out(&mut script, &[shard(1), shard(2)]);
+    assert_eq!(held(&script), both);
+    let renamed = Follow::Renamed { from: "orders".into(), to: "older".into() };
+    script.ok(tell(Report::Followed(vec![renamed])));
+    assert!(held(&script).is_empty());
+
+    let mut script = renaming();
+    script.ok(tell(Report::Held));
+    script.ok(tell(Report::TargetRefused { target: shard(1), error: said(1205) }));
+    assert_eq!(state(&script), OperationState::Refused);
+    assert!(held(&script).is_empty());
+
+    // What is begun is not held any more, nor what changes no name.
+    let mut script = renaming();
+    script.ok(began(shard(1)));
+    script.refusal(tell(Report::Held));
+    altering().refusal(tell(Report::Held));
+}
+
+/// The first operation, taken and done on both shards.
+pub fn carry_out_first(script: &mut Script) {
+    script.ok(take(1, 1));
+    carry_out(script, &[shard(1), shard(2)]);
 }

@@ -58,6 +58,7 @@ fn heartbeats_keep_a_lease_and_only_rise() {
         applied: Revision(applied),
         settled: Revision(settled),
         clock: HybridTime(clock),
+        clocks: Default::default(),
         drained: Vec::new(),
     };
     script.ok(beats(vec![report(5, 4, 100)]));

@@ -93,6 +93,7 @@ fn everybody_drains() -> Command {
         applied: Revision(0),
         settled: Revision(0),
         clock: HybridTime(0),
+        clocks: Default::default(),
         drained: (1..20).map(FreezeId).collect(),
     };
     Command::Proxy(ProxyCommand::Beats((1..9).map(beat).collect()))
@@ -220,6 +221,7 @@ fn proxy() -> impl Strategy<Value = Command> {
             applied: Revision(revision),
             settled: Revision(revision),
             clock: HybridTime(revision),
+            clocks: Default::default(),
             drained,
         },
     );

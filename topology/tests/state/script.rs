@@ -203,7 +203,7 @@ pub fn text(name: &str) -> Column {
 }
 
 pub fn sharded(keys: &[usize]) -> TableKind {
-    TableKind::Sharded(Sharding { columns: keys.to_vec(), vindex: Vindex::Xxh3 })
+    TableKind::Sharded(Sharding::by(keys.to_vec(), Vindex::Xxh3))
 }
 
 pub fn table(name: &str, kind: TableKind, columns: &[&str]) -> Table {
@@ -259,6 +259,7 @@ pub fn beat(incarnation: Incarnation) -> Beat {
         applied: Revision(0),
         settled: Revision(0),
         clock: HybridTime(0),
+        clocks: Default::default(),
         drained: Vec::new(),
     }
 }

@@ -121,6 +121,7 @@ fn an_explicit_number_inside_anothers_block_voids_the_tables_blocks() {
     assert_eq!(ok(&mut script, claim(1, 7)), stands(21, 1, &[]), "one's own block is one's own business");
     assert_eq!(ok(&mut script, claim(1, 15)), stands(21, 2, &[2]), "the other one may not have heard of it");
     assert_eq!(ok(&mut script, claim(1, 16)), stands(21, 2, &[2]), "nor of the numbers beside it");
+    assert_eq!(ok(&mut script, claim(1, 5)), stands(21, 2, &[]), "the other one never had this");
     assert_eq!(ok(&mut script, claim(1, 25)), stands(26, 2, &[]), "this one was in nobody's block");
     applied(&mut script, &[2]);
     assert_eq!(ok(&mut script, claim(1, 16)), stands(26, 2, &[]), "the void blocks are nobody's");
@@ -142,13 +143,37 @@ fn watchers_are_told_which_blocks_are_void() {
 }
 
 #[test]
-fn a_third_block_says_that_the_first_is_used_up() {
+fn a_fifth_block_says_that_the_first_is_used_up() {
     let mut script = script();
-    for _ in 0..3 {
+    for _ in 0..5 {
         ok(&mut script, reserve(1, 10));
     }
-    assert_eq!(ok(&mut script, claim(2, 5)), stands(31, 1, &[]));
-    assert_eq!(ok(&mut script, claim(2, 15)), stands(31, 2, &[1]));
+    assert_eq!(ok(&mut script, claim(2, 5)), stands(51, 1, &[]));
+    assert_eq!(ok(&mut script, claim(2, 15)), stands(51, 2, &[1]));
+}
+
+#[test]
+fn a_table_that_is_altered_to_go_on_higher_calls_its_blocks_back() {
+    let mut script = script();
+    ok(&mut script, reserve(1, 10));
+    let begin = podway_topology_api::OperationCommand::Begin(podway_topology_api::NewOperation::Ddl {
+        keyspace: "shop".into(),
+        effects: vec![podway_topology_api::TableEffect::Altered("orders".into())],
+        shown: "…".into(),
+        statement: crate::operations::statement("ALTER TABLE orders AUTO_INCREMENT = 100000"),
+        declaration: None,
+    });
+    ok(&mut script, Command::Operation(begin));
+    crate::operations::carry_out_first(&mut script);
+    let told = script.changes(crate::operations::tell(podway_topology_api::Report::Followed(vec![
+        podway_topology_api::Follow::Columns {
+            table: "orders".into(),
+            columns: orders().columns,
+            next: Some(100_000),
+        },
+    ])));
+    assert!(matches!(&told[..], [Change::SequenceGeneration { generation: 2, .. }]), "{told:?}");
+    assert_eq!(ok(&mut script, reserve(2, 10)), block(100_000, 100_009, 2));
 }
 
 #[test]
@@ -158,7 +183,9 @@ fn below_the_floor_nobody_has_a_number() {
     assert_eq!(floor(&mut script, reserve(2, 10)), 1);
     assert_eq!(floor(&mut script, reserve(1, 10)), 11);
     assert_eq!(floor(&mut script, reserve(1, 10)), 11);
-    assert_eq!(floor(&mut script, reserve(2, 10)), 21, "the oldest of three blocks is used up");
+    assert_eq!(floor(&mut script, reserve(1, 10)), 11);
+    assert_eq!(floor(&mut script, reserve(1, 10)), 11);
+    assert_eq!(floor(&mut script, reserve(2, 10)), 21, "the oldest of five blocks is used up");
     assert_eq!(floor(&mut script, claim(2, 500)), 21);
     assert_eq!(floor(&mut script, claim(2, 25)), 0, "blocks are void, and not everybody knows");
     applied(&mut script, &[1]);

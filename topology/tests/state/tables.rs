@@ -9,7 +9,7 @@ fn with(kind: TableKind, columns: Vec<Column>) -> Table {
 }
 
 fn by(vindex: Vindex, keys: &[usize]) -> TableKind {
-    TableKind::Sharded(Sharding { columns: keys.to_vec(), vindex })
+    TableKind::Sharded(Sharding::by(keys.to_vec(), vindex))
 }
 
 fn typed(column_type: ColumnType) -> Table {
@@ -122,6 +122,32 @@ fn a_table_is_declared_once_and_not_as_something_else() {
             (declare("shop", table("notes", TableKind::Home, &["id"])), "there is a table notes already"),
             (declare("shop", table("active", TableKind::View, &[])), "ok"),
             (declare("shop", table("Orders", TableKind::View, &[])), "ok"),
+        ],
+    );
+}
+
+#[test]
+fn how_unique_its_keys_may_be_is_said_of_a_table_that_is_declared_already() {
+    let loose = || match orders().kind {
+        TableKind::Sharded(sharding) => {
+            let kind = TableKind::Sharded(Sharding { unique_per_shard: true, ..sharding });
+            Table { kind, ..orders() }
+        }
+        _ => orders(),
+    };
+    let other_key =
+        TableKind::Sharded(Sharding { unique_per_shard: true, ..Sharding::by(vec![0], Vindex::Xxh3) });
+    check(
+        Script::with_shop(),
+        vec![
+            (declare("shop", Table { kind: other_key, ..orders() }), "there is a table orders already"),
+            (declare("shop", loose()), "ok"),
+            (declare("shop", loose()), "unchanged"),
+            (alter("shop", "orders", [orders().columns, vec![text("note")]].concat()), "ok"),
+            (declare("shop", loose()), "there is a table orders already"),
+            (alter("shop", "orders", orders().columns), "ok"),
+            (declare("shop", loose()), "unchanged"),
+            (declare("shop", orders()), "ok"),
         ],
     );
 }

@@ -259,7 +259,7 @@ mod tests {
             rows: 500,
             bytes: 10,
         };
-        let by = TableKind::Sharded(Sharding { columns: vec![1], vindex: Vindex::Xxh3 });
+        let by = TableKind::Sharded(Sharding::by(vec![1], Vindex::Xxh3));
         let mut whole = part.clone();
         add_shard(&mut whole, &part, Some(&by));
         assert_eq!((whole.rows, whole.distinct), (1_000, vec![Some(1_000), Some(200), Some(20), None]));

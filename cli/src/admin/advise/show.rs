@@ -24,6 +24,8 @@ struct TableRow {
     table: String,
     lies: &'static str,
     key: Vec<String>,
+    /// Whether a UNIQUE key would be unique on each shard only.
+    unique_per_shard: bool,
     rows: u64,
     bytes: u64,
     /// Executions of statements with it.
@@ -142,6 +144,10 @@ fn answer(question: &Question, advice: &Advice<'_>) -> Answer {
                 table: facts.name.to_string(),
                 lies: if facts.is_view { "view" } else { lies(&advised.lies) },
                 key: key(facts, &advised.lies),
+                unique_per_shard: match &advised.lies {
+                    Lies::Sharded(key) => !facts.unique_on_each_shard_only(key).is_empty(),
+                    _ => false,
+                },
                 rows: facts.rows,
                 bytes: facts.bytes,
                 statements: shares.all.count,
@@ -230,7 +236,10 @@ fn commands(question: &Question, tables: &[TableRow]) -> Vec<String> {
     let command = |table: &TableRow| {
         let name = quoted(&format!("{}.{}", question.keyspace, table.table));
         match table.lies {
-            "sharded" => Some(format!("podway table declare {name} --by {}", quoted(&table.key.join(",")))),
+            "sharded" => {
+                let accepted = if table.unique_per_shard { " --unique-per-shard" } else { "" };
+                Some(format!("podway table declare {name} --by {}{accepted}", quoted(&table.key.join(","))))
+            }
             "reference" => Some(format!("podway table declare {name} --reference")),
             _ => None,
         }

@@ -70,7 +70,7 @@ pub(super) async fn carry_out(
         Step::DeclareTable { keyspace, table, declaration } => {
             let view = context.view().await?;
             let servers = context.servers(&view).await?;
-            let wanted = Wanted { name: table, declaration, rows_in_place: allowed.rows_in_place };
+            let wanted = Wanted::new(table, declaration, allowed.rows_in_place);
             declare_one(context, &servers, find::keyspace(&view, keyspace)?, wanted).await
         }
         Step::AdoptUsers { users, grant } => adopt(context, users, grant.clone()).await,

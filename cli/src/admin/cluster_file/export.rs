@@ -53,6 +53,8 @@ struct TablePart {
     #[serde(skip_serializing_if = "Option::is_none")]
     vindex: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unique_per_shard: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     reference: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     home: bool,
@@ -113,9 +115,12 @@ fn keyspace_part(keyspace: &KeyspaceView, view: &View) -> KeyspacePart {
     };
     let tables = keyspace.tables.iter().filter_map(|table| {
         let part = match declaration_of(&table.table)? {
-            Declaration::Sharded { columns, .. } => {
-                TablePart { shard_by: columns, vindex: find::vindex(&table.table), ..TablePart::default() }
-            }
+            Declaration::Sharded { columns, unique_per_shard, .. } => TablePart {
+                shard_by: columns,
+                vindex: find::vindex(&table.table),
+                unique_per_shard,
+                ..TablePart::default()
+            },
             Declaration::Reference => TablePart { reference: true, ..TablePart::default() },
             Declaration::Home => TablePart { home: true, ..TablePart::default() },
         };

@@ -6,7 +6,7 @@ use podway_model::{AccountName, KeyRange, ShardId, Vindex};
 use podway_topology_api::{Credentials, KeyspaceView, NewShard, ServerView, View};
 
 use crate::admin::find;
-use crate::provision::{AdminLogin, Declaration};
+use crate::provision::{AdminLogin, Declaration, lies_so};
 use crate::serve::{FilePlan, FileServer, KeyspacePlan};
 
 /// One thing to be done.
@@ -216,7 +216,10 @@ fn known_keyspace(
             None => steps.push(declare(keyspace, table, declared)),
             Some(known) => {
                 let found = declaration_of(&known.table);
-                if found.as_ref() != Some(&lower(declared)) {
+                if lies_so(&known.table, declared) && found.as_ref() != Some(&lower(declared)) {
+                    // Its rows lie so already, and its UNIQUE keys are said to be otherwise.
+                    steps.push(declare(keyspace, table, declared));
+                } else if found.as_ref() != Some(&lower(declared)) {
                     let found = found.map_or_else(|| "a view".to_owned(), |found| said(&found));
                     conflicts.push(format!(
                         "table {name}.{table} is declared {found}, and the file says {}: forget it first (`podway table forget`)",
@@ -276,9 +279,11 @@ fn pruned(view: &View, plan: &FilePlan, steps: &mut Vec<Step>) {
 /// How a table is declared; `None`: it is a view.
 pub(super) fn declaration_of(table: &podway_model::Table) -> Option<Declaration> {
     match &table.kind {
-        podway_model::TableKind::Sharded(sharding) => {
-            Some(lower(&Declaration::Sharded { columns: find::key(table), vindex: sharding.vindex }))
-        }
+        podway_model::TableKind::Sharded(sharding) => Some(lower(&Declaration::Sharded {
+            columns: find::key(table),
+            vindex: sharding.vindex,
+            unique_per_shard: sharding.unique_per_shard,
+        })),
         podway_model::TableKind::Reference => Some(Declaration::Reference),
         podway_model::TableKind::Home => Some(Declaration::Home),
         podway_model::TableKind::View => None,
@@ -288,9 +293,10 @@ pub(super) fn declaration_of(table: &podway_model::Table) -> Option<Declaration>
 /// Columns compare without case.
 fn lower(declaration: &Declaration) -> Declaration {
     match declaration {
-        Declaration::Sharded { columns, vindex } => Declaration::Sharded {
+        Declaration::Sharded { columns, vindex, unique_per_shard } => Declaration::Sharded {
             columns: columns.iter().map(|column| column.to_lowercase()).collect(),
             vindex: *vindex,
+            unique_per_shard: *unique_per_shard,
         },
         other => other.clone(),
     }
@@ -298,13 +304,14 @@ fn lower(declaration: &Declaration) -> Declaration {
 
 fn said(declaration: &Declaration) -> String {
     match declaration {
-        Declaration::Sharded { columns, vindex } => {
+        Declaration::Sharded { columns, vindex, unique_per_shard } => {
+            let per_shard = if *unique_per_shard { ", unique per shard" } else { "" };
             let through = if *vindex == Vindex::Xxh3 {
                 String::new()
             } else {
                 format!(" through {}", find::vindex_name(*vindex))
             };
-            format!("sharded by ({}){through}", columns.join(", "))
+            format!("sharded by ({}){through}{per_shard}", columns.join(", "))
         }
         Declaration::Reference => "reference".to_owned(),
         Declaration::Home => "home".to_owned(),

@@ -1,8 +1,10 @@
-//! `podway verify`: reads the rows of sharded tables on every shard and names those that lie where they do not belong, and compares the copies of reference tables. Reads only.
+//! `podway verify`: reads the rows of sharded tables on every shard and names those that lie where they do not belong, compares the copies of reference tables, and looks for
+//! values that stand on several shards in keys that are unique on each shard only. Reads only.
 //!
-//! Reading order: [`stored`] → [`scan`] → [`copies`] → [`report`] → here, the command.
+//! Reading order: [`stored`] → [`scan`] → [`copies`] → [`doubles`] → [`report`] → here, the command.
 
 mod copies;
+mod doubles;
 mod report;
 mod scan;
 mod stored;
@@ -18,13 +20,14 @@ use podway_topology_api::{KeyspaceView, OperationKind, ShardView, View};
 use tokio::time::sleep;
 
 use self::copies::{Copy, copy};
-use self::report::{Report, TableReport, WrongRow};
+use self::doubles::{Compared, Side, paddings};
+use self::report::{KeyReport, Report, TableReport, WrongRow};
 use self::scan::{ANSWER_WITHIN, Owners, SESSION, Scan};
 use super::context::{Common, Context, Servers};
 use super::error::AdminError;
 use super::find;
 use super::print;
-use crate::provision::ProvisionError;
+use crate::provision::{ProvisionError, read_table, unique_on_each_shard_only};
 
 /// How often the topology is asked whether a move has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -39,8 +42,8 @@ Examples:
   podway verify shop
   podway verify shop.orders --rows-per-second 5000 --json
 
-Every row of sharded tables is read, along the primary key, as each server's administrator. The exit code is 1 if something was found. A keyspace
-whose shards move is waited for.")]
+Every row of sharded tables is read, along the primary key, as each server's administrator; and once more for each UNIQUE key that is unique on each
+shard only, whose values are compared between the shards. The exit code is 1 if something was found. A keyspace whose shards move is waited for.")]
 pub struct VerifyArgs {
     /// The keyspace, or one table of it; without this, all
     #[arg(value_name = "KEYSPACE[.TABLE]")]
@@ -180,7 +183,38 @@ impl Verify<'_> {
                 belongs_on: belongs.map(|shard| self.server_of(shard)),
             }));
         }
+        self.compare_keys(table, &mut report).await?;
         Ok(report)
+    }
+
+    /// Looks for values that stand on several shards in a UNIQUE key that each shard keeps for itself.
+    async fn compare_keys(&self, table: &Table, report: &mut TableReport) -> Result<(), AdminError> {
+        let Some(first) = self.keyspace.shards.first() else { return Ok(()) };
+        let (mut conn, server) = self.connect(first).await?;
+        let name = table.name.as_str();
+        let definition =
+            read_table(&mut conn, first.schema.as_str(), name).await.map_err(AdminError::at(server))?;
+        let loose = unique_on_each_shard_only(table, &definition.unique_keys);
+        if loose.is_empty() || self.keyspace.shards.len() == 1 {
+            return Ok(());
+        }
+        let pads = paddings(&mut conn).await.map_err(AdminError::at(server))?;
+        let mut sides = Vec::new();
+        for shard in &self.keyspace.shards {
+            let (conn, server) = self.connect(shard).await?;
+            sides.push(Side::new(conn, server, shard.schema.as_str()).await?);
+        }
+        for key in loose {
+            let key = match Compared::new(table, key, &pads) {
+                Some(compared) => {
+                    let doubles = compared.run(&mut sides, report.rows).await;
+                    KeyReport::compared(key, doubles?)
+                }
+                None => KeyReport::not_compared(key),
+            };
+            report.keys.push(key);
+        }
+        Ok(())
     }
 
     async fn copies(&self, table: &Table) -> Result<TableReport, AdminError> {

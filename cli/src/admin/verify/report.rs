@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::super::find;
 use super::super::print::{self, Row, counted};
+use super::doubles::Doubles;
+use crate::provision::UniqueKey;
 
 /// What was found in all.
 #[derive(Default, Serialize)]
@@ -30,6 +32,40 @@ pub(super) struct TableReport {
     pub(super) wrong: Vec<WrongRow>,
     /// The copies, if they differ.
     pub(super) copies: Vec<String>,
+    /// The UNIQUE keys that are unique on each shard only.
+    pub(super) keys: Vec<KeyReport>,
+}
+
+/// What was found of a UNIQUE key that is unique on each shard only.
+#[derive(Serialize)]
+pub(super) struct KeyReport {
+    key: String,
+    /// How many values stand on several shards; none: they cannot be compared.
+    doubles: Option<u64>,
+    /// The first of them.
+    values: Vec<String>,
+}
+
+impl KeyReport {
+    pub(super) fn compared(key: &UniqueKey, doubles: Doubles) -> KeyReport {
+        let value = |(value, shards): (String, usize)| format!("'{value}' stands on {shards} shards");
+        let values = doubles.named.into_iter().map(value).collect();
+        KeyReport { key: key.named(), doubles: Some(doubles.values), values }
+    }
+
+    pub(super) fn not_compared(key: &UniqueKey) -> KeyReport {
+        KeyReport { key: key.named(), doubles: None, values: Vec::new() }
+    }
+
+    fn lines(&self, table: &str) -> Vec<String> {
+        let key = &self.key;
+        match self.doubles {
+            None => vec![format!(
+                "{table}: {key} is unique on each shard only; its values cannot be compared between shards"
+            )],
+            Some(_) => self.values.iter().map(|value| format!("{table}: {value} in {key}")).collect(),
+        }
+    }
 }
 
 /// A row that lies wrong.
@@ -55,7 +91,13 @@ impl TableReport {
             unknown: 0,
             wrong: Vec::new(),
             copies: Vec::new(),
+            keys: Vec::new(),
         }
+    }
+
+    /// Values that stand on several shards in a UNIQUE key.
+    fn doubles(&self) -> u64 {
+        self.keys.iter().filter_map(|key| key.doubles).sum()
     }
 
     fn details(&self) -> Vec<String> {
@@ -71,7 +113,8 @@ impl TableReport {
             )
         };
         let copies = self.copies.iter().map(|copy| format!("{name}: {copy}"));
-        self.wrong.iter().map(row).chain(copies).collect()
+        let keys = self.keys.iter().flat_map(|key| key.lines(&name));
+        self.wrong.iter().map(row).chain(copies).chain(keys).collect()
     }
 }
 
@@ -80,6 +123,9 @@ impl Row for TableReport {
 
     fn cells(&self) -> Vec<String> {
         let found = match (self.misplaced + self.unknown, self.copies.is_empty()) {
+            (0, true) if self.doubles() > 0 => {
+                format!("{} ON SEVERAL SHARDS", counted_values(self.doubles()))
+            }
             (0, true) => "all is where it belongs".to_owned(),
             (0, false) => "COPIES DIFFER".to_owned(),
             (wrong, _) => format!("{} WRONG", counted_rows(wrong)),
@@ -114,8 +160,16 @@ impl Report {
         if copies > 0 {
             found.push(format!("{} with copies that differ", counted(copies, "reference table")));
         }
+        let doubles = sum(TableReport::doubles);
+        if doubles > 0 {
+            found.push(format!("{} of UNIQUE keys on several shards", counted_values(doubles)));
+        }
         (!found.is_empty()).then(|| found.join(", "))
     }
+}
+
+fn counted_values(values: u64) -> String {
+    counted(usize::try_from(values).unwrap_or(usize::MAX), "value")
 }
 
 fn counted_rows(rows: u64) -> String {

@@ -36,7 +36,7 @@ fn map(servers: &[u32], key: &str, vindex: Vindex, home: u16) -> Map {
     };
     let columns = vec![column("new"), column("id"), column("customer_id")];
     let position = columns.iter().position(|column| column.name.as_str() == key).unwrap();
-    let kind = TableKind::Sharded(Sharding { columns: vec![position], vindex });
+    let kind = TableKind::Sharded(Sharding::by(vec![position], vindex));
     let name = map.names.name("orders");
     keyspace.tables.insert(name.clone(), Arc::new(Table { name, kind, columns }));
     map.put_keyspace(keyspace).unwrap();
@@ -73,7 +73,7 @@ fn a_new_column_before_the_key_changes_nothing() {
     let mut keyspace = (**next.default_keyspace().unwrap()).clone();
     let mut table = Table::clone(keyspace.tables.values().next().unwrap());
     table.columns.remove(0);
-    table.kind = TableKind::Sharded(Sharding { columns: vec![0], vindex: Vindex::Xxh3 });
+    table.kind = TableKind::Sharded(Sharding::by(vec![0], Vindex::Xxh3));
     keyspace.tables.insert(table.name.clone(), Arc::new(table));
     next.put_keyspace(keyspace).unwrap();
     assert!(rows_stay(&before, &next, next.default_keyspace().unwrap()).is_ok());

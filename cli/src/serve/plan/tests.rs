@@ -65,7 +65,8 @@ fn a_full_file_is_decided() {
     assert_eq!(shop.home, ShardIndex(1));
     assert_eq!(shop.shards[1], ShardPlan { server: 1, schema: "shop__2".to_owned(), ranges: Vec::new() });
     assert_eq!(shop.shards[0].schema, "shop");
-    let hash = Declaration::Sharded { columns: vec!["x".to_owned()], vindex: Vindex::Hash };
+    let hash =
+        Declaration::Sharded { columns: vec!["x".to_owned()], vindex: Vindex::Hash, unique_per_shard: false };
     let expected = [
         ("countries".to_owned(), Declaration::Reference),
         ("customers".to_owned(), Declaration::sharded_by(&["id"])),

@@ -28,7 +28,8 @@ impl Session {
         (keyspace, gather): (&Arc<Keyspace>, &Gather),
         bound: Option<&Bound<'_>>,
     ) -> Option<Result<(), ProxyError>> {
-        if !self.reads_atomically() {
+        // What servers say of themselves is in no snapshot.
+        if !self.reads_atomically() || gather.is_catalog() {
             return None;
         }
         let may_merge = self.state.settings.get("sql_select_limit").is_none();

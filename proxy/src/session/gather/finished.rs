@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::merged::definitions;
 use super::parts::PartRows;
 use super::{Bound, needs_home};
-use crate::backend::{BackendConnection, Settings, string_literal};
+use crate::backend::{BackendConnection, Description, Settings, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::RowStream;
 
@@ -30,7 +30,10 @@ impl Session {
         gather: &Gather,
         bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
-        self.check_free()?;
+        // What servers say of themselves waits for no lock of the session's.
+        if !gather.is_catalog() {
+            self.check_free()?;
+        }
         let at = match needs_home(gather) {
             true => keyspace.home,
             false => self.own_turn(keyspace),
@@ -70,19 +73,16 @@ impl Session {
         bound: Option<&Bound<'_>>,
     ) -> Result<(Vec<ColumnDefinition>, Vec<PartRows>), ProxyError> {
         self.bring_variables(planned, spot, connection).await?;
-        let mut text = Vec::new();
-        if !self.rewritten_text(planned, spot, &mut text) {
-            text.extend_from_slice(planned.sql);
-        }
-        let key = xxh3_64(&text);
-        let description = connection.prepare(key, text.into()).await?;
-        connection.close_statement(key).await?;
+        let description = self.prepare_original(planned, spot, connection).await?;
         let columns = definitions(&description.columns, spot.name_change().as_ref())
             .map_err(|error| connection.surprise(error))?;
         let rows = match fold {
             Some(fold) => {
                 let carriage = self.fold_carriage(fold, spot, connection).await?;
                 self.read_folded(planned, keyspace, gather, (fold, carriage)).await?
+            }
+            None if gather.is_catalog() => {
+                self.read_catalog(planned, (keyspace, gather), (spot, &mut *connection), bound).await?
             }
             None => {
                 let carriages = self.carriages(gather, spot, connection).await?;
@@ -92,6 +92,23 @@ impl Session {
         let finishing = self.finishing(gather);
         connection.synchronise(&spot.current, &finishing, None).await?;
         Ok((columns, rows))
+    }
+
+    /// Has MySQL say what it thinks of the statement as the client wrote it.
+    pub(in crate::session) async fn prepare_original(
+        &mut self,
+        planned: &Planned<'_>,
+        spot: &Spot,
+        connection: &mut BackendConnection,
+    ) -> Result<Description, ProxyError> {
+        let mut text = Vec::new();
+        if !self.rewritten_text(planned, spot, &mut text) {
+            text.extend_from_slice(planned.sql);
+        }
+        let key = xxh3_64(&text);
+        let description = connection.prepare(key, text.into()).await?;
+        connection.close_statement(key).await?;
+        Ok(description)
     }
 
     async fn bring_variables(
@@ -114,16 +131,25 @@ impl Session {
     /// The session's settings, but for a check that MySQL has made of the original and could not make of the final statement: what depends on keys that
     /// parts do not have.
     fn finishing(&self, gather: &Gather) -> Arc<Settings> {
+        self.without_group_check(gather, self.settings_outside())
+    }
+
+    /// Settings without a check that MySQL has made of the original and could not make of a statement with rows in the places of tables.
+    pub(in crate::session) fn without_group_check(
+        &self,
+        gather: &Gather,
+        settings: Arc<Settings>,
+    ) -> Arc<Settings> {
         let mode = self.state.lexical.sql_mode;
         let is_strict_about_groups = mode.contains(SqlMode::ONLY_FULL_GROUP_BY);
         if !gather.groups || !is_strict_about_groups || mode.contains(SqlMode::UNKNOWN) {
-            return self.settings_outside();
+            return settings;
         }
         let names: Vec<&str> = (mode - SqlMode::ONLY_FULL_GROUP_BY)
             .iter_names()
             .map(|(name, _)| if name == "STRICT" { "STRICT_TRANS_TABLES" } else { name })
             .collect();
-        let mut settings = (*self.settings_outside()).clone();
+        let mut settings = (*settings).clone();
         settings.put("sql_mode", &string_literal(names.join(",").as_bytes()));
         Arc::new(settings)
     }
@@ -147,11 +173,7 @@ impl Session {
 
     fn final_text(&self, planned: &Planned<'_>, gather: &Gather, spot: &Spot, rows: &[PartRows]) -> Vec<u8> {
         let mut text = Vec::new();
-        let put = |part: usize, out: &mut Vec<u8>| {
-            if let Some(rows) = rows.get(part) {
-                rows.carriage.derived_table(&rows.document, out);
-            }
-        };
+        let put = |part: usize, out: &mut Vec<u8>| put_rows(rows, part, out);
         self.with_facts(planned, spot, |facts| {
             planned.plan.final_text(gather, (planned.sql, planned.normal), facts, &put, &mut text);
         });
@@ -183,6 +205,7 @@ impl Session {
         if connection.is_usable() && passed.is_ok() {
             if summary.warnings > 0 {
                 found = warnings(&mut connection).await.unwrap_or_default();
+                self.note_heard(1, found.len());
             }
             if planned.plan.effects().contains(Effects::CALC_FOUND_ROWS) {
                 counted = connection.rows(b"SELECT FOUND_ROWS() LIMIT 1").await.map(Some);
@@ -245,6 +268,13 @@ impl Session {
             };
             passed.map_err(|error| answer.cut_off(error, self))?;
         }
+    }
+}
+
+/// Appends the query that gives a part's rows.
+pub(in crate::session) fn put_rows(rows: &[PartRows], part: usize, out: &mut Vec<u8>) {
+    if let Some(rows) = rows.get(part) {
+        rows.carriage.derived_table(&rows.document, out);
     }
 }
 

@@ -131,7 +131,12 @@ impl Session {
     ) -> Result<(), ProxyError> {
         let Some(part) = gather.parts.first() else { return Ok(()) };
         // At SERIALIZABLE a read would lock a row that the statement may not want.
-        if connections.len() < 2 || self.state.transaction.is_snapshot() || self.is_serializable() {
+        // Under locks nothing is moved.
+        if connections.len() < 2
+            || self.is_locked()
+            || self.state.transaction.is_snapshot()
+            || self.is_serializable()
+        {
             return Ok(());
         }
         let mut servers = JoinSet::new();
@@ -216,7 +221,10 @@ impl Session {
         self.note_shard(0, spot.index, took);
         let mut passed = passed;
         if passed.is_ok() && summary.warnings > 0 && passing.warnings.len() < MAX_WARNINGS {
-            passed = warnings(&mut connection).await.map(|found| passing.warnings.extend(found));
+            passed = warnings(&mut connection).await.map(|found| {
+                self.note_heard(1, found.len());
+                passing.warnings.extend(found);
+            });
         }
         connections.insert(server, connection);
         passed.map_err(|error| {

@@ -42,7 +42,9 @@ impl Session {
         if shards.is_empty() {
             shards.push(keyspace.home);
         }
-        if let ([shard], false, None) = (&shards[..], self.place.binary, &self.measures) {
+        if let ([shard], false, None) = (&shards[..], self.place.binary, &self.measures)
+            && self.captured.is_none()
+        {
             let work = Work { kind: ResponseKind::Query, as_received: false };
             return self.run_statement(planned, Route::Shard(*shard), work).await;
         }
@@ -57,7 +59,9 @@ impl Session {
             self.note_shard(0, spot.index, shard.took);
             let (mut connection, summary) = shard.stream.into_parts();
             if connection.is_usable() && summary.warnings > 0 && done.is_ok() && found.len() < MAX_WARNINGS {
-                found.extend(warnings(&mut connection).await.unwrap_or_default());
+                let heard = warnings(&mut connection).await.unwrap_or_default();
+                self.note_heard(1, heard.len());
+                found.extend(heard);
             }
             if is_snapshot && connection.is_usable() && !is_condemned {
                 // It leaves nothing; one that does not end it is not used again.
@@ -255,7 +259,7 @@ fn first_of(shards: &[Shard], merge: &Merge) -> usize {
 }
 
 /// Columns, with the name by which the client knows their schema.
-pub(super) fn definitions(
+pub(in crate::session) fn definitions(
     payloads: &[Bytes],
     names: Option<&NameChange>,
 ) -> Result<Vec<ColumnDefinition>, DecodeError> {

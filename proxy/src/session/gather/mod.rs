@@ -1,20 +1,24 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
 //! ([`podway_router::Gather`]); [`atomic`] has it read from one snapshot; [`merged`] passes on what the shards themselves answer (inside a
-//! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`measure`]
-//! notes what that takes, for EXPLAIN ANALYZE.
+//! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`fed`] reads rows that shards write with; [`measure`]
+//! notes what that takes, for EXPLAIN ANALYZE; [`catalog`] reads what `information_schema` says of all shards.
 //!
 //! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
 //! statement free to be tried again.
 
 mod answer;
 mod atomic;
+mod catalog;
+mod fed;
 mod finished;
 mod in_turn;
 mod measure;
 mod merged;
 mod parts;
 
-pub(super) use parts::{reading, table_columns};
+pub(super) use finished::put_rows;
+pub(super) use merged::definitions;
+pub(super) use parts::{Budget, PartRows, reading, table_columns};
 
 use std::sync::Arc;
 
@@ -35,6 +39,8 @@ use crate::execute::{RowStream, execute_packet};
 
 /// Literals that switch a variable off.
 const OFF: [&[u8]; 6] = [b"0", b"OFF", b"off", b"FALSE", b"false", b"DEFAULT"];
+/// How long a connection beside those with the session's LOCK TABLES waits for locks, in seconds.
+const LOCKED_WAIT: &[u8] = b"5";
 /// How many warnings a session keeps (`max_error_count`'s default).
 pub(super) const MAX_WARNINGS: usize = 1_024;
 
@@ -79,6 +85,9 @@ impl Session {
             );
         };
         let keyspace = keyspace_of(&planned.map, &gather.keyspace)?;
+        if !gather.is_catalog() {
+            self.check_locks(planned)?;
+        }
         self.begin_snapshot(&planned.plan, &planned.map).await?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
@@ -87,7 +96,7 @@ impl Session {
             let may_merge = self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
             // In a transaction each server has one connection, on which one answer follows the other.
-            let is_inside = self.is_inside();
+            let is_inside = self.reads_on_its_own();
             let merge = merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none());
             let result = match (atomic, merge) {
                 (Some(done), _) => done,
@@ -119,20 +128,27 @@ impl Session {
 
     /// The session's settings for a connection that is outside its transaction.
     pub(super) fn settings_outside(&self) -> Arc<Settings> {
-        if self.state.autocommit {
+        let is_locked = self.is_locked();
+        if self.state.autocommit && !is_locked {
             return self.state.settings.clone();
         }
         let mut settings = (*self.state.settings).clone();
-        settings.put("autocommit", b"1");
+        if is_locked {
+            // It may wait behind DDL that waits for the session's own locks.
+            settings.put("lock_wait_timeout", LOCKED_WAIT);
+        }
+        if !self.state.autocommit {
+            settings.put("autocommit", b"1");
+        }
         Arc::new(settings)
     }
 
     /// Refuses what several connections cannot give: what only the session's own connection knows.
     pub(super) fn check_free(&self) -> Result<(), ProxyError> {
-        if self.held.iter().any(|held| held.is_pinned()) {
-            // Another connection would wait for its own session's LOCK TABLES, and knows none of its temporary tables.
+        if self.held.iter().any(|held| held.is_pinned_otherwise()) {
+            // Another connection knows none of its temporary tables.
             return Err(ClientError::not_supported(
-                "a statement over several shards in a session that holds locks, temporary tables or the like on one server",
+                "a statement over several shards in a session that holds user locks, temporary tables or the like on one server",
             )
             .into());
         }
@@ -227,13 +243,17 @@ impl Session {
     /// Remembers what a gathered statement left.
     fn remember_gathered(&mut self, rows: u64, mut warnings: Vec<Warning>) {
         warnings.truncate(MAX_WARNINGS);
-        self.state.row_count = -1;
         self.state.found_rows = rows;
+        if let Some(captured) = &mut self.captured {
+            captured.warnings = warnings;
+            return;
+        }
+        self.state.row_count = -1;
         self.state.warnings = warnings;
     }
 }
 
 /// Whether any of the parts is on the home shard alone.
 fn needs_home(gather: &Gather) -> bool {
-    gather.parts.iter().any(|part| part.rows == Rows::Home)
+    gather.is_catalog() || gather.parts.iter().any(|part| part.rows == Rows::Home)
 }

@@ -12,14 +12,17 @@ use tokio::task::JoinSet;
 
 use super::super::core::{Planned, Session, Spot};
 use super::super::literals::{is_binary, sql_literal};
+use super::super::run::warnings;
+use super::super::state::Warning;
 use super::measure::Taking;
-use super::{Bound, keys_of};
+use super::{Bound, MAX_WARNINGS, keys_of};
 use crate::backend::{BackendConnection, Settings, quoted_identifier, string_literal};
+use crate::config::ClientLimits;
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::{Carriage, RowStream, TableColumn, Uncarried};
 
 /// The rows of a part.
-pub(super) struct PartRows {
+pub(in crate::session) struct PartRows {
     pub(super) carriage: Arc<Carriage>,
     pub(super) document: Vec<u8>,
 }
@@ -40,12 +43,14 @@ struct FromServer {
     connection: Option<Box<BackendConnection>>,
     documents: Vec<(usize, Vec<u8>)>,
     failure: Option<(usize, ProxyError)>,
+    /// What its statements warned of, where that is wanted.
+    warnings: Vec<Warning>,
     /// What each part took at each spot.
     took: Vec<(usize, usize, Taking)>,
 }
 
 /// How much may be read still.
-struct Budget {
+pub(in crate::session) struct Budget {
     rows: AtomicUsize,
     bytes: AtomicUsize,
 }
@@ -150,7 +155,7 @@ impl Session {
         tables: &[&str],
     ) -> Result<Vec<PartRows>, ProxyError> {
         let settings = reading(&self.state.settings);
-        let is_inside = self.is_inside();
+        let is_inside = self.reads_on_its_own();
         let mut work = Vec::with_capacity(jobs.len());
         for jobs in jobs.into_values() {
             let Some(spot) = jobs.first().and_then(|job| spots.get(job.spot)) else { continue };
@@ -168,14 +173,15 @@ impl Session {
         }
         let threads: Vec<_> = work.iter().map(|(connection, _)| connection.thread().clone()).collect();
         self.handle.set_running(threads);
-        let limits = &self.shared.config.client;
-        let budget = Arc::new(Budget {
-            rows: AtomicUsize::new(limits.max_gathered_rows),
-            bytes: AtomicUsize::new(limits.max_gathered_bytes),
-        });
+        let budget = Arc::new(Budget::of(&self.shared.config.client));
         let mut servers = JoinSet::new();
         for (connection, jobs) in work {
-            let reading = Reading { settings: settings.clone(), budget: budget.clone(), is_inside };
+            let reading = Reading {
+                settings: settings.clone(),
+                budget: budget.clone(),
+                is_inside,
+                hears: self.captured.is_some(),
+            };
             servers.spawn(read_all(connection, jobs, reading));
         }
         let documents = self.collect(servers, &spots, tables, is_inside).await?;
@@ -221,6 +227,9 @@ impl Session {
             self.lost |= is_inside && server.connection.is_none();
             connections.extend(server.connection);
             documents.extend(server.documents);
+            if let Some(captured) = &mut self.captured {
+                captured.of_parts.extend(server.warnings);
+            }
             for (part, at, took) in server.took {
                 if let Some(spot) = spots.get(at) {
                     self.note_shard(part, spot.index, took);
@@ -271,7 +280,7 @@ impl Session {
     }
 
     /// A parameter's value as a literal, where that means the same.
-    fn literal(&self, bound: &Bound<'_>, number: u32, takes: Takes) -> Option<Vec<u8>> {
+    pub(super) fn literal(&self, bound: &Bound<'_>, number: u32, takes: Takes) -> Option<Vec<u8>> {
         let value = bound.execute.values.get(number as usize)?;
         let of = bound.execute.types.get(number as usize)?;
         let is_text = matches!(value, BinaryValue::Bytes(_)) && !is_binary(of.column_type);
@@ -298,6 +307,8 @@ impl Session {
                 Rows::Home => vec![keyspace.home],
                 Rows::Copy => vec![self.own_turn(keyspace)],
                 Rows::Shards(keys) => planned.plan.shards(keyspace, keys, text, keys_of(bound)),
+                // Read by `read_catalog`.
+                Rows::Catalog(_) => continue,
             };
             for shard in shards {
                 let spot = match places.get(&shard) {
@@ -312,6 +323,9 @@ impl Session {
                 carriage.select_list(&quoted_identifier(&part.alias), &mut sql);
                 let literal = |number: u32, takes: Takes| self.literal(bound?, number, takes);
                 planned.plan.part_text(part, &spots[spot].schema, text, &literal, &mut sql);
+                if gather.locks {
+                    sql.extend_from_slice(b" FOR SHARE");
+                }
                 let (current, packet) = (spots[spot].current.clone(), self.query_packet(&sql));
                 let job = Job { part: nth, spot, current, packet, carriage: carriage.clone() };
                 jobs.entry(spots[spot].pool.id()).or_default().push(job);
@@ -334,6 +348,8 @@ struct Reading {
     budget: Arc<Budget>,
     /// Inside the session's transaction.
     is_inside: bool,
+    /// Whether warnings are asked for.
+    hears: bool,
 }
 
 /// Runs one server's statements.
@@ -342,6 +358,7 @@ async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, readin
         connection: None,
         documents: Vec::with_capacity(jobs.len()),
         failure: None,
+        warnings: Vec::new(),
         took: Vec::new(),
     };
     let first = jobs.first().map_or(0, |job| job.spot);
@@ -372,7 +389,12 @@ async fn read_all(mut connection: Box<BackendConnection>, jobs: Vec<Job>, readin
             // What is not wanted any more has to be read all the same: the connection is the transaction's.
             stream.read_out().await;
         }
-        connection = stream.into_parts().0;
+        let summary;
+        (connection, summary) = stream.into_parts();
+        let mut read = read;
+        if reading.hears && read.is_ok() && summary.warnings > 0 && from.warnings.len() < MAX_WARNINGS {
+            read = warnings(&mut connection).await.map(|found| from.warnings.extend(found));
+        }
         match read {
             Ok(()) => from.documents.push((job.part, document)),
             Err(error) => {
@@ -424,7 +446,15 @@ async fn read_rows(
 }
 
 impl Budget {
-    fn take(&self, bytes: usize) -> Result<(), ProxyError> {
+    /// All that one statement may read.
+    pub(in crate::session) fn of(limits: &ClientLimits) -> Budget {
+        Budget {
+            rows: AtomicUsize::new(limits.max_gathered_rows),
+            bytes: AtomicUsize::new(limits.max_gathered_bytes),
+        }
+    }
+
+    pub(super) fn take(&self, bytes: usize) -> Result<(), ProxyError> {
         let has = |left: &AtomicUsize, taken: usize| {
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(taken)).is_ok()
         };
@@ -442,15 +472,21 @@ impl Budget {
 
 /// The columns that the statement can have to do with; one at least, for the rows to be counted.
 fn carriage(gather: &Gather, columns: Vec<TableColumn>) -> Result<Carriage, Uncarried> {
-    let Some(names) = &gather.columns else { return Carriage::of(&columns) };
-    let is_named = |column: &&TableColumn| names.iter().any(|name| *name == Name::caseless(&column.name));
-    let named: Vec<TableColumn> = columns.iter().filter(is_named).cloned().collect();
+    let named = named(gather, columns.clone());
     if !named.is_empty() {
         return Carriage::of(&named);
     }
     let mut alone = columns.iter().map(|column| Carriage::of(std::slice::from_ref(column)));
     let first = alone.next().unwrap_or(Err(Uncarried::NoColumns));
     if first.is_ok() { first } else { alone.find(Result::is_ok).unwrap_or(first) }
+}
+
+/// The columns that the statement names.
+pub(super) fn named(gather: &Gather, mut columns: Vec<TableColumn>) -> Vec<TableColumn> {
+    if let Some(names) = &gather.columns {
+        columns.retain(|column| names.iter().any(|name| *name == Name::caseless(&column.name)));
+    }
+    columns
 }
 
 pub(in crate::session) async fn table_columns(
@@ -499,7 +535,7 @@ fn table_column(row: &[Option<Vec<u8>>]) -> TableColumn {
     }
 }
 
-fn uncarried(part: &Part, error: &Uncarried) -> ProxyError {
+pub(super) fn uncarried(part: &Part, error: &Uncarried) -> ProxyError {
     ClientError::not_supported(&format!("{error}, of the table {}, over several shards", part.table)).into()
 }
 

@@ -93,6 +93,11 @@ impl Branches {
         Some(highest)
     }
 
+    /// Those that were never asked to prepare.
+    pub fn active(&self) -> impl Iterator<Item = ServerId> {
+        self.0.iter().filter(|branch| branch.standing == Standing::Active).map(|branch| branch.server)
+    }
+
     /// Gives up waiting for preparations: they may succeed all the same.
     pub fn drop_preparing(&mut self, actions: &mut Vec<Action>) {
         for branch in self.0.iter_mut().filter(|branch| branch.standing == Standing::Preparing) {

@@ -52,7 +52,7 @@ enum State {
     CommittingOnePhase(ServerId),
     /// Each writer was sent XA PREPARE and no decision was sent. Crash: the primary rolls back when its connection closes; the resolver puts a tombstone
     /// there for each prepared branch and rolls it back.
-    Preparing { stamp: HybridTime, at_primary: Option<HybridTime> },
+    Preparing { stamp: HybridTime, elsewhere: Option<HybridTime> },
     /// All are prepared, and a stamp after this one is awaited. Crash: as Preparing.
     Stamping { after: HybridTime },
     /// The decision was sent to the primary. Crash: it is committed or not; the resolver's tombstone waits for the row's lock and finds out.
@@ -103,8 +103,8 @@ impl Commit {
             }
             _ => {
                 commit.branches.prepare(&writers, stamp, &mut actions);
-                actions.push(Action::HighestAtPrimary);
-                State::Preparing { stamp, at_primary: None }
+                actions.push(Action::HighestElsewhere);
+                State::Preparing { stamp, elsewhere: None }
             }
         };
         (commit, actions)
@@ -144,6 +144,11 @@ impl Commit {
         parts_text(self.primary, self.writers.iter().copied())
     }
 
+    /// The servers that are not asked to prepare: the primary, and those that were only read.
+    pub fn unprepared(&self) -> impl Iterator<Item = ServerId> {
+        std::iter::once(self.primary).chain(self.branches.active())
+    }
+
     /// What is being waited for.
     pub fn phase(&self) -> Phase {
         match self.state {
@@ -165,9 +170,7 @@ impl Commit {
         self.state = match std::mem::replace(&mut self.state, State::Answered) {
             State::CommittingPlain => self.on_committing_plain(event, &mut actions),
             State::CommittingOnePhase(server) => self.on_committing_one_phase(server, event, &mut actions),
-            State::Preparing { stamp, at_primary } => {
-                self.on_preparing(stamp, at_primary, event, &mut actions)
-            }
+            State::Preparing { stamp, elsewhere } => self.on_preparing(stamp, elsewhere, event, &mut actions),
             State::Stamping { after } => self.on_stamping(after, event, &mut actions),
             State::Deciding(stamp) => self.on_deciding(stamp, event, &mut actions),
             State::Withdrawing(stamp) => self.on_withdrawing(stamp, event, &mut actions),
@@ -225,7 +228,7 @@ impl Commit {
     fn on_preparing(
         &mut self,
         stamp: HybridTime,
-        mut at_primary: Option<HybridTime>,
+        mut elsewhere: Option<HybridTime>,
         event: Event,
         actions: &mut Actions,
     ) -> State {
@@ -233,7 +236,7 @@ impl Commit {
             Event::Prepared { server, highest } => {
                 self.branches.prepared(server, highest);
             }
-            Event::Highest(highest) => at_primary = Some(highest),
+            Event::Highest(highest) => elsewhere = Some(highest),
             Event::HighestFailed => return self.abort(Why::Stamp, actions),
             Event::Refused(server) if self.branches.refused(server) => {
                 return self.abort(Why::Refused(server), actions);
@@ -250,8 +253,8 @@ impl Commit {
             }
             _ => {}
         }
-        let (Some(there), Some(highest)) = (at_primary, self.branches.highest()) else {
-            return State::Preparing { stamp, at_primary };
+        let (Some(there), Some(highest)) = (elsewhere, self.branches.highest()) else {
+            return State::Preparing { stamp, elsewhere };
         };
         let after = there.max(highest);
         if after < stamp {

@@ -22,6 +22,14 @@ pub struct Participants {
     pub branches: Vec<Participant>,
 }
 
+impl Participants {
+    /// Whether its commit has a stamp: several servers were written to.
+    pub fn needs_stamp(&self) -> bool {
+        let branches = self.branches.iter().filter(|branch| branch.wrote).count();
+        branches + usize::from(self.primary.wrote) > 1
+    }
+}
+
 /// On which connection a branch is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
@@ -31,8 +39,8 @@ pub enum Via {
     Side,
 }
 
-/// What a driver is to do. At most one action is outstanding per server, not counting those of the side connection to the primary
-/// ([`Action::HighestAtPrimary`], [`Action::Ask`]); all actions of one list can run at the same time.
+/// What a driver is to do. At most one action is outstanding per server, not counting those of side connections
+/// ([`Action::HighestElsewhere`], [`Action::Ask`]); all actions of one list can run at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Primary: `COMMIT AND NO CHAIN NO RELEASE`. Answered by Done, Refused or Lost, like all that name no other event.
@@ -49,8 +57,9 @@ pub enum Action {
         /// The branch's server.
         server: ServerId,
     },
-    /// Side connection to the primary: `SELECT MAX(ts) FROM _podway.mark`. Answered by Highest or HighestFailed.
-    HighestAtPrimary,
+    /// Side connections to the primary and to the branches that only read: `SELECT MAX(ts) FROM _podway.mark`, the highest of all. What was read there is to have the earlier stamp as
+    /// well. Answered by Highest or HighestFailed.
+    HighestElsewhere,
     /// Branch: mark, `XA END`, `XA PREPARE`, highest, on its session. Answered by Prepared, Refused or Lost.
     Prepare {
         /// The branch's server.

@@ -117,6 +117,8 @@ pub struct Summary {
     pub ends_in_rows: bool,
     /// The error that ended the answer.
     pub error: Option<(u16, [u8; 5])>,
+    /// The bytes of its packet, which is the answer's last, header included.
+    pub error_bytes: usize,
     /// The statement that was prepared.
     pub prepared: Option<PrepareOk>,
     /// All session state that the answer reported: [`crate::SessionTrack`] entries.

@@ -166,6 +166,7 @@ impl ResponseTracker {
             PacketRole::Err => {
                 let (code, state, _) = ErrPacket::parts(body)?;
                 self.summary.error = Some((code, state));
+                self.summary.error_bytes = HEADER + header.len;
                 Phase::Done
             }
         };

@@ -1,8 +1,9 @@
 //! How a statement is run, for whoever asks: the way, why it is not a cheaper one, which shard gets which text, and what MySQL computes at the end. Runs nothing and
 //! decides nothing: it puts the plan to the use that a session puts it to, and notes what would be sent.
 //!
-//! Reading order: this file, [`ways`] (what each way sends), [`said`] (keys and orders in words), [`print`] (the form that EXPLAIN FORMAT=PODWAY shows).
+//! Reading order: this file, [`ways`] (what each way sends), [`catalog`] (`information_schema`), [`said`] (keys and orders in words), [`print`] (the form that EXPLAIN FORMAT=PODWAY shows).
 
+mod catalog;
 mod print;
 mod said;
 mod ways;
@@ -126,7 +127,8 @@ impl Plan {
     }
 
     fn routed(&self, scene: &Scene<'_>) -> Result<Explanation, RouterError> {
-        let route = self.route(scene.map, scene.sql, scene.n, &[])?;
+        let shown = self.shown_numbers((scene.sql, scene.n));
+        let route = self.route_numbered(scene.map, (scene.sql, scene.n), &[], &shown)?;
         let keyspace = self.keyspace().or(scene.facts.database).and_then(|name| scene.map.keyspace(name));
         let keyspace = keyspace.or_else(|| scene.map.default_keyspace());
         let Some(keyspace) = keyspace.filter(|_| route != Route::Nowhere) else {

@@ -24,6 +24,10 @@ impl Plan {
 
     /// Why one shard is not enough.
     pub(super) fn not_one(&self, gather: &Gather, scene: &Scene<'_>, keyspace: &Keyspace) -> String {
+        if gather.is_catalog() {
+            return "not one shard: each shard knows its own databases' names and its own rows' numbers"
+                .to_owned();
+        }
         let unpinned =
             gather.parts.iter().find(|part| matches!(&part.rows, Rows::Shards(keys) if keys.is_empty()));
         if let Some(part) = unpinned {

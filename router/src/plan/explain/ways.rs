@@ -23,8 +23,12 @@ impl Plan {
             Target::Whole { .. } => notes.push("the keyspace has one shard".to_owned()),
             _ => {}
         }
-        if self.recognised.statement == Statement::ShowTableStatus {
-            notes.push("and the others are asked for the sizes of sharded tables".to_owned());
+        if self.recognised.statement == Statement::ShowSums {
+            notes.push("and the others are asked for their numbers".to_owned());
+        }
+        if let Statement::ShowSelected(selected) = &self.recognised.statement {
+            let text = selected.text(scene.sql, scene.n, scene.facts.charset);
+            notes.push(format!("as this SELECT: {}", String::from_utf8_lossy(&text)));
         }
         let sent = vec![self.as_sent(scene, keyspace, shard)];
         let parts = vec![ExplainedPart { title: None, sent }];
@@ -139,8 +143,23 @@ impl Plan {
         notes: Vec<String>,
     ) -> Explanation {
         let text = (scene.sql, scene.n);
+        let parts = self.parts_said(scene, keyspace, gather);
+        let mut last = Vec::new();
+        with_facts(self, scene, (keyspace, keyspace.home), |facts| {
+            self.final_text(gather, text, facts, &part_name, &mut last);
+        });
+        let last = Some(Last { at_home: has_home_part(gather), text: last });
+        Explanation { notes, parts, last, ..Explanation::of(Way::Finished, Some(&keyspace.name)) }
+    }
+
+    /// What is read of each table.
+    fn parts_said(&self, scene: &Scene<'_>, keyspace: &Keyspace, gather: &Gather) -> Vec<ExplainedPart> {
+        let text = (scene.sql, scene.n);
         let part = |(nth, part): (usize, &Part)| {
+            let alias = if part.alias == part.table { String::new() } else { format!(" AS {}", part.alias) };
+            let title = format!("part {}: {}{alias}, as JSON", nth + 1, part.table);
             let shards = match &part.rows {
+                Rows::Catalog(rows) => return self.catalog_part(scene, keyspace, (title, part, rows)),
                 Rows::Home => vec![keyspace.home],
                 Rows::Copy => vec![keyspace.home],
                 Rows::Shards(keys) => self.shards(keyspace, keys, text, &[]),
@@ -149,23 +168,18 @@ impl Plan {
                 let mut out = self.part_head(scene, keyspace, (gather, part));
                 let schema = keyspace.shard(shard).map_or("", |shard| shard.schema.as_str());
                 self.part_text(part, schema, text, &|_, _| None, &mut out);
+                if gather.locks {
+                    out.extend_from_slice(b" FOR SHARE");
+                }
                 Sent { shard, text: out }
             };
             let from = if part.rows == Rows::Copy { ", from any shard" } else { "" };
-            let alias = if part.alias == part.table { String::new() } else { format!(" AS {}", part.alias) };
-            let title = Some(format!("part {}: {}{alias}, as JSON{from}", nth + 1, part.table));
-            ExplainedPart { title, sent: shards.into_iter().map(sent).collect() }
+            ExplainedPart {
+                title: Some(format!("{title}{from}")),
+                sent: shards.into_iter().map(sent).collect(),
+            }
         };
-        let parts = gather.parts.iter().enumerate().map(part).collect();
-        let mut last = Vec::new();
-        let rows = |part: usize, out: &mut Vec<u8>| {
-            out.extend_from_slice(format!("(part {})", part + 1).as_bytes());
-        };
-        with_facts(self, scene, (keyspace, keyspace.home), |facts| {
-            self.final_text(gather, text, facts, &rows, &mut last);
-        });
-        let last = Some(Last { at_home: has_home_part(gather), text: last });
-        Explanation { notes, parts, last, ..Explanation::of(Way::Finished, Some(&keyspace.name)) }
+        gather.parts.iter().enumerate().map(part).collect()
     }
 
     /// The columns that a part is read for, as far as the map knows its table.
@@ -198,14 +212,23 @@ impl Plan {
             return Err(RouterError::unsupported("a plan that does not say how it writes on several shards"));
         };
         let text = (scene.sql, scene.n);
-        let pieces = self.pieces(scatter, keyspace, text, &[], &[])?;
+        let pieces = self.pieces(scatter, keyspace, text, &[], &self.shown_numbers(text))?;
         let mut notes = vec![match (scatter.is_copies, pieces.len()) {
             _ if scatter.transfer.is_some() => {
                 "the query is run as a statement of its own; its rows are inserted where they belong"
                     .to_owned()
             }
+            _ if scatter.load.is_some() => {
+                "the client's file is cut into records, which are loaded where they belong".to_owned()
+            }
             _ if scatter.moves.is_some() => {
                 "not one shard: rows whose new sharding key leads to another one go there".to_owned()
+            }
+            _ if scatter.is_at_home => {
+                "the home shard writes, with rows of others, which are read first and stay locked".to_owned()
+            }
+            _ if scatter.fed.is_some() => {
+                "not one shard: its rows meet rows of others, which are read first and stay locked".to_owned()
             }
             (true, _) => "not one shard: every shard has a copy of the reference table".to_owned(),
             (false, _) if scatter.rows.is_empty() && scatter.keys.is_empty() => {
@@ -215,17 +238,31 @@ impl Plan {
         }];
         notes.extend(self.keys_said(scene));
         notes.push("one after the other, all in one transaction".to_owned());
+        if let Some(limited) = scatter.limited.as_deref().filter(|_| pieces.len() > 1) {
+            let how = match &limited.chosen {
+                Some(_) => {
+                    "each shard locks its first rows; the first of all are written by their primary keys"
+                }
+                None => "each shard writes what is left of it",
+            };
+            notes.push(format!("LIMIT is of all shards together: {how}"));
+        }
         if scatter.reads_clock {
             notes.push("with the proxy's clock as every shard's timestamp".to_owned());
         }
         let sent = pieces.iter().map(|piece| {
             let mut out = Vec::new();
-            with_facts(self, scene, (keyspace, piece.shard), |facts| {
-                self.piece_text(piece, text, facts, &mut out);
+            with_facts(self, scene, (keyspace, piece.shard), |facts| match &scatter.fed {
+                Some(gather) => self.fed_text(gather, text, facts, &part_name, &mut out),
+                None => self.piece_text(piece, text, facts, &mut out),
             });
             Sent { shard: piece.shard, text: out }
         });
-        let parts = vec![ExplainedPart { title: None, sent: sent.collect() }];
+        let sent = sent.collect();
+        let mut parts = scatter.fed.as_ref().map_or(Vec::new(), |fed| self.parts_said(scene, keyspace, fed));
+        let title =
+            scatter.fed.is_some().then(|| "then, with all rows of the parts on each shard".to_owned());
+        parts.push(ExplainedPart { title, sent });
         Ok(Explanation { notes, parts, ..Explanation::of(Way::Scattered, Some(&keyspace.name)) })
     }
 
@@ -267,8 +304,13 @@ impl Plan {
     }
 }
 
+/// What stands for a part's rows.
+fn part_name(part: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("(part {})", part + 1).as_bytes());
+}
+
 fn has_home_part(gather: &Gather) -> bool {
-    gather.parts.iter().any(|part| part.rows == Rows::Home)
+    gather.is_catalog() || gather.parts.iter().any(|part| part.rows == Rows::Home)
 }
 
 fn change_said(change: &TableChange, keyspace: &Keyspace) -> String {
@@ -282,6 +324,7 @@ fn change_said(change: &TableChange, keyspace: &Keyspace) -> String {
         TableChange::Created(name) => format!("creates the {}table {name}", kind(name)),
         TableChange::Dropped(name) => format!("drops the {}table {name}", kind(name)),
         TableChange::Emptied(name) => format!("empties the {}table {name}", kind(name)),
+        TableChange::Retriggered(name) => format!("changes the triggers of the {}table {name}", kind(name)),
         TableChange::Renamed { from, to } => format!("renames the {}table {from} to {to}", kind(from)),
     }
 }

@@ -183,7 +183,7 @@ impl Root {
 }
 
 /// Whether every row of `other` that is joined to a row of `root` is on its shard: the sharding keys are of one kind and equal.
-fn lies_with(known: &Known, root: (SourceId, &Table), other: (SourceId, &Table)) -> bool {
+pub(in crate::plan) fn lies_with(known: &Known, root: (SourceId, &Table), other: (SourceId, &Table)) -> bool {
     let (TableKind::Sharded(ours), TableKind::Sharded(theirs)) = (&root.1.kind, &other.1.kind) else {
         return false;
     };
@@ -250,7 +250,12 @@ pub(super) fn listed(t: &Tokens<'_>, run: Run) -> Vec<Run> {
     items
 }
 
-pub(super) fn order(binding: &Binding<'_>, block: BlockId, run: Run, items: &[Run]) -> Option<Vec<OrderKey>> {
+pub(in crate::plan) fn order(
+    binding: &Binding<'_>,
+    block: BlockId,
+    run: Run,
+    items: &[Run],
+) -> Option<Vec<OrderKey>> {
     listed(binding.t, run).into_iter().map(|key| order_key(binding, block, key, items)).collect()
 }
 

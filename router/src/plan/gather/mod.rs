@@ -6,8 +6,9 @@
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
 //!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged); then [`super::gathered`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`catalog`] (`information_schema`); then [`super::gathered`].
 
+mod catalog;
 mod fold;
 mod merge;
 mod parts;
@@ -18,14 +19,16 @@ use podway_model::Name;
 
 use super::bind::{Binding, Place};
 use super::pins::Known;
-use super::sketch::parts::{Role, SourceKind};
+use super::sketch::parts::{Role, SourceId, SourceKind};
 use super::target::KeyPin;
 use crate::{ClientCharset, Effects, Recognised, RouterError, TemplateSpan, Verb};
 
-pub(super) use merge::{Root, find};
+pub(super) use catalog::catalog;
+pub(super) use merge::{Root, find, lies_with, order};
 pub(super) use parts::span;
 pub(super) use words::{is_deterministic, is_operator_word, names};
 
+pub use catalog::{CatalogRows, SchemaSource};
 pub use fold::{Fold, FoldColumn, Made};
 pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
@@ -46,6 +49,8 @@ pub struct Gather {
     pub(super) unmerged: Option<Box<str>>,
     /// Whether MySQL may find that columns outside GROUP BY depend on keys that the parts do not have.
     pub groups: bool,
+    /// Whether the rows that are read stay locked until the transaction ends.
+    pub locks: bool,
     /// What changes in the text that is finished, in order.
     pub(super) edits: Vec<Edit>,
 }
@@ -94,6 +99,8 @@ pub enum Rows {
     Copy,
     /// On the shards that these keys lead to; on all where there are none.
     Shards(Vec<KeyPin>),
+    /// Where those are of whom a table of `information_schema` tells.
+    Catalog(CatalogRows),
 }
 
 /// A change of the text.
@@ -132,7 +139,7 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
     let known = Known::of(binding);
-    let (parts, edits) = parts::parts(binding, &known)?;
+    let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, &known, id), &|_| false)?;
     let root = Root::of(binding, &known);
     let merge = root.as_ref().and_then(|root| merge::merge(binding, recognised, root));
     let unmerged = merge.is_none().then(|| why::unmerged(binding, recognised, root.as_ref()).into());
@@ -144,6 +151,31 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
         unmerged,
         fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
         groups: words::groups(binding.t),
+        locks: false,
+        edits,
+    })
+}
+
+/// What is read for a change of tables that stay in their places: all rows of the others.
+pub(super) fn fed(
+    binding: &Binding<'_>,
+    known: &Known,
+    stays: &dyn Fn(SourceId) -> bool,
+) -> Result<Gather, RouterError> {
+    let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
+    let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
+        return Err(RouterError::unsupported("a statement without tables over several shards"));
+    };
+    let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, known, id), stays)?;
+    Ok(Gather {
+        keyspace,
+        parts,
+        columns: words::mentioned(binding.t),
+        merge: None,
+        unmerged: None,
+        fold: None,
+        groups: words::groups(binding.t),
+        locks: true,
         edits,
     })
 }
@@ -162,6 +194,10 @@ fn check(binding: &Binding<'_>, recognised: &Recognised) -> Result<(), RouterErr
     if (0..t.len()).any(|at| t.is(at, "MATCH") && t.is(at + 1, "(")) {
         return Err(RouterError::unsupported("full-text search over several shards"));
     }
+    // Rows that are carried have no defaults.
+    if (0..t.len()).any(|at| t.is(at, "DEFAULT") && t.is(at + 1, "(")) {
+        return Err(RouterError::unsupported("DEFAULT of a column over several shards"));
+    }
     for (id, bound) in binding.sources.iter().enumerate() {
         let source = &binding.sketch.sources[id];
         if source.role != Role::Read {
@@ -173,7 +209,7 @@ fn check(binding: &Binding<'_>, recognised: &Recognised) -> Result<(), RouterErr
         match bound.place {
             Place::Sharded(_) | Place::Reference(_) | Place::Home(_) => {}
             Place::Derived => continue,
-            Place::View | Place::System | Place::Foreign => {
+            Place::View | Place::System(_) | Place::Foreign => {
                 let what = format_args!("{} together with tables of several shards", bound.table);
                 return Err(RouterError::unsupported(what));
             }

@@ -6,23 +6,26 @@ use super::{Edit, EditKind, Part, PartFilter, Rows, Takes, words};
 use crate::plan::bind::{Binding, Database, Place, database};
 use crate::plan::conjuncts::conjuncts;
 use crate::plan::pins::{self, Known};
-use crate::plan::sketch::parts::{BlockId, Run, SourceId, SourceKind};
+use crate::plan::sketch::parts::{BlockId, Run, Source, SourceId, SourceKind};
 use crate::plan::tokens::{Class, Tokens};
 use crate::{RouterError, SqlMode, TemplateSpan};
 
 /// How many parts a statement may have: MySQL joins no more tables in one query, and each is a statement per shard.
 const MAX_PARTS: usize = 61;
 
-pub(super) fn parts(binding: &Binding<'_>, known: &Known) -> Result<(Vec<Part>, Vec<Edit>), RouterError> {
+/// The parts of all tables but those that stay where they are, with what changes in the text; `rows` says where a source's rows are.
+pub(super) fn parts(
+    binding: &Binding<'_>,
+    rows: &dyn Fn(SourceId) -> Option<Rows>,
+    stays: &dyn Fn(SourceId) -> bool,
+) -> Result<(Vec<Part>, Vec<Edit>), RouterError> {
     let (mut parts, mut edits) = (Vec::new(), Vec::new());
     for (id, source) in binding.sketch.sources.iter().enumerate() {
         let SourceKind::Table { database, name } = source.kind else { continue };
-        let rows = match binding.sources[id].place {
-            Place::Sharded(_) => Rows::Shards(pins::pins_of(binding, known, id).unwrap_or_default()),
-            Place::Reference(_) => Rows::Copy,
-            Place::Home(_) => Rows::Home,
-            Place::Derived | Place::View | Place::System | Place::Foreign => continue,
-        };
+        if stays(id) {
+            continue;
+        }
+        let Some(rows) = rows(id) else { continue };
         let reference = Reference::read(binding.t, database, name, source.alias);
         let alias_at = source.alias.unwrap_or(name);
         let alias = binding.t.name(alias_at).ok_or_else(crate::plan::bind::unreadable)?;
@@ -50,9 +53,19 @@ pub(super) fn parts(binding: &Binding<'_>, known: &Known) -> Result<(Vec<Part>, 
             "more than {MAX_PARTS} tables over several shards"
         )));
     }
-    unqualify(binding, &mut edits)?;
+    unqualify(binding, stays, &mut edits)?;
     edits.sort_by_key(|edit| edit.span.start);
     Ok((parts, edits))
+}
+
+/// Where the rows of a source of a keyspace are.
+pub(super) fn rows(binding: &Binding<'_>, known: &Known, id: SourceId) -> Option<Rows> {
+    match binding.sources[id].place {
+        Place::Sharded(_) => Some(Rows::Shards(pins::pins_of(binding, known, id).unwrap_or_default())),
+        Place::Reference(_) => Some(Rows::Copy),
+        Place::Home(_) => Some(Rows::Home),
+        Place::Derived | Place::View | Place::System(_) | Place::Foreign => None,
+    }
 }
 
 pub(in crate::plan) fn span(t: &Tokens<'_>, run: Run) -> TemplateSpan {
@@ -100,16 +113,46 @@ impl Reference {
 }
 
 /// Databases before columns' names go: what stands in the tables' places is in none.
-fn unqualify(binding: &Binding<'_>, edits: &mut Vec<Edit>) -> Result<(), RouterError> {
+fn unqualify(
+    binding: &Binding<'_>,
+    stays: &dyn Fn(SourceId) -> bool,
+    edits: &mut Vec<Edit>,
+) -> Result<(), RouterError> {
     let t = binding.t;
+    let all: Vec<SourceId> = (0..binding.sources.len()).collect();
+    let stays_there = |at: usize| {
+        let is_its = |(id, source): (usize, &Source)| {
+            matches!(source.kind, SourceKind::Table { database: Some(named), .. } if named == at) && stays(id)
+        };
+        binding.sketch.sources.iter().enumerate().any(is_its)
+    };
     for &at in &binding.sketch.qualifiers {
+        if stays_there(at) {
+            continue;
+        }
         let spelled = t.name(at).ok_or_else(crate::plan::bind::unreadable)?;
-        if !matches!(database(binding.ctx, &spelled)?, Database::Keyspace(_)) {
+        let is_known = match database(binding.ctx, &spelled)? {
+            Database::Keyspace(_) => true,
+            Database::System => binding.sources.iter().any(|bound| matches!(bound.place, Place::System(_))),
+            Database::Foreign(_) => false,
+        };
+        if !is_known {
             return Err(RouterError::unknown_database(&spelled));
         }
         let start = t.start(at) as u32;
         if edits.iter().any(|edit| edit.span.start <= start && start < edit.span.end) {
             continue;
+        }
+        let mut named = binding.named(at + 2, &all).into_iter().map(stays);
+        if let Some(stays) = named.next() {
+            if named.any(|other| other != stays) {
+                return Err(RouterError::unsupported(format_args!(
+                    "the database {spelled} before the name of two tables in a write to several shards"
+                )));
+            }
+            if stays {
+                continue;
+            }
         }
         let dotted = Run { first: at, end: at + 2 };
         edits.push(Edit { span: span(t, dotted), kind: EditKind::Nothing });
@@ -183,7 +226,9 @@ fn is_about(
     let is_own = |name: &Run| {
         // Of three parts the first is a database, which the part's own statement calls otherwise.
         name.end - name.first <= 3
-            && binding.column(*name, block, scope).is_some_and(|(source, _)| source == id)
+            && binding.column(*name, block, scope).is_some_and(|(source, position)| {
+                source == id && !binding.sources[id].is_translated(position)
+            })
     };
     !names.is_empty() && names.iter().all(is_own)
 }

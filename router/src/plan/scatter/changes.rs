@@ -3,6 +3,8 @@
 
 use podway_model::Name;
 
+use super::feeds::{self, feed};
+use super::limits::{limit_at, limited};
 use super::{Scatter, words};
 use crate::plan::bind::{Binding, Place};
 use crate::plan::decide::is_changed;
@@ -16,24 +18,34 @@ pub(in crate::plan) fn changes(
     binding: &Binding<'_>,
     recognised: &Recognised,
 ) -> Result<Scatter, RouterError> {
-    let whole = Run { first: 0, end: binding.t.len() };
+    let limit_at = limit_at(binding.t);
+    let whole = Run { first: 0, end: limit_at.unwrap_or(binding.t.len()) };
     words::check_effects(recognised)?;
-    words::check(binding.t, whole, &[&words::STATEMENTS[..], &words::OVER_ROWS].concat())?;
+    words::check(binding.t, whole, &[&words::STATEMENTS[..], &words::OVER_ROWS, &feeds::WORDS].concat())?;
     let (block, keyspace) = changed_block(binding).ok_or_else(|| words::refused("no table"))?;
-    check_places(binding, block)?;
     let sources = &binding.sketch.blocks[block].sources;
-    let root = Root::among(binding, &Known::of(binding), sources).ok_or_else(|| apart(binding, sources))?;
+    let limited = match limit_at {
+        Some(at) => Some(Box::new(limited(binding, recognised, (block, at))?)),
+        None => None,
+    };
     let may_keep_time = |&id: &SourceId| {
-        matches!(binding.sources[id].place, Place::Sharded(_))
+        matches!(binding.sources[id].place, Place::Sharded(_) | Place::Home(_))
             && is_changed(binding, id)
             && words::keeps_time(binding.sources[id].columns())
     };
     let sets_time = recognised.verb == Verb::Update && sources.iter().any(may_keep_time);
-    Ok(Scatter {
+    let scatter = Scatter {
         reads_clock: sets_time || words::reads_clock(binding.t, whole),
-        keys: root.keys,
+        limited,
         ..Scatter::new(keyspace)
-    })
+    };
+    let root = check_places(binding, block).and_then(|()| {
+        Root::among(binding, &Known::of(binding), sources).ok_or_else(|| apart(binding, sources))
+    });
+    match root {
+        Ok(root) => Ok(Scatter { keys: root.keys, ..scatter }),
+        Err(error) => feed(binding, scatter, error),
+    }
 }
 
 /// The block whose tables change, and their keyspace.
@@ -54,7 +66,7 @@ fn check_places(binding: &Binding<'_>, block: BlockId) -> Result<(), RouterError
             Place::Sharded(_) if source.block == block => continue,
             Place::Sharded(_) => "a subquery over the sharded table",
             Place::Home(_) => "the table of the home shard",
-            Place::View | Place::System | Place::Foreign => "the table",
+            Place::View | Place::System(_) | Place::Foreign => "the table",
         };
         return Err(words::refused(format_args!("{what} {}", bound.table)));
     }

@@ -8,6 +8,7 @@ use podway_model::{Name, Table};
 
 use super::changes::changes;
 use super::copies::assigned_value;
+use super::transfers::check_comments;
 use super::{Scatter, words};
 use crate::plan::bind::{Binding, Place, unreadable};
 use crate::plan::conjuncts::value;
@@ -76,6 +77,12 @@ pub(in crate::plan) fn moves(
         return Err(refused("with WITH"));
     }
     let scatter = changes(binding, recognised)?;
+    if scatter.limited.is_some() {
+        return Err(refused("with LIMIT"));
+    }
+    if scatter.fed.is_some() {
+        return Err(refused("where rows of other shards decide"));
+    }
     let assigned: Vec<(Name, Run)> = assignments(binding, block)?;
     let mut values = Vec::new();
     let mut runs = Vec::new();
@@ -100,7 +107,7 @@ pub(in crate::plan) fn moves(
         columns,
         usage: KeyUse::Insert { ignore: false, counter: None, row: u32::MAX },
     });
-    if given.is_none() && condition.is_some_and(|run| has_query(t, run)) {
+    if given.is_none() && condition.is_some_and(|run| words::has_query(t, run)) {
         // It would read other rows where the rows are locked than where they are changed.
         return Err(refused("to what is computed, with a subquery in WHERE"));
     }
@@ -122,6 +129,7 @@ pub(in crate::plan) fn moves(
 
 /// What is assigned, in the statement's order.
 fn assignments(binding: &Binding<'_>, block: BlockId) -> Result<Vec<(Name, Run)>, RouterError> {
+    check_comments(binding.t)?;
     let of_block = binding.sketch.assigned.iter().filter(|(at, _)| *at == block);
     of_block
         .map(|(_, run)| {
@@ -136,7 +144,7 @@ fn check_value(t: &Tokens<'_>, run: Run, before: &[(Name, Run)]) -> Result<(), S
     if (run.first..run.end).any(|at| t.is(at, "DEFAULT")) {
         return Err("to DEFAULT".to_owned());
     }
-    if has_query(t, run) {
+    if words::has_query(t, run) {
         return Err("to what a subquery gives".to_owned());
     }
     for name in names(t, run) {
@@ -146,10 +154,6 @@ fn check_value(t: &Tokens<'_>, run: Run, before: &[(Name, Run)]) -> Result<(), S
         }
     }
     Ok(())
-}
-
-fn has_query(t: &Tokens<'_>, run: Run) -> bool {
-    (run.first..run.end).any(|at| matches!(t.text(at), "SELECT" | "TABLE" | "VALUES"))
 }
 
 /// The table's name with all that belongs to it, between UPDATE and SET.

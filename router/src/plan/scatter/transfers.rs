@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use podway_model::{Column, ColumnType, Name, Table};
+use podway_model::{Column, Name, Table};
 
 use super::copies::has_unknown_default;
+use super::given_texts::{self, Texts};
 use super::inserts::insert_update;
 use super::{Scatter, words};
 use crate::plan::bind::{Binding, Bound, Place, unreadable};
@@ -23,10 +24,18 @@ pub struct Transfer {
     pub table: Box<str>,
     /// The columns that are given, where they are known.
     pub columns: Option<Vec<Column>>,
+    /// Which of the columns is the AUTO_INCREMENT column, if the cluster gives its numbers.
+    pub counter: Option<usize>,
     /// INSERT IGNORE.
     pub ignore: bool,
-    /// Whether a table of the query may have texts that Unicode cannot say: they read as question marks.
-    pub may_lose_letters: bool,
+    /// ON DUPLICATE KEY UPDATE.
+    pub updates: bool,
+    /// The name of the AUTO_INCREMENT column where the statement does not give it, and where in the list of columns it goes: it is the last of [`Self::columns`] then.
+    pub(in crate::plan) added: Option<(u32, Name)>,
+    /// In which character sets the query's texts may have been, before they are read in UTF-8.
+    pub texts: Texts,
+    /// Whether the query has literals of bytes that are numbers where a number is wanted.
+    pub has_number_literals: bool,
     /// The query.
     pub(in crate::plan) query: TemplateSpan,
     /// The numbers of the query's parameters: from the first to before the second. Those behind it are of ON DUPLICATE KEY UPDATE.
@@ -46,9 +55,8 @@ pub enum Receiver {
     Home,
 }
 
-/// Character sets of which each letter has one place in Unicode, and comes back from there.
-const SAFE_CHARSETS: [&str; 9] =
-    ["utf8mb4", "utf8mb3", "latin1", "ascii", "ucs2", "utf16", "utf16le", "utf32", "binary"];
+/// A bound that MySQL has for SELECTs alone.
+const TIME_HINT: &[u8] = b"MAX_EXECUTION_TIME";
 
 /// How the rows of a query are inserted; an error names what stands in the way.
 pub(in crate::plan) fn transfer(
@@ -70,7 +78,16 @@ pub(in crate::plan) fn transfer(
             target.table
         )));
     };
-    let columns = given(binding, insert, target)?;
+    check_comments(t)?;
+    let bounded = t.slice(t.start(query.first), t.start(query.end)).to_ascii_uppercase();
+    if bounded.windows(TIME_HINT.len()).any(|text| text == TIME_HINT) {
+        return Err(words::refused("the hint MAX_EXECUTION_TIME in the query of an INSERT"));
+    }
+    let mut columns = given(binding, insert, target)?;
+    let added = added_counter(binding, insert, target, columns.as_deref());
+    if let (Some((_, column)), Some(columns)) = (&added, &mut columns) {
+        columns.push(column.clone());
+    }
     let tail = insert_update(t);
     check_tail(binding, target, tail)?;
     let to = match &target.place {
@@ -87,21 +104,30 @@ pub(in crate::plan) fn transfer(
     };
     let params = |end: usize| (0..end).filter(|&at| matches!(t.class(at), Class::Param(_))).count() as u32;
     let is_copies = to == Receiver::Copies;
+    let is_counted = |columns: &Vec<Column>| columns.iter().position(|column| column.auto_increment);
     let transfer = Transfer {
+        counter: columns.as_ref().filter(|_| to != Receiver::Home).and_then(is_counted),
         to,
         table: target.table.as_str().into(),
         columns,
         ignore: insert.ignore,
-        may_lose_letters: binding
-            .sources
-            .iter()
-            .zip(&binding.sketch.sources)
-            .any(|(bound, source)| source.role != Role::Insert && may_lose_letters(bound)),
+        updates: tail.first < tail.end,
+        added: added.map(|(at, column)| (at, column.name)),
+        texts: given_texts::texts(binding, query),
+        has_number_literals: given_texts::has_number_literals(t, query),
         query: span(t, query),
         params: (params(query.first), params(query.end)),
         all_params: params(t.len()),
     };
     Ok(Scatter { reads_clock: true, is_copies, transfer: Some(Box::new(transfer)), ..Scatter::new(keyspace) })
+}
+
+/// Pieces of the text stand alone elsewhere: none may begin or end inside a comment that a server reads as text.
+pub(super) fn check_comments(t: &Tokens<'_>) -> Result<(), RouterError> {
+    match t.slice(0, t.end(t.len())).windows(3).any(|text| text == b"/*!") {
+        true => Err(words::refused("a comment for some versions of MySQL")),
+        false => Ok(()),
+    }
 }
 
 /// The columns that the query's give values for, in their order; `None` where they are not known.
@@ -128,6 +154,20 @@ fn given(binding: &Binding<'_>, insert: &Insert, target: &Bound) -> Result<Optio
         listed.push(column.clone());
     }
     Ok(Some(listed))
+}
+
+/// The AUTO_INCREMENT column, where the statement lists columns and this one is not among them; and where its name goes, right before the list's end.
+fn added_counter(
+    binding: &Binding<'_>,
+    insert: &Insert,
+    target: &Bound,
+    given: Option<&[Column]>,
+) -> Option<(u32, Column)> {
+    let is_given = |column: &Column| given.is_some_and(|given| given.iter().any(|of| of.name == column.name));
+    let last = *insert.columns.as_ref()?.last()?;
+    let column = target.columns()?.iter().find(|column| column.auto_increment && !is_given(column))?;
+    let is_numbered = matches!(target.place, Place::Sharded(_) | Place::Reference(_));
+    (is_numbered && column.name.as_str().is_ascii()).then(|| (binding.t.end(last) as u32, column.clone()))
 }
 
 /// Every row must tell its key, and its AUTO_INCREMENT number.
@@ -239,30 +279,16 @@ fn check_tail(binding: &Binding<'_>, target: &Bound, tail: Run) -> Result<(), Ro
     Ok(())
 }
 
-fn may_lose_letters(bound: &Bound) -> bool {
-    let Place::Derived = bound.place else {
-        let is_safe = |column: &Column| {
-            let charset = column.collation.as_deref().map(|name| name.split('_').next().unwrap_or(name));
-            let is_text = matches!(
-                column.column_type,
-                ColumnType::Char(_)
-                    | ColumnType::Varchar(_)
-                    | ColumnType::Text(_)
-                    | ColumnType::Enum
-                    | ColumnType::Set
-            );
-            charset.map_or(!is_text, |charset| SAFE_CHARSETS.contains(&charset))
-        };
-        return !bound.columns().is_some_and(|columns| columns.iter().all(is_safe));
-    };
-    false
-}
-
 impl Transfer {
     /// About how many bytes it holds.
     pub(super) fn memory(&self) -> usize {
         let columns = self.columns.as_ref().map_or(0, |columns| columns.capacity() * 2 * size_of::<Column>());
         size_of::<Transfer>() + self.table.len() + columns
+    }
+
+    /// Whether the AUTO_INCREMENT column is one that the statement does not give.
+    pub fn adds_counter(&self) -> bool {
+        self.added.is_some()
     }
 
     /// The numbers of the query's parameters.

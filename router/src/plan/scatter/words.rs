@@ -90,6 +90,11 @@ pub(super) fn check_effects(recognised: &Recognised) -> Result<(), RouterError> 
 
 /// An error that names the first word in `run` that is not known; `more` are known besides.
 pub(super) fn check(t: &Tokens<'_>, run: Run, more: &[&str]) -> Result<(), RouterError> {
+    unknown(t, run, more).map_or(Ok(()), |what| Err(refused(what)))
+}
+
+/// What is first in `run` of that which is not known to give the same on every shard; `more` is known besides.
+pub(in crate::plan) fn unknown(t: &Tokens<'_>, run: Run, more: &[&str]) -> Option<String> {
     let is_known = |word: &str| {
         more.contains(&word)
             || is_operator_word(word)
@@ -98,23 +103,30 @@ pub(super) fn check(t: &Tokens<'_>, run: Run, more: &[&str]) -> Result<(), Route
             || FUNCTIONS.contains(&word)
             || CLOCK.contains(&word)
     };
-    for at in run.first..run.end {
-        match t.class(at) {
-            Class::UserVariable => return Err(refused("user variables")),
-            Class::Symbol if t.is(at, "@@") => return Err(refused("a system variable")),
-            Class::Symbol if t.is(at, ":=") => return Err(refused(":=")),
-            Class::Word => {
-                let word = t.text(at);
-                let is_call = t.is(at + 1, "(") && !word.is_empty();
-                if (is_call || functions::is_reserved(word)) && !is_known(word) {
-                    let what = if is_call && !functions::opens_parenthesis(word) { "()" } else { "" };
-                    return Err(refused(format_args!("{word}{what}")));
-                }
-            }
-            _ => {}
+    (run.first..run.end).find_map(|at| match t.class(at) {
+        Class::UserVariable => Some("user variables".to_owned()),
+        Class::Symbol if t.is(at, "@@") => Some("a system variable".to_owned()),
+        Class::Symbol if t.is(at, ":=") => Some(":=".to_owned()),
+        Class::Word => {
+            let word = t.text(at);
+            let is_call = t.is(at + 1, "(") && !word.is_empty() && !names_query(t, at);
+            let is_odd = (is_call || functions::is_reserved(word)) && !is_known(word);
+            let what = if is_call && !functions::opens_parenthesis(word) { "()" } else { "" };
+            is_odd.then(|| format!("{word}{what}"))
         }
-    }
-    Ok(())
+        _ => None,
+    })
+}
+
+/// Whether the word is the name of a common table expression that lists its columns.
+fn names_query(t: &Tokens<'_>, at: usize) -> bool {
+    let begins = at.checked_sub(1).is_some_and(|before| matches!(t.text(before), "WITH" | "RECURSIVE" | ","));
+    begins && t.are(t.mate(at + 1) + 1, &["AS", "("])
+}
+
+/// Whether there is a query within `run`.
+pub(super) fn has_query(t: &Tokens<'_>, run: Run) -> bool {
+    (run.first..run.end).any(|at| matches!(t.text(at), "SELECT" | "TABLE" | "VALUES"))
 }
 
 /// Whether what stands in `run` asks for the time.

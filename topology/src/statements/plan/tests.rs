@@ -40,6 +40,7 @@ fn operation(targets: Vec<TargetState>) -> Operation {
             effects: vec![TableEffect::Altered("orders".into())],
             shown: "ALTER TABLE orders".into(),
             declaration: None,
+            held: None,
             declared: None,
             followed: None,
         }),
@@ -157,4 +158,33 @@ fn what_was_made_for_a_declaration_that_is_refused_is_dropped() {
     let first = Target::Shard(ShardId(1));
     assert_eq!(next(&refused(vec![done(), waiting()]), &facts()), Next::Drop(vec![first]));
     assert_eq!(next(&refused(vec![waiting(), waiting()]), &facts()), Next::Undone);
+}
+
+#[test]
+fn names_are_held_before_any_target_is_begun_and_nobody_runs_anything_from_before() {
+    let renaming = |targets, held: Option<u64>| {
+        let mut operation = operation(targets);
+        let renamed = TableEffect::Renamed { from: "orders".into(), to: "older".into() };
+        ddl(&mut operation).effects = vec![renamed];
+        ddl(&mut operation).held = held.map(Revision);
+        operation
+    };
+    let unheld = Facts { unheld: vec![ALICE], ..facts() };
+    let overdue = Facts { is_hold_overdue: true, ..unheld.clone() };
+    let cases = [
+        (vec![waiting(), waiting()], None, facts(), Next::Hold),
+        (vec![waiting(), waiting()], Some(5), unheld.clone(), Next::WaitFor(vec![ALICE])),
+        (vec![waiting(), waiting()], Some(5), overdue.clone(), Next::GiveWay(Target::Shard(ShardId(1)))),
+        (vec![waiting(), waiting()], Some(5), facts(), run(&[1])),
+        // A proxy came meanwhile, and has no map yet.
+        (vec![begun(), waiting()], Some(5), overdue, Next::WaitFor(vec![ALICE])),
+        (vec![done(), waiting()], Some(5), unheld, Next::WaitFor(vec![ALICE])),
+        (vec![done(), waiting()], Some(5), facts(), run(&[2])),
+        (vec![done(), done()], Some(5), facts(), Next::Follow),
+        // One shard has it whole.
+        (vec![waiting()], None, facts(), run(&[1])),
+    ];
+    for (targets, held, facts, expected) in cases {
+        assert_eq!(next(&renaming(targets.clone(), held), &facts), expected, "{targets:?} {held:?}");
+    }
 }

@@ -88,7 +88,12 @@ fn dropped(server: ServerId) -> Action {
 }
 
 fn preparing() -> Commit {
-    check(&pair(), &[Prepare { server: Q, stamp: NOW }, HighestAtPrimary], &[])
+    check(&pair(), &[Prepare { server: Q, stamp: NOW }, HighestElsewhere], &[])
+}
+
+#[test]
+fn stamps_are_read_where_it_prepares_and_where_it_only_read() {
+    assert_eq!(preparing().unprepared().collect::<Vec<_>>(), [P, READER]);
 }
 
 fn stamping() -> Commit {
@@ -196,7 +201,7 @@ fn a_rollback_goes_everywhere_at_once() {
 fn two_writers_prepare_and_the_primary_decides() {
     let commit = check(
         &pair(),
-        &[Prepare { server: Q, stamp: NOW }, HighestAtPrimary],
+        &[Prepare { server: Q, stamp: NOW }, HighestElsewhere],
         &[
             (Highest(LOW), vec![]),
             (prepared(Q), vec![Decide { stamp: NOW }]),
@@ -216,7 +221,7 @@ fn two_writers_prepare_and_the_primary_decides() {
 fn a_primary_that_only_read_decides_too() {
     let commit = check(
         &participants(false, &[Q, R], &[]),
-        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestAtPrimary],
+        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestElsewhere],
         &[
             (prepared(R), vec![]),
             (Highest(LOW), vec![]),
@@ -447,7 +452,7 @@ fn without_its_floor_a_branch_is_not_committed() {
 fn each_branch_goes_its_own_way() {
     check(
         &participants(true, &[Q, R], &[READER]),
-        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestAtPrimary],
+        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestElsewhere],
         &[
             (prepared(Q), vec![]),
             (Refused(R), vec![RollBackPrimary]),
@@ -464,7 +469,7 @@ fn each_branch_goes_its_own_way() {
 fn a_failure_after_the_first_changes_nothing_of_why() {
     check(
         &participants(true, &[Q, R], &[]),
-        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestAtPrimary],
+        &[Prepare { server: Q, stamp: NOW }, Prepare { server: R, stamp: NOW }, HighestElsewhere],
         &[
             (Lost(R), vec![RollBackPrimary]),
             (Refused(Q), vec![]),

@@ -238,7 +238,7 @@ fn primary_side(steps: &mut Steps<'_>) {
         steps.may("stray tombstone", 0, |world| world.row = Row::Tombstone);
     }
     match &steps.world.side {
-        Pipe::Sent(Action::HighestAtPrimary) => {
+        Pipe::Sent(Action::HighestElsewhere) => {
             let highest = steps.world.setup.highest;
             steps.can("highest", 0, |world| {
                 world.side = Pipe::Idle;

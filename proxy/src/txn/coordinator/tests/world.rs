@@ -254,7 +254,7 @@ impl World {
             Action::Ask if self.setup.flaw == Flaw::CommitsUnasked => {
                 self.tell(Event::Ruled(Ruling::Committed(STAMP)));
             }
-            Action::HighestAtPrimary | Action::NewStamp { .. } | Action::Ask => {
+            Action::HighestElsewhere | Action::NewStamp { .. } | Action::Ask => {
                 self.side = Pipe::Sent(action)
             }
             Action::Floor { server, .. } if self.setup.flaw == Flaw::NoFloor => {
