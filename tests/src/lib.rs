@@ -24,7 +24,7 @@ pub mod workload;
 pub use eventually::{eventually, eventually_async};
 pub use keyspace::TestKeyspace;
 pub use pod::{Pod, PodOptions};
-pub use proxy_seam::RunningProxy;
+pub use proxy_seam::{RunningProxy, patient_config};
 pub use servers::{client_program, harness, mysql_client, mysql_source, plain_server};
 pub use target::{Target, is_left_out, target};
 pub use telling::{keep_lease, prepare_servers, tell_keyspace, tell_servers};

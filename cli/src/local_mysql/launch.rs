@@ -134,7 +134,7 @@ impl Launch<'_> {
             "--gtid-mode=ON",
             "--enforce-gtid-consistency=ON",
             "--innodb-buffer-pool-size=64M",
-            "--innodb-redo-log-capacity=32M",
+            "--innodb-redo-log-capacity=128M",
             "--innodb-buffer-pool-dump-at-shutdown=OFF",
             "--innodb-buffer-pool-load-at-startup=OFF",
             "--max-connections=1000",

@@ -10,11 +10,11 @@ use mysql_async::{Conn, OptsBuilder, Value};
 use podway::provision::{create_user, ensure_account, key_rules, read_account};
 use podway::serve::{TopologyNumbers, TopologyOperations};
 use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, ServerId};
-use podway_proxy::{Proxy, ProxyConfig};
+use podway_proxy::Proxy;
 use podway_tests::answer::{Answer, execute, prepare, query};
 use podway_tests::{
-    Pod, PodOptions, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers, tell_keyspace,
-    tell_servers,
+    Pod, PodOptions, TestKeyspace, eventually_async, harness, keep_lease, patient_config, prepare_servers,
+    tell_keyspace, tell_servers,
 };
 use podway_topology::{NodeConfig, StatementProbe, Statements, TopologyNode};
 use podway_topology_api::{
@@ -173,7 +173,7 @@ impl Ground {
             (watch.current().revision >= before.revision).then_some(())
         })
         .await;
-        let config = ProxyConfig::new(([127, 0, 0, 1], 0).into(), self.cluster.secret.clone());
+        let config = patient_config(self.cluster.secret.clone());
         let proxy = harness().spawn(async move { Proxy::start(config, watch).await }).await.unwrap().unwrap();
         proxy.set_operations(Arc::new(TopologyOperations(self.cluster.client.clone())));
         proxy.set_numbers(Arc::new(TopologyNumbers(self.cluster.client.clone())));

@@ -9,9 +9,10 @@ use mysql_async::{Conn, Error, OptsBuilder};
 use podway::provision::{create_user, ensure_account, key_rules, read_account};
 use podway::serve::TopologyOperations;
 use podway_model::{AccountName, ClusterSecret, HostPattern, Map, NameRule, Revision, ServerId, ShardIndex};
-use podway_proxy::{Proxy, ProxyConfig};
+use podway_proxy::Proxy;
 use podway_tests::{
-    Pod, TestKeyspace, eventually_async, harness, keep_lease, prepare_servers, tell_keyspace, tell_servers,
+    Pod, TestKeyspace, eventually_async, harness, keep_lease, patient_config, prepare_servers, tell_keyspace,
+    tell_servers,
 };
 use podway_topology::{NodeConfig, StatementMoment, StatementProbe, Statements, TopologyNode};
 use podway_topology_api::{
@@ -115,7 +116,7 @@ impl Ground {
             (watch.current().revision >= told).then_some(())
         })
         .await;
-        let config = ProxyConfig::new(([127, 0, 0, 1], 0).into(), self.secret.clone());
+        let config = patient_config(self.secret.clone());
         let proxy = harness().spawn(async move { Proxy::start(config, watch).await }).await.unwrap().unwrap();
         proxy.set_operations(Arc::new(TopologyOperations(self.client.clone())));
         let proxy = Arc::new(proxy);
