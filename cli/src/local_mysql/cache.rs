@@ -17,6 +17,8 @@ pub(super) const PARTIAL: &str = ".partial";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     root: PathBuf,
+    /// Where the files of running servers lie that vanish with them.
+    run: PathBuf,
 }
 
 /// A folder of this process's alone, removed by whoever finds its owner gone.
@@ -33,10 +35,12 @@ pub(super) struct Owned {
 impl Cache {
     /// The cache in this folder.
     pub fn new(root: impl Into<PathBuf>) -> Cache {
-        Cache { root: root.into() }
+        let root = root.into();
+        Cache { run: root.join("run"), root }
     }
 
-    /// `$PODWAY_CACHE`, else `$XDG_CACHE_HOME/podway`, else `~/.cache/podway`, else a folder among the temporary files.
+    /// `$PODWAY_CACHE`, else `$XDG_CACHE_HOME/podway`, else `~/.cache/podway`, else a folder among the temporary files. The files
+    /// of servers that keep nothing are below `$PODWAY_RUN`, if that is set: it may be in memory.
     pub fn from_env() -> Cache {
         let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
         let root = named("PODWAY_CACHE")
@@ -44,7 +48,11 @@ impl Cache {
             .or_else(|| named("XDG_CACHE_HOME").map(|home| PathBuf::from(home).join("podway")))
             .or_else(|| std::env::home_dir().map(|home| home.join(".cache/podway")))
             .unwrap_or_else(|| std::env::temp_dir().join("podway-cache"));
-        Cache { root: std::path::absolute(&root).unwrap_or(root) }
+        let cache = Cache::new(std::path::absolute(&root).unwrap_or(root));
+        match named("PODWAY_RUN").map(PathBuf::from) {
+            Some(run) => Cache { run: std::path::absolute(&run).unwrap_or(run), ..cache },
+            None => cache,
+        }
     }
 
     /// The folder.
@@ -89,15 +97,14 @@ impl Cache {
         Ok(finished)
     }
 
-    /// A new name below `run/`, locked for this process. Folders there whose owners are gone are removed on the way.
+    /// A new name in the folder of running servers, locked for this process. Folders there whose owners are gone are removed on the way.
     pub(super) fn own(&self) -> io::Result<Owned> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let run = self.root.join("run");
-        fs::create_dir_all(&run)?;
-        sweep(&run);
+        fs::create_dir_all(&self.run)?;
+        sweep(&self.run);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = run.join(format!("{}-{number}", std::process::id()));
+            let path = self.run.join(format!("{}-{number}", std::process::id()));
             let lock_path = path.with_extension("lock");
             let lock = File::create(&lock_path)?;
             // Another process may have swept the file between its making and its locking, or may own the name of a process of old.
