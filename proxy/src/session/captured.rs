@@ -1,6 +1,7 @@
 //! The rows of a query that are not for the client: they are held, up to a bound.
 
 use bytes::Bytes;
+use podway_model::Name;
 use podway_wire::ColumnDefinition;
 
 use super::state::Warning;
@@ -21,15 +22,34 @@ pub(super) struct Captured {
     pub(super) of_parts: Vec<Warning>,
     /// Whether it has warned of something else that is not known.
     pub(super) warned_unheard: bool,
+    /// SELECT … INTO: its row is assigned to variables.
+    pub(super) into: Option<Assigning>,
     bytes: usize,
     /// The bounds of both.
     limits: (usize, usize),
+}
+
+/// A query whose row is assigned to variables.
+pub(super) struct Assigning {
+    /// `INTO @a, @b`, as the client wrote it.
+    pub(super) text: Vec<u8>,
+    /// The variables.
+    pub(super) variables: Vec<Name>,
+    /// Whether the shards' own rows say all that they are to hold.
+    pub(super) may_merge: bool,
+    /// How many rows MySQL has assigned itself; `None`: it has not been asked.
+    pub(super) rows: Option<u64>,
 }
 
 impl Captured {
     /// None yet, and at most so many rows and bytes.
     pub(super) fn within(limits: (usize, usize)) -> Captured {
         Captured { limits, ..Captured::default() }
+    }
+
+    /// The same of a query that has one row at most, for variables.
+    pub(super) fn of_one_row(into: Assigning, max_bytes: usize) -> Captured {
+        Captured { into: Some(into), limits: (1, max_bytes), ..Captured::default() }
     }
 
     pub(super) fn begin(&mut self, columns: &[ColumnDefinition]) {
@@ -46,6 +66,10 @@ impl Captured {
             (false, false) => {
                 self.rows.push(Bytes::copy_from_slice(row));
                 return Ok(());
+            }
+            (true, _) if self.into.is_some() => {
+                let message = "Result consisted of more than one row";
+                return Err(ClientError::new(ErrorCode::TOO_MANY_ROWS, message).into());
             }
             (true, _) => "client.max_gathered_rows",
             (false, true) => "client.max_gathered_bytes",

@@ -3,6 +3,8 @@
 use podway_router::FileCharset;
 use podway_wire::{BinaryValue, ColumnType};
 
+use crate::backend::quoted_identifier;
+
 /// Character sets in which the second byte of a character can be a quote or a backslash.
 const QUOTES_IN_CHARACTERS: [&str; 5] = ["big5", "cp932", "gb18030", "gbk", "sjis"];
 
@@ -70,6 +72,15 @@ pub fn held_text(charset: &str, digits: &str) -> String {
     let is_text =
         FileCharset::from_name(charset).is_none_or(|known| bytes.is_some_and(|bytes| known.is_text(&bytes)));
     format!("_{} X'{digits}'", if is_text { charset } else { "binary" })
+}
+
+/// The same with its collation, as a user variable has it.
+pub fn held_literal(charset: &str, collation: &str, digits: &str) -> Vec<u8> {
+    // The collation "binary" is a word of the language.
+    match held_text(charset, digits) {
+        bytes if bytes.starts_with("_binary ") => bytes.into_bytes(),
+        text => format!("{text} COLLATE {}", quoted_identifier(collation)).into_bytes(),
+    }
 }
 
 /// Text as a literal that such a session reads as this.

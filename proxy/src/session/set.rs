@@ -10,7 +10,7 @@ use podway_wire::{ColumnType, OkPacket};
 
 use super::core::Planned;
 use super::core::Session;
-use super::literals::{held_text, unsigned};
+use super::literals::{held_literal, unsigned};
 use super::next_transaction::NextTransaction;
 use super::run::read_last_insert_id;
 use super::state::{CompletionType, SessionState};
@@ -18,7 +18,7 @@ use crate::backend::{BackendConnection, Rows, Settings, UserVariables, quoted_id
 use crate::error::{ClientError, ErrorCode, ProxyError};
 
 /// Bytes of user variables that a session may carry from connection to connection; with more it stays on one.
-const MAX_CARRIED: usize = 1 << 20;
+pub(super) const MAX_CARRIED: usize = 1 << 20;
 
 /// Variables that are the proxy's: accepted, checked by it, never sent on.
 const OWNED: [&str; 13] = [
@@ -401,15 +401,7 @@ async fn read_back(
     }
     let columns =
         system.iter().map(|name| format!("CONVERT(@@SESSION.{} USING utf8mb4)", quoted_identifier(name)));
-    let user_columns = user.iter().flat_map(|name| {
-        let variable = format!("@{}", quoted_identifier(name.as_str()));
-        [
-            format!("HEX({variable})"),
-            format!("CHARSET({variable})"),
-            format!("COLLATION({variable})"),
-            variable,
-        ]
-    });
+    let user_columns = user.iter().copied().flat_map(asked_of);
     let columns: Vec<String> = columns.chain(user_columns).collect();
     if columns.is_empty() {
         return Ok(());
@@ -499,8 +491,14 @@ fn is_number(text: &str) -> bool {
         && digits.parse::<f64>().is_ok()
 }
 
+/// What a server is asked of a user variable, to make it so elsewhere.
+pub(super) fn asked_of(name: &Name) -> [String; 4] {
+    let variable = format!("@{}", quoted_identifier(name.as_str()));
+    [format!("HEX({variable})"), format!("CHARSET({variable})"), format!("COLLATION({variable})"), variable]
+}
+
 /// The literal that makes a user variable what the row says: its hexadecimal text, character set, collation and value, from column `at` on.
-fn user_literal(rows: &Rows, at: usize) -> Vec<u8> {
+pub(super) fn user_literal(rows: &Rows, at: usize) -> Vec<u8> {
     let (Some(hex), Some(value)) = (rows.text(at), rows.text(at + 3)) else { return b"NULL".to_vec() };
     let charset = rows.text(at + 1).unwrap_or_default();
     let collation = rows.text(at + 2).unwrap_or_default();
@@ -513,11 +511,7 @@ fn user_literal(rows: &Rows, at: usize) -> Vec<u8> {
         Some(ColumnType::MYSQL_TYPE_NEWDECIMAL) => format!("{value}.").into_bytes(),
         Some(ColumnType::MYSQL_TYPE_DOUBLE) if value.contains(['e', 'E']) => value.into_bytes(),
         Some(ColumnType::MYSQL_TYPE_DOUBLE) => format!("{value}e0").into_bytes(),
-        // The collation "binary" is a word of the language.
-        _ => match held_text(&charset, &hex) {
-            bytes if bytes.starts_with("_binary ") => bytes.into_bytes(),
-            text => format!("{text} COLLATE {}", quoted_identifier(&collation)).into_bytes(),
-        },
+        _ => held_literal(&charset, &collation, &hex),
     }
 }
 

@@ -372,7 +372,7 @@ fn batches(
 }
 
 /// A row's cells as the text protocol writes them.
-fn cells_of<'r>(
+pub(super) fn cells_of<'r>(
     columns: &[ColumnDefinition],
     row: &'r [u8],
     is_binary: bool,

@@ -172,6 +172,9 @@ fn printed_source(source: KeySource) -> String {
 }
 
 fn print_gather(gather: &Gather, out: &mut String) -> std::fmt::Result {
+    if let Some(into) = &gather.into {
+        write!(out, "\nwithout its INTO {} variables", into.variables.len())?;
+    }
     if let Some(merge) = &gather.merge {
         write!(out, "\nmerge rows")?;
         for key in &merge.keys {

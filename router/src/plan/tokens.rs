@@ -198,6 +198,13 @@ impl<'t> Tokens<'t> {
         self.end(left) == self.start(right)
     }
 
+    /// The name of a user variable, if its bytes can be read in the client's character set.
+    pub(super) fn variable(&self, at: usize) -> Option<Cow<'t, str>> {
+        let (start, end) = (self.start(at) as u32, self.end(at) as u32);
+        let is_variable = self.class(at) == Class::UserVariable;
+        is_variable.then(|| self.n.name(&Token { kind: TokenKind::UserVariable, start, end })).flatten()
+    }
+
     /// The name that the token spells, if its bytes can be read in the client's character set.
     pub(super) fn name(&self, at: usize) -> Option<Cow<'t, str>> {
         let kind = match self.class(at) {

@@ -101,6 +101,7 @@ fn named(plan: &Plan, way: Way) -> &'static str {
         (Way::Scattered, _) => "several shards, one transaction",
         (Way::Operation, _) => "every shard, as an operation",
         (Way::ByParameters, _) => "as its parameters' values decide",
+        (Way::WithoutInto, _) => "as without its INTO",
     }
 }
 

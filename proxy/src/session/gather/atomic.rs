@@ -32,8 +32,7 @@ impl Session {
         if !self.reads_atomically() || gather.is_catalog() {
             return None;
         }
-        let may_merge = self.state.settings.get("sql_select_limit").is_none();
-        if let Some(merge) = gather.merge.as_ref().filter(|_| may_merge) {
+        if let Some(merge) = gather.merge.as_ref().filter(|_| self.may_merge()) {
             match self.merge_places(planned, (keyspace, merge), bound) {
                 Places::One => return None,
                 Places::Apart(shards) => {

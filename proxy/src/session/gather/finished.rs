@@ -60,6 +60,12 @@ impl Session {
             None => self.final_text(planned, gather, &spot, &rows),
         };
         drop(rows);
+        if let Some(into) = self.captured.as_ref().and_then(|captured| captured.into.as_ref()) {
+            // A comment may stand at the text's end.
+            let text = [&text, b"\n".as_slice(), &into.text].concat();
+            let of = (text, into.variables.clone());
+            return self.run_final_into(planned, &spot, connection, of, bound).await;
+        }
         self.run_final(planned, &spot, connection, (columns, text, fold.is_some()), bound).await
     }
 
@@ -157,7 +163,10 @@ impl Session {
     /// The shards' own aggregates are put together where no parameter has a part in them.
     fn foldable<'g>(&self, gather: &'g Gather, bound: Option<&Bound<'_>>) -> Option<&'g Fold> {
         let is_off = self.state.settings.get("sql_select_limit").is_some();
-        gather.fold.as_ref().filter(|_| bound.is_none() && !is_off)
+        // Variables get all digits of an average.
+        let selects_into = self.captured.as_ref().is_some_and(|captured| captured.into.is_some());
+        let is_whole = |fold: &Fold| !(selects_into && fold.averages);
+        gather.fold.as_ref().filter(|fold| bound.is_none() && !is_off && is_whole(fold))
     }
 
     fn folded_text(&self, planned: &Planned<'_>, fold: &Fold, spot: &Spot, rows: &[PartRows]) -> Vec<u8> {

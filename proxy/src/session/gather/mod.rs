@@ -84,6 +84,9 @@ impl Session {
                 ClientError::new(ErrorCode::UNKNOWN, "The plan does not say how rows are gathered").into()
             );
         };
+        if let Some(into) = &gather.into {
+            return Box::pin(self.select_into(planned, into, bound)).await;
+        }
         let keyspace = keyspace_of(&planned.map, &gather.keyspace)?;
         if !gather.is_catalog() {
             self.check_locks(planned)?;
@@ -93,8 +96,7 @@ impl Session {
         loop {
             self.measure_anew();
             let atomic = Box::pin(self.gather_atomically(planned, (&keyspace, gather), bound)).await;
-            let may_merge = self.state.settings.get("sql_select_limit").is_none();
-            let merge = gather.merge.as_ref().filter(|_| may_merge);
+            let merge = gather.merge.as_ref().filter(|_| self.may_merge());
             // In a transaction each server has one connection, on which one answer follows the other.
             let is_inside = self.reads_on_its_own();
             let merge = merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none());
@@ -119,6 +121,12 @@ impl Session {
                 result => return result,
             }
         }
+    }
+
+    /// Whether the shards' own rows may be the answer.
+    fn may_merge(&self) -> bool {
+        let into = self.captured.as_ref().and_then(|captured| captured.into.as_ref());
+        self.state.settings.get("sql_select_limit").is_none() && into.is_none_or(|into| into.may_merge)
     }
 
     /// Whether a statement over several shards is part of a transaction: then it runs on its own connections, and sees what it wrote.

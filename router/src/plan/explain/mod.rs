@@ -85,6 +85,8 @@ pub enum Way {
     Operation,
     /// Its parameters' values decide between these.
     ByParameters,
+    /// As any SELECT without INTO, whose row becomes variables.
+    WithoutInto,
 }
 
 /// A part of a statement: all of it, or the rows of one of its tables.

@@ -49,6 +49,7 @@ impl fmt::Display for Way {
             Way::Scattered => "scattered write",
             Way::Operation => "operation on every shard",
             Way::ByParameters => "as its parameters' values decide",
+            Way::WithoutInto => "as without its INTO",
         })
     }
 }

@@ -59,6 +59,10 @@ impl Plan {
             return Err(RouterError::unsupported("a plan that does not say how rows are gathered"));
         };
         let not_one = self.not_one(gather, scene, keyspace);
+        if gather.into.is_some() {
+            let notes = vec![not_one, "its row becomes the session's variables".to_owned()];
+            return Ok(Explanation { notes, ..Explanation::of(Way::WithoutInto, Some(&keyspace.name)) });
+        }
         let hindrance = gather.merge.as_ref().map(|merge| (merge, scene.unmerged(merge)));
         let reason = match (hindrance, &gather.unmerged) {
             (Some((merge, None)), _) => return self.merged(scene, keyspace, (merge, not_one)),

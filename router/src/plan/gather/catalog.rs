@@ -62,6 +62,7 @@ pub(in crate::plan) fn catalog(
         fold: None,
         groups: words::groups(binding.t),
         locks: false,
+        into: None,
         edits,
     })
 }

@@ -26,6 +26,8 @@ pub struct Fold {
     pub columns: Vec<FoldColumn>,
     /// What a shard computes for each: the text around a span.
     pub(in crate::plan) computed: Vec<(&'static str, Option<TemplateSpan>, &'static str)>,
+    /// Whether it has averages, which have more digits than they show: what is put together has no more than that.
+    pub averages: bool,
     /// The columns of GROUP BY.
     pub(in crate::plan) groups: Vec<TemplateSpan>,
     /// FROM and WHERE.
@@ -102,6 +104,7 @@ pub(super) fn fold(binding: &Binding<'_>, recognised: &Recognised, root: &Root) 
             keys: root.keys.clone(),
             columns: Vec::new(),
             computed: Vec::new(),
+            averages: false,
             groups: Vec::new(),
             region: span(t, Run { first: from, end }),
             edits: Vec::new(),
@@ -259,6 +262,7 @@ impl Folding<'_> {
         }
         self.aggregates += 1;
         let name = t.text(at);
+        self.fold.averages |= name == "AVG";
         let text = match name {
             "COUNT" => format!("CAST(COALESCE(SUM(p.`c{}`), 0) AS SIGNED)", self.count(inner)),
             "SUM" => format!("SUM(p.`c{}`)", self.of_column(inner, "SUM(", Made::Sum)?),

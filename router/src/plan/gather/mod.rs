@@ -6,10 +6,11 @@
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
 //!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`catalog`] (`information_schema`); then [`super::gathered`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`into`] (user variables), [`catalog`] (`information_schema`); then [`super::gathered`].
 
 mod catalog;
 mod fold;
+mod into;
 mod merge;
 mod parts;
 mod why;
@@ -30,6 +31,7 @@ pub(super) use words::{is_deterministic, is_operator_word, names};
 
 pub use catalog::{CatalogRows, SchemaSource};
 pub use fold::{Fold, FoldColumn, Made};
+pub use into::SelectInto;
 pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
 /// A SELECT over several shards.
@@ -51,6 +53,8 @@ pub struct Gather {
     pub groups: bool,
     /// Whether the rows that are read stay locked until the transaction ends.
     pub locks: bool,
+    /// The variables that its row is assigned to: then it is planned anew without them.
+    pub into: Option<SelectInto>,
     /// What changes in the text that is finished, in order.
     pub(super) edits: Vec<Edit>,
 }
@@ -133,7 +137,8 @@ const HINDRANCES: [(Effects, &str); 9] = [
 
 /// How a statement's rows are gathered; an error names what stands in the way.
 pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<Gather, RouterError> {
-    check(binding, recognised)?;
+    let into = into::into(binding, recognised)?;
+    check(binding, recognised, into.is_some())?;
     let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
@@ -152,6 +157,7 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
         fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
         groups: words::groups(binding.t),
         locks: false,
+        into,
         edits,
     })
 }
@@ -176,15 +182,17 @@ pub(super) fn fed(
         fold: None,
         groups: words::groups(binding.t),
         locks: true,
+        into: None,
         edits,
     })
 }
 
-fn check(binding: &Binding<'_>, recognised: &Recognised) -> Result<(), RouterError> {
+fn check(binding: &Binding<'_>, recognised: &Recognised, selects_into: bool) -> Result<(), RouterError> {
     if !matches!(recognised.verb, Verb::Select | Verb::Table) {
         return Err(RouterError::unsupported("a statement that needs several shards and is no SELECT"));
     }
-    if let Some((_, what)) = HINDRANCES.iter().find(|(effects, _)| recognised.effects.intersects(*effects)) {
+    let effects = if selects_into { recognised.effects - into::OF_INTO } else { recognised.effects };
+    if let Some((_, what)) = HINDRANCES.iter().find(|(hindrance, _)| effects.intersects(*hindrance)) {
         return Err(RouterError::unsupported(what));
     }
     if binding.sketch.needs_home {
@@ -238,6 +246,7 @@ impl Gather {
         size_of::<Gather>()
             + self.parts.iter().map(part).sum::<usize>()
             + columns
+            + self.into.as_ref().map_or(0, |into| into.memory())
             + self.unmerged.as_ref().map_or(0, |reason| reason.len())
             + self.edits.capacity() * size_of::<Edit>()
     }
