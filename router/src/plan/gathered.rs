@@ -189,7 +189,12 @@ impl Plan {
             put_name(alias, ClientCharset::Utf8, out);
         };
         let table = |edit: &Edit, out: &mut Vec<u8>| {
-            let EditKind::Rows { part, wants_alias, wants_select } = edit.kind else { return };
+            let EditKind::Rows { part, wants_alias, wants_select } = edit.kind else {
+                if edit.kind == EditKind::True {
+                    out.extend_from_slice(b"TRUE");
+                }
+                return;
+            };
             if wants_select {
                 out.extend_from_slice(b"SELECT * FROM ");
             }

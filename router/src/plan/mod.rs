@@ -85,7 +85,7 @@ pub use definition::{Child, Definition, ForeignKey, KeyActions, Parent, TableCha
 pub use explain::{ExplainedPart, Explanation, Last, Measured, Measures, Scene, Sent, Way};
 pub use gather::{
     CatalogRows, Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows,
-    SchemaSource, SelectInto, Takes, Wanted,
+    SchemaSource, Search, SelectInto, Takes, Wanted,
 };
 pub use loaded::LoadFile;
 pub use locked::{LockMode, LockedTable, LockedUse, TableLock, TableLocks};

@@ -194,6 +194,9 @@ fn print_gather(gather: &Gather, out: &mut String) -> std::fmt::Result {
             write!(out, " | {}", printed_pin(key))?;
         }
     }
+    if !gather.parts_search {
+        write!(out, "\nparts cannot search")?;
+    }
     match &gather.columns {
         None => write!(out, "\nor finish: all columns")?,
         Some(names) => write!(out, "\nor finish: columns among {} names", names.len())?,

@@ -23,7 +23,7 @@ pub const KINDS: u64 = 48;
 pub const CUSTOMERS: u64 = 20;
 
 /// All of them.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 9] = [
     Table {
         name: "kinds",
         definition: "CREATE TABLE kinds (id BIGINT PRIMARY KEY, grp INT NOT NULL, i INT, u BIGINT UNSIGNED, d DECIMAL(30,4), f FLOAT, \
@@ -63,6 +63,17 @@ pub const TABLES: [Table; 7] = [
         name: "settings",
         definition: "CREATE TABLE settings (id INT PRIMARY KEY, name VARCHAR(40), value INT)",
         lies: Lies::Home,
+    },
+    Table {
+        name: "pages",
+        definition: "CREATE TABLE pages (id BIGINT PRIMARY KEY, title VARCHAR(80), body TEXT, n INT, other BIGINT, \
+                     FULLTEXT KEY by_body (body), FULLTEXT KEY by_both (title, body))",
+        lies: Lies::By("id"),
+    },
+    Table {
+        name: "old_pages",
+        definition: "CREATE TABLE old_pages (id BIGINT PRIMARY KEY, body TEXT, FULLTEXT KEY (body)) ENGINE = MyISAM",
+        lies: Lies::By("id"),
     },
 ];
 

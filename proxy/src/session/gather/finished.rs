@@ -21,6 +21,9 @@ use crate::backend::{BackendConnection, Description, Settings, string_literal};
 use crate::error::{ClientError, ErrorCode, ProxyError};
 use crate::execute::RowStream;
 
+/// What is said of a search where rows have to be read, for these have no index.
+const UNSEARCHED: &str = "full-text search over several shards where it is not merged, and is no condition with a literal on one table's rows alone";
+
 impl Session {
     /// Has MySQL compute a statement over the rows of several shards.
     pub(super) async fn run_finished(
@@ -34,6 +37,11 @@ impl Session {
         if !gather.is_catalog() {
             self.check_free()?;
         }
+        let fold = self.foldable(gather, bound);
+        let has_unsearched = !gather.parts_search || bound.is_some() && gather.search_params;
+        if fold.is_none() && has_unsearched {
+            return Err(ClientError::not_supported(UNSEARCHED).into());
+        }
         let at = match needs_home(gather) {
             true => keyspace.home,
             false => self.own_turn(keyspace),
@@ -42,7 +50,6 @@ impl Session {
         let Some(spot) = spots.pop() else { return Ok(()) };
         let settings = self.settings_outside();
         let mut connection = self.reader(&spot, &settings).await?;
-        let fold = self.foldable(gather, bound);
         let prepared =
             self.prepare_and_read(planned, (keyspace, gather, fold), &spot, &mut connection, bound).await;
         // What is computed now is of rows that were read: nothing has to be seen by the servers any more.

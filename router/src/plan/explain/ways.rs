@@ -58,6 +58,9 @@ impl Plan {
         let Some(gather) = self.gather.as_deref() else {
             return Err(RouterError::unsupported("a plan that does not say how rows are gathered"));
         };
+        if scene.n.param_count() == 0 {
+            gather.check_searches((scene.sql, scene.n), &[])?;
+        }
         let not_one = self.not_one(gather, scene, keyspace);
         if gather.into.is_some() {
             let notes = vec![not_one, "its row becomes the session's variables".to_owned()];

@@ -4,7 +4,8 @@
 
 use podway_model::Name;
 
-use super::parts::parts;
+use super::full_text::Searches;
+use super::parts::{InParts, parts};
 use super::{Gather, Part, Rows, words};
 use crate::plan::bind::{Binding, Bound};
 use crate::plan::catalog_tables::{CatalogTable, INFORMATION_SCHEMA, find};
@@ -44,7 +45,8 @@ pub(in crate::plan) fn catalog(
         return None;
     }
     let known = Known::of(binding);
-    let (mut parts, edits) = parts(binding, &|id| Some(rows(binding, &known, id)), &|_| false).ok()?;
+    let rows_of = |id| Some(rows(binding, &known, id));
+    let InParts { mut parts, edits, .. } = parts(binding, &rows_of, &|_| false, &Searches::default()).ok()?;
     let is_about_databases = |part: &Part| matches!(&part.rows, Rows::Catalog(rows) if rows.table.is_some());
     if !parts.iter().any(is_about_databases) {
         return None;
@@ -63,6 +65,9 @@ pub(in crate::plan) fn catalog(
         groups: words::groups(binding.t),
         locks: false,
         into: None,
+        searches: Vec::new(),
+        parts_search: true,
+        search_params: false,
         edits,
     })
 }
@@ -83,7 +88,7 @@ fn is_read(binding: &Binding<'_>, recognised: &Recognised) -> bool {
     let is_plain = matches!(recognised.verb, Verb::Select | Verb::Table)
         && !recognised.effects.intersects(more)
         && !binding.sketch.needs_home
-        && !(0..t.len()).any(|at| t.is(at, "MATCH") && t.is(at + 1, "("));
+        && !(0..t.len()).any(|at| t.is(at, "MATCH"));
     let is_own = |(id, bound): (SourceId, &Bound)| match binding.sketch.sources[id].kind {
         SourceKind::Derived => true,
         SourceKind::Table { .. } => {

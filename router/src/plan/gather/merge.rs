@@ -88,7 +88,7 @@ pub(super) const MORE_THAN_ROWS: [&str; 17] = [
 ];
 
 /// Words of clauses, besides those of expressions.
-pub(super) const CLAUSES: [&str; 27] = [
+pub(super) const CLAUSES: [&str; 29] = [
     "SELECT",
     "WHERE",
     "JOIN",
@@ -116,6 +116,9 @@ pub(super) const CLAUSES: [&str; 27] = [
     "HIGH_PRIORITY",
     "SQL_SMALL_RESULT",
     "SQL_BIG_RESULT",
+    // Of searches, which are conditions alone.
+    "MATCH",
+    "AGAINST",
 ];
 
 /// How the shards' own answers are merged; `None` where that is not certain to be the answer.

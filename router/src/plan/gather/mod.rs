@@ -6,10 +6,11 @@
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
 //!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`into`] (user variables), [`catalog`] (`information_schema`); then [`super::gathered`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`full_text`] (searches), [`why`] (what keeps rows from being merged), [`into`] (user variables), [`catalog`] (`information_schema`); then [`super::gathered`].
 
 mod catalog;
 mod fold;
+mod full_text;
 mod into;
 mod merge;
 mod parts;
@@ -25,12 +26,14 @@ use super::target::KeyPin;
 use crate::{ClientCharset, Effects, Recognised, RouterError, TemplateSpan, Verb};
 
 pub(super) use catalog::catalog;
+use full_text::Searches;
 pub(super) use merge::{Root, find, lies_with, order};
 pub(super) use parts::span;
 pub(super) use words::{is_deterministic, is_operator_word, names};
 
 pub use catalog::{CatalogRows, SchemaSource};
 pub use fold::{Fold, FoldColumn, Made};
+pub use full_text::Search;
 pub use into::SelectInto;
 pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
@@ -55,6 +58,12 @@ pub struct Gather {
     pub locks: bool,
     /// The variables that its row is assigned to: then it is planned anew without them.
     pub into: Option<SelectInto>,
+    /// Its full-text searches.
+    pub searches: Vec<Search>,
+    /// Whether all of them are checked where the parts are read: the rows that are read have no index.
+    pub parts_search: bool,
+    /// Whether such a condition has parameters.
+    pub search_params: bool,
     /// What changes in the text that is finished, in order.
     pub(super) edits: Vec<Edit>,
 }
@@ -120,6 +129,8 @@ pub(super) enum EditKind {
     Rows { part: usize, wants_alias: bool, wants_select: bool },
     /// Nothing stands there.
     Nothing,
+    /// A condition that was checked where rows were read.
+    True,
 }
 
 /// What keeps a statement from being gathered at all.
@@ -139,26 +150,36 @@ const HINDRANCES: [(Effects, &str); 9] = [
 pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<Gather, RouterError> {
     let into = into::into(binding, recognised)?;
     check(binding, recognised, into.is_some())?;
+    let searches = full_text::searches(binding)?;
     let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
     let known = Known::of(binding);
-    let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, &known, id), &|_| false)?;
+    let of_parts = parts::parts(binding, &|id| parts::rows(binding, &known, id), &|_| false, &searches)?;
+    let parts_search = searches.are_all_in(&of_parts.searched);
+    let search_params = full_text::has_params(binding.t, &of_parts.searched);
     let root = Root::of(binding, &known);
     let merge = root.as_ref().and_then(|root| merge::merge(binding, recognised, root));
     let unmerged = merge.is_none().then(|| why::unmerged(binding, recognised, root.as_ref()).into());
+    let fold = root.as_ref().and_then(|root| fold::fold(binding, recognised, root));
+    if merge.is_none() && fold.is_none() && !parts_search {
+        return Err(full_text::not_in_parts());
+    }
     Ok(Gather {
         keyspace,
-        parts,
+        parts: of_parts.parts,
         columns: words::mentioned(binding.t),
         merge,
         unmerged,
-        fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
+        fold,
         groups: words::groups(binding.t),
         locks: false,
         into,
-        edits,
+        searches: searches.searches,
+        parts_search,
+        search_params,
+        edits: of_parts.edits,
     })
 }
 
@@ -172,10 +193,11 @@ pub(super) fn fed(
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
-    let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, known, id), stays)?;
+    let none = Searches::default();
+    let of_parts = parts::parts(binding, &|id| parts::rows(binding, known, id), stays, &none)?;
     Ok(Gather {
         keyspace,
-        parts,
+        parts: of_parts.parts,
         columns: words::mentioned(binding.t),
         merge: None,
         unmerged: None,
@@ -183,7 +205,10 @@ pub(super) fn fed(
         groups: words::groups(binding.t),
         locks: true,
         into: None,
-        edits,
+        searches: Vec::new(),
+        parts_search: true,
+        search_params: false,
+        edits: of_parts.edits,
     })
 }
 
@@ -199,9 +224,6 @@ fn check(binding: &Binding<'_>, recognised: &Recognised, selects_into: bool) -> 
         return Err(RouterError::unsupported("a function of one server over several shards"));
     }
     let t = binding.t;
-    if (0..t.len()).any(|at| t.is(at, "MATCH") && t.is(at + 1, "(")) {
-        return Err(RouterError::unsupported("full-text search over several shards"));
-    }
     // Rows that are carried have no defaults.
     if (0..t.len()).any(|at| t.is(at, "DEFAULT") && t.is(at + 1, "(")) {
         return Err(RouterError::unsupported("DEFAULT of a column over several shards"));
@@ -248,6 +270,7 @@ impl Gather {
             + columns
             + self.into.as_ref().map_or(0, |into| into.memory())
             + self.unmerged.as_ref().map_or(0, |reason| reason.len())
+            + self.searches.capacity() * size_of::<Search>()
             + self.edits.capacity() * size_of::<Edit>()
     }
 }

@@ -2,6 +2,7 @@
 
 use podway_model::ColumnType;
 
+use super::full_text::{self, Searches};
 use super::{Edit, EditKind, Part, PartFilter, Rows, Takes, words};
 use crate::plan::bind::{Binding, Database, Place, database};
 use crate::plan::conjuncts::conjuncts;
@@ -13,13 +14,22 @@ use crate::{RouterError, SqlMode, TemplateSpan};
 /// How many parts a statement may have: MySQL joins no more tables in one query, and each is a statement per shard.
 const MAX_PARTS: usize = 61;
 
+/// What is read for a statement.
+pub(super) struct InParts {
+    pub(super) parts: Vec<Part>,
+    pub(super) edits: Vec<Edit>,
+    /// The conditions that are checked where rows are read and nowhere else.
+    pub(super) searched: Vec<Run>,
+}
+
 /// The parts of all tables but those that stay where they are, with what changes in the text; `rows` says where a source's rows are.
 pub(super) fn parts(
     binding: &Binding<'_>,
     rows: &dyn Fn(SourceId) -> Option<Rows>,
     stays: &dyn Fn(SourceId) -> bool,
-) -> Result<(Vec<Part>, Vec<Edit>), RouterError> {
-    let (mut parts, mut edits) = (Vec::new(), Vec::new());
+    searches: &Searches,
+) -> Result<InParts, RouterError> {
+    let (mut parts, mut edits, mut searched) = (Vec::new(), Vec::new(), Vec::new());
     for (id, source) in binding.sketch.sources.iter().enumerate() {
         let SourceKind::Table { database, name } = source.kind else { continue };
         if stays(id) {
@@ -40,12 +50,16 @@ pub(super) fn parts(
         if let Some(hints) = reference.hints {
             edits.push(Edit { span: span(binding.t, hints), kind: EditKind::Nothing });
         }
+        let (filters, with_searches) = filters(binding, id, searches);
+        let checked = |run: &Run| Edit { span: span(binding.t, *run), kind: EditKind::True };
+        edits.extend(with_searches.iter().map(checked));
+        searched.extend(with_searches);
         parts.push(Part {
             table: binding.sources[id].table.as_str().into(),
             alias: alias.into_owned().into(),
             rows,
             partition: reference.partition.map(|run| span(binding.t, run)),
-            filters: filters(binding, id),
+            filters,
         });
     }
     if parts.len() > MAX_PARTS {
@@ -55,7 +69,7 @@ pub(super) fn parts(
     }
     unqualify(binding, stays, &mut edits)?;
     edits.sort_by_key(|edit| edit.span.start);
-    Ok((parts, edits))
+    Ok(InParts { parts, edits, searched })
 }
 
 /// Where the rows of a source of a keyspace are.
@@ -162,13 +176,13 @@ fn unqualify(
 
 /// The conditions that every row of this source meets when it has a part in its block's result, and that are about it alone. A source that an outer join may
 /// replace by NULLs is left as it is: a condition on it need not hold for its rows.
-fn filters(binding: &Binding<'_>, id: SourceId) -> Vec<PartFilter> {
+fn filters(binding: &Binding<'_>, id: SourceId, searches: &Searches) -> (Vec<PartFilter>, Vec<Run>) {
     let source = &binding.sketch.sources[id];
     if source.nullable || binding.sources[id].columns().is_none() {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let pipes_concat = binding.ctx.sql_mode.contains(SqlMode::PIPES_AS_CONCAT);
-    let mut found = Vec::new();
+    let (mut found, mut searched) = (Vec::new(), Vec::new());
     for filter in &binding.sketch.blocks[source.block].filters {
         let reaches = filter.reach.as_ref().is_none_or(|reach| reach.contains(&id));
         if !reaches {
@@ -176,12 +190,13 @@ fn filters(binding: &Binding<'_>, id: SourceId) -> Vec<PartFilter> {
         }
         let scope = filter.scope.as_deref();
         for conjunct in conjuncts(binding.t, filter.run, pipes_concat) {
-            if is_about(binding, conjunct, (source.block, scope), id) {
+            if is_about(binding, conjunct, (source.block, scope), (id, searches)) {
                 found.push(filter_of(binding, conjunct, (source.block, scope)));
+                searched.extend(searches.is_in(conjunct).then_some(conjunct));
             }
         }
     }
-    found
+    (found, searched)
 }
 
 fn filter_of(binding: &Binding<'_>, run: Run, (block, scope): (BlockId, Option<&[SourceId]>)) -> PartFilter {
@@ -214,15 +229,17 @@ fn is_about(
     binding: &Binding<'_>,
     run: Run,
     (block, scope): (BlockId, Option<&[SourceId]>),
-    id: SourceId,
+    (id, searches): (SourceId, &Searches),
 ) -> bool {
     let t = binding.t;
+    let words: &[&str] = if searches.is_in(run) { &full_text::WORDS } else { &[] };
     let has_query =
         (run.first..run.end).any(|at| matches!(t.text(at), "SELECT" | "WITH" | "TABLE" | "VALUES"));
-    if has_query || !words::is_plain(t, run, &[]) {
+    if has_query || !words::is_plain(t, run, words) {
         return false;
     }
-    let names = words::names(t, run);
+    let mut names = words::names(t, run);
+    names.retain(|name| !searches.is_word(name.first));
     let is_own = |name: &Run| {
         // Of three parts the first is a database, which the part's own statement calls otherwise.
         name.end - name.first <= 3

@@ -118,7 +118,8 @@ pub(in crate::plan) fn names(t: &Tokens<'_>, run: Run) -> Vec<Run> {
 pub(super) fn mentioned(t: &Tokens<'_>) -> Option<Vec<Name>> {
     let mut names: Vec<Name> = Vec::new();
     for at in 0..t.len() {
-        if t.is(at, "NATURAL") || t.is(at, "TABLE") || is_star(t, at) {
+        let is_join = t.is(at, "NATURAL") && !t.is(at + 1, "LANGUAGE");
+        if is_join || t.is(at, "TABLE") || is_star(t, at) {
             return None;
         }
         if t.is_name(at) {
