@@ -44,8 +44,8 @@ pub use split::split_statements;
 pub use sql_mode::SqlMode;
 pub use statement::{
     AccessMode, Assignment, BeginOptions, Completion, Diagnostics, Effects, FunctionKind, FunctionSpan,
-    Isolation, Limit, QualifiedName, Recognised, Scalar, Scope, SelectedShow, SetTarget, ShownObjects,
-    Statement, SystemVariable, TableDirective, TemplateSpan, TransactionSettings, Value, Verb, check_own_xa,
-    recognise, shown_variables,
+    Isolation, Limit, MaintainedTable, Maintenance, QualifiedName, Recognised, Scalar, Scope, SelectedShow,
+    SetTarget, ShownObjects, Statement, SystemVariable, TableDirective, TemplateSpan, TransactionSettings,
+    Value, Verb, check_own_xa, recognise, shown_variables,
 };
 pub use vindex::*;

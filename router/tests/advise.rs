@@ -231,6 +231,9 @@ const WAYS: &[(&str, &str, bool)] = &[
         "writes: rows out of a query",
         false,
     ),
+    ("LOAD DATA LOCAL INFILE 'f' INTO TABLE customers", "writes: rows of several keys", false),
+    ("LOAD DATA INFILE 'f' INTO TABLE customers", "writes: rows of several keys", true),
+    ("LOAD DATA LOCAL INFILE 'f' INTO TABLE countries", "writes: every copy of a reference table", false),
     ("INSERT INTO countries VALUES (1, 2)", "writes: every copy of a reference table", false),
     ("UPDATE countries SET name = 1", "writes: every copy of a reference table", false),
     ("UPDATE countries SET name = 1 LIMIT 1", "writes: every copy of a reference table", true),
@@ -258,14 +261,30 @@ fn each_statement_goes_the_way_that_fits_it() {
 }
 
 #[test]
-fn a_number_that_mysql_gives_is_one_shards_but_refused_today() {
+fn a_number_that_the_cluster_gives_is_one_shards() {
     let mut question = shop(vec![ran(1, "INSERT INTO customers (name, country) VALUES (1, 2)")]);
     question.tables[1] = table("customers", &["+id", "name", "country"], 1, 100_000);
     question.kept = vec![Kept { table: 1, lies: Lies::Sharded(vec![0]) }];
     let advice = advise(&question).unwrap();
     assert_eq!(advice.statements[0].served.way, Way::OneShard);
-    assert_eq!((advice.shares.one_shard.count, advice.shares.refused_today.count), (1, 1));
-    assert!(advice.tables[1].warnings.iter().any(|warning| warning.contains("id is AUTO_INCREMENT")));
+    assert_eq!((advice.shares.one_shard.count, advice.shares.refused_today.count), (1, 0));
+    let beware = "id is AUTO_INCREMENT: the cluster gives its numbers, each once, with gaps and not in the order of the inserts";
+    assert_eq!(advice.tables[1].warnings, [beware]);
+    question.kept = vec![Kept { table: 1, lies: Lies::Sharded(vec![2]) }];
+    let advice = advise(&question).unwrap();
+    assert_eq!(advice.shares.refused_today.count, 0);
+    let elsewhere = "one that a statement brings itself is not compared with other shards' rows";
+    assert_eq!(advice.tables[1].warnings, [format!("{beware}; {elsewhere}")]);
+}
+
+#[test]
+fn rows_that_the_cluster_numbers_do_not_make_one_shard_hot() {
+    let texts: Vec<String> = (0..60).map(|n| format!("INSERT INTO customers (name) VALUES ({n})")).collect();
+    let mut question = shop(vec![RanStatement { texts, count: 60, ..RanStatement::default() }]);
+    question.tables[1] = table("customers", &["+id", "name", "country"], 1, 100_000);
+    question.kept = vec![Kept { table: 1, lies: Lies::Sharded(vec![0]) }];
+    let advice = advise(&question).unwrap();
+    assert_eq!(advice.tables[1].warnings.len(), 1, "{:?}", advice.tables[1].warnings);
 }
 
 #[test]

@@ -190,17 +190,39 @@ impl NameChange {
         Ok(payload)
     }
 
-    /// A text row whose cells that are the name, or hold it in backticks, hold the logical one.
+    /// A text row whose cells that are the name, or hold it in backticks, hold the logical one. One that begins with a table of the schema's is about that table: all
+    /// that it says is said in the client's names.
     fn row(&self, body: &[u8], columns: usize) -> Result<Vec<u8>, DecodeError> {
         let mut payload = Vec::with_capacity(body.len());
-        for cell in decode_text_row(body).take(columns) {
+        let mut is_of_table = false;
+        for (nth, cell) in decode_text_row(body).take(columns).enumerate() {
             match cell? {
                 None => payload.push(0xFB),
+                Some(cell) if nth == 0 && self.table(cell).is_some() => {
+                    is_of_table = true;
+                    put_lenenc_bytes(&mut payload, &self.table(cell).unwrap_or_default());
+                }
+                Some(cell) if is_of_table => put_lenenc_bytes(&mut payload, &self.text(cell)),
                 Some(cell) if cell == self.physical => put_lenenc_bytes(&mut payload, &self.logical),
                 Some(cell) => put_lenenc_bytes(&mut payload, &self.quoted_in(cell)),
             }
         }
         Ok(payload)
+    }
+
+    /// The cells of a row about a table of the schema's: its name first, and texts that may name it.
+    pub fn line(&self, line: &mut [Option<Vec<u8>>]) {
+        for (nth, cell) in line.iter_mut().enumerate() {
+            let Some(text) = cell else { continue };
+            let named = if nth == 0 { self.table(text) } else { None };
+            *text = named.unwrap_or_else(|| self.text(text));
+        }
+    }
+
+    /// `schema.table` with the logical name.
+    fn table(&self, cell: &[u8]) -> Option<Vec<u8>> {
+        let table = cell.strip_prefix(self.physical.as_slice())?;
+        table.starts_with(b".").then(|| [&self.logical, table].concat())
     }
 
     /// SQL in which the name stands in backticks.
@@ -260,6 +282,24 @@ mod tests {
         for (from, to) in cases {
             assert_eq!(String::from_utf8(names().text(from.as_bytes())).unwrap(), to);
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_table_names_the_keyspace() {
+        let said = |name: &str| {
+            let mut row = Vec::new();
+            let message = format!("Table '{name}.a' doesn't exist");
+            for cell in [&format!("{name}.{name}"), "check", "Error", &message] {
+                put_lenenc_bytes(&mut row, cell.as_bytes());
+            }
+            row
+        };
+        let mut expected = Vec::new();
+        for cell in ["shop.shop__2", "check", "Error", "Table 'shop.a' doesn't exist"] {
+            put_lenenc_bytes(&mut expected, cell.as_bytes());
+        }
+        assert_eq!(names().row(&said("shop__2"), 4).unwrap(), expected);
+        assert_eq!(names().row(&said("shop__22"), 4).unwrap(), said("shop__22"));
     }
 
     #[test]

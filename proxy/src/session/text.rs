@@ -208,6 +208,7 @@ impl Session {
             }
             Statement::ShowPodway(topic) => self.show_podway(&planned.map, topic).await?,
             Statement::ShowSums => self.show_table_status(planned).await?,
+            Statement::Maintain(maintenance) => Box::pin(self.maintain(planned, maintenance)).await?,
             Statement::ShowSelected(selected) => {
                 let text = selected.text(planned.sql, planned.normal, self.state.lexical.charset);
                 return Box::pin(self.statement(&text, false)).await;

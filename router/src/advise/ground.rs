@@ -199,7 +199,11 @@ fn routed(plan: &Plan, map: &Map, case: &Case<'_>, text: usize) -> Tried {
         return Tried::Scattered;
     }
     let sql = case.ran.texts[text].as_bytes();
-    match (plan.route(map, sql, &case.normalised[text], &[]), &plan.target) {
+    let normalised = &case.normalised[text];
+    // Each text would get other numbers of the cluster's.
+    let shown = plan.shown_numbers((sql, normalised)).into_iter();
+    let numbers: Vec<Option<u64>> = shown.map(|number| Some(number? + text as u64)).collect();
+    match (plan.route_numbered(map, (sql, normalised), &[], &numbers), &plan.target) {
         (Err(error), _) => Tried::Refused(error),
         (Ok(Route::Nowhere), _) => Tried::Nowhere,
         (Ok(Route::Gather), _) => Tried::Gathered { merged: is_merged(plan) },

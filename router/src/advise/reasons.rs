@@ -104,12 +104,7 @@ impl Chosen<'_> {
         let mut warnings = Vec::new();
         if let Lies::Sharded(key) = &self.lies[table] {
             self.warn_of_unique_keys(table, key, &mut warnings);
-            if let Some(column) = facts.columns.iter().find(|column| column.auto_increment) {
-                warnings.push(format!(
-                    "{} is AUTO_INCREMENT: this version refuses an INSERT that leaves its value to MySQL",
-                    column.name
-                ));
-            }
+            self.warn_of_counter(table, key, &mut warnings);
             for &column in key {
                 if let Some(values) = has_few_values(self.question, table, column) {
                     let name = self.column(table, column);
@@ -129,6 +124,20 @@ impl Chosen<'_> {
             warnings.push(format!("its {} rows and all its statements stay on one server", facts.rows));
         }
         warnings
+    }
+
+    /// What the cluster's numbers are not.
+    fn warn_of_counter(&self, table: usize, key: &[usize], warnings: &mut Vec<String>) {
+        let columns = &self.question.tables[table].columns;
+        let Some(counter) = columns.iter().position(|column| column.auto_increment) else { return };
+        let elsewhere = match key.contains(&counter) {
+            true => "",
+            false => "; one that a statement brings itself is not compared with other shards' rows",
+        };
+        warnings.push(format!(
+            "{} is AUTO_INCREMENT: the cluster gives its numbers, each once, with gaps and not in the order of the inserts{elsewhere}",
+            columns[counter].name
+        ));
     }
 
     fn warn_of_unique_keys(&self, table: usize, key: &[usize], warnings: &mut Vec<String>) {

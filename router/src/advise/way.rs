@@ -58,6 +58,7 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
         Tried::Home => return Served { way: Way::Home, refused_today: None },
         Tried::Scattered => {
             let way = match &case.usage {
+                _ if case.verb == Verb::Load => Way::SeveralWrites(loaded(case, lies)),
                 Some(usage) => write(case, usage, lies),
                 None => Way::SeveralWrites(SOMEWHERE.to_owned()),
             };
@@ -78,7 +79,7 @@ pub(super) fn served(case: &Case<'_>, tried: Tried, lies: &dyn Fn(usize) -> Lies
     };
     let way = match (case.verb, &case.usage) {
         (verb, _) if !is_of_rows(verb) && !RUNS_STATEMENTS.contains(&verb) => Way::Aside,
-        (Verb::Load, Some(_)) => Way::SeveralWrites(ROWS_OF_SEVERAL_KEYS.to_owned()),
+        (Verb::Load, Some(_)) => Way::SeveralWrites(loaded(case, lies)),
         (verb, Some(usage)) if is_of_rows(verb) && refused.errno == 1235 => match verb {
             Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete => write(case, usage, lies),
             _ => read(case, usage, lies, &refused.message),
@@ -133,6 +134,12 @@ fn insert(case: &Case<'_>, usage: &Usage, lies: &dyn Fn(usize) -> Lies) -> Way {
         (_, Some(0 | 1)) => Way::OneShard,
         (_, Some(_)) => Way::SeveralWrites(ROWS_OF_SEVERAL_KEYS.to_owned()),
     }
+}
+
+/// Why a file's records are written on several shards.
+fn loaded(case: &Case<'_>, lies: &dyn Fn(usize) -> Lies) -> String {
+    let is_copied = case.tables.iter().any(|&table| lies(table) == Lies::Reference);
+    if is_copied { "every copy of a reference table" } else { ROWS_OF_SEVERAL_KEYS }.to_owned()
 }
 
 fn sets(case: &Case<'_>, usage: &Usage, key: &[usize]) -> bool {

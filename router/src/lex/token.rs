@@ -153,7 +153,10 @@ impl<'a> Tokens<'a> {
         }
         let quoting = Quoting { charset: self.charset, backslash: false };
         let name = |at: usize| scan::quoted(self.template, at, quoting).unwrap_or(self.template.len());
+        // Directly behind a point a name follows, whatever it looks like.
+        let is_behind_point = at.checked_sub(1).is_some_and(|before| self.template[before] == b'.');
         if byte == b'$'
+            && !is_behind_point
             && self.dollar_quotes
             && let Some(tag_end) = scan::dollar_tag(self.template, at)
         {

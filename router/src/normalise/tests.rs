@@ -45,6 +45,8 @@ fn check(sql: &[u8], mode: SqlMode, charset: ClientCharset, expected: &str) {
     let n = normalised(sql, mode, charset).unwrap_or_else(|error| panic!("{shown}: {error}"));
     assert_eq!(printed(&n), expected, "{shown}");
     assert_eq!(spliced(&n, sql), sql, "{shown}");
+    let literals = n.tokens().filter(|token| matches!(token.kind, crate::lex::TokenKind::Literal(_)));
+    assert_eq!(literals.count(), n.literals().len(), "{shown}");
 }
 
 #[test]
@@ -93,6 +95,9 @@ fn literals_and_comments_become_one_byte_each() {
         ("GRANT SELECT ON *.* TO 'u'@'%'", "GRANT SELECT ON *.* TO <str>@'%'"),
         ("CREATE FUNCTION f() AS $js$ it's 1 $js$ x 1", "CREATE FUNCTION f() AS $js$ it's 1 $js$ x <int>"),
         ("SELECT $a, a$b$c", "SELECT $a, a$b$c"),
+        (".$$'x'", ".$$<str>"),
+        ("SELECT t.$$'x', t .$a$ 'x', `t`.$$'x'", "SELECT t.$$<str>, t .$a$ <str>, `t`.$$<str>"),
+        ("SELECT t. $$'x' $$ 1", "SELECT t. $$'x' $$ <int>"),
         ("SELECT 4/2, 4*/* x */2", "SELECT <int>/<int>, <int>*<c><int>"),
         ("", ""),
     ];

@@ -9,13 +9,14 @@ use super::bind::{self, Binding, Database, Place};
 use super::context::PlanContext;
 use super::counted;
 use super::decide::{
-    check, check_assigned, decide, one_target, refused_copy, several_explained, written_copy,
+    at_home, check, check_assigned, decide, one_target, refused_copy, several_explained, written_copy,
 };
 use super::definition::Definition;
 use super::definitions::{self, Needs};
 use super::gather;
 use super::hinted::hinted;
 use super::locks;
+use super::maintenance;
 use super::making;
 use super::mentions::Mentions;
 use super::outline::statement;
@@ -326,6 +327,8 @@ impl Planning<'_> {
         }
         let target = if found.needs == Needs::Structure {
             self.structure(&binding)?
+        } else if let Some(target) = maintenance::target(self.plan, &binding)? {
+            target
         } else {
             let target = self.decided(&binding)?;
             at_home(target, verb, &self.plan.recognised)
@@ -574,27 +577,5 @@ fn keyspace_of(target: &Target) -> Option<&Name> {
         | Target::Gathered { keyspace }
         | Target::Scattered { keyspace } => Some(keyspace),
         Target::Nowhere | Target::Refused(_) => None,
-    }
-}
-
-/// What leaves something on one server, or defines something there, goes home even where its tables are everywhere.
-fn at_home(target: Target, verb: Verb, recognised: &Recognised) -> Target {
-    let leaves = Effects::USER_LOCKS | Effects::CREATES_TEMPORARY_TABLE | Effects::SERVER_FILES;
-    let is_query = matches!(
-        verb,
-        Verb::Select
-            | Verb::Values
-            | Verb::Table
-            | Verb::Do
-            | Verb::Set
-            | Verb::Explain
-            | Verb::ExplainAnalyze
-            | Verb::Signal
-    );
-    match target {
-        Target::Any { keyspace } if !is_query || recognised.effects.intersects(leaves) => {
-            Target::Home { keyspace }
-        }
-        target => target,
     }
 }

@@ -11,7 +11,7 @@ use super::rows;
 use super::sketch::parts::{Lock, Role, SourceId};
 use super::target::{KeyPin, Target};
 use super::views;
-use crate::RouterError;
+use crate::{Effects, Recognised, RouterError, Verb};
 
 /// The target of a statement.
 pub(super) fn decide(binding: &Binding<'_>) -> Result<Target, RouterError> {
@@ -90,7 +90,7 @@ pub(super) fn check(binding: &Binding<'_>) -> Result<Option<Arc<Keyspace>>, Rout
 
 /// Refuses a table whose sharding key is not known to be what it was declared as: what it leads to would be a guess. How it differs is not
 /// told here, for who may see the table is the server's to say.
-fn check_key(binding: &Binding<'_>, bound: &Bound, table: &Table) -> Result<(), RouterError> {
+pub(super) fn check_key(binding: &Binding<'_>, bound: &Bound, table: &Table) -> Result<(), RouterError> {
     let Some(keyspace) = bound.keyspace.as_ref().filter(|keyspace| !keyspace.is_single()) else {
         return Ok(());
     };
@@ -221,5 +221,27 @@ fn insert_target(binding: &Binding<'_>) -> Option<(SourceId, Arc<Table>)> {
     match &binding.sources[id].place {
         Place::Sharded(table) => Some((id, Arc::clone(table))),
         _ => None,
+    }
+}
+
+/// What leaves something on one server, or defines something there, goes home even where its tables are everywhere.
+pub(super) fn at_home(target: Target, verb: Verb, recognised: &Recognised) -> Target {
+    let leaves = Effects::USER_LOCKS | Effects::CREATES_TEMPORARY_TABLE | Effects::SERVER_FILES;
+    let is_query = matches!(
+        verb,
+        Verb::Select
+            | Verb::Values
+            | Verb::Table
+            | Verb::Do
+            | Verb::Set
+            | Verb::Explain
+            | Verb::ExplainAnalyze
+            | Verb::Signal
+    );
+    match target {
+        Target::Any { keyspace } if !is_query || recognised.effects.intersects(leaves) => {
+            Target::Home { keyspace }
+        }
+        target => target,
     }
 }

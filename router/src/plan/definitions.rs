@@ -35,7 +35,7 @@ pub(super) fn sketch(w: &mut Walker<'_>, t: &Tokens<'_>, verb: Verb) -> Result<O
             w.whole_table(at, block)?;
         }
         Verb::CreateView | Verb::AlterView => view(w, t)?,
-        Verb::TableMaintenance => {
+        Verb::TableMaintenance | Verb::ChecksumTable => {
             let at = behind(t, &["TABLE", "TABLES"])?;
             list(w, t, at)?;
         }

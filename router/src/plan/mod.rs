@@ -46,6 +46,7 @@ mod locked;
 mod locked_use;
 mod locks;
 mod made;
+mod maintenance;
 mod making;
 mod mentions;
 mod moved;

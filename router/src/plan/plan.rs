@@ -80,7 +80,8 @@ impl Plan {
     pub fn only_reads(&self) -> bool {
         let is_known =
             matches!(self.target, Target::Any { .. } | Target::Keys { .. } | Target::Gathered { .. });
-        is_known && !self.effects().intersects(Effects::WRITES | Effects::MANY_RESULTS)
+        let is_sum = matches!(self.statement(), Statement::Maintain(maintenance) if maintenance.sums);
+        (is_known || is_sum) && !self.effects().intersects(Effects::WRITES | Effects::MANY_RESULTS)
     }
 
     /// What kind of statement it is.

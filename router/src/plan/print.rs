@@ -89,7 +89,17 @@ impl Plan {
         Ok(())
     }
 
+    fn print_maintained(&self, out: &mut String) -> std::fmt::Result {
+        let Statement::Maintain(maintenance) = &self.recognised.statement else { return Ok(()) };
+        for table in &maintenance.tables {
+            let who = if table.is_everywhere { "every shard" } else { "home" };
+            write!(out, "\nasks {who} about {}..{}", table.span.start, table.span.end)?;
+        }
+        Ok(())
+    }
+
     fn print_names(&self, out: &mut String) -> std::fmt::Result {
+        self.print_maintained(out)?;
         let names = &self.names;
         for (what, list) in
             [("with", &names.neighbours), ("foreign", &names.foreign), ("not physical", &names.suspects)]

@@ -7,6 +7,7 @@ use podway_model::Name;
 
 use super::assignment::{Assignment, Scalar};
 use super::directive::TableDirective;
+use super::maintenance::Maintenance;
 use super::span::TemplateSpan;
 
 /// What the session has to do about a statement.
@@ -61,6 +62,8 @@ pub enum Statement {
     ShowSums,
     /// A SHOW that over several shards is a SELECT of `information_schema`.
     ShowSelected(SelectedShow),
+    /// ANALYZE, CHECK, CHECKSUM, REPAIR TABLE of tables that several shards have.
+    Maintain(Maintenance),
     /// LOCK TABLES.
     LockTables,
     /// UNLOCK TABLES.
@@ -226,8 +229,9 @@ pub enum Verb {
     Account,
     /// Servers, tablespaces, logfile groups, resource groups, spatial reference systems, instances, loadable functions.
     OtherDefinition,
-    /// ANALYZE, CHECK, CHECKSUM, OPTIMIZE, REPAIR TABLE.
+    /// ANALYZE, CHECK, OPTIMIZE, REPAIR TABLE.
     TableMaintenance,
+    ChecksumTable,
     /// CACHE INDEX, LOAD INDEX.
     IndexCache,
     Flush,

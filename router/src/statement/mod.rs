@@ -1,7 +1,7 @@
 //! What a statement is to the session, recognised from its tokens: transactions, SET, USE, KILL, and every effect that outlives the
 //! statement. Never builds a tree, never looks at a map, never decides where a statement goes.
 //!
-//! Reading order: [`span`], [`assignment`], [`kind`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
+//! Reading order: [`span`], [`assignment`], [`maintenance`], [`kind`], [`effects`] (the types) → [`cursor`] (walking tokens) → [`verb`] → [`transaction`],
 //! [`set`], [`session`], [`own_variables`], [`xa`] (what the session acts on) → [`verb_effects`], [`calls`], [`items`], [`observe`] (what else it does) →
 //! [`recognise`].
 
@@ -12,6 +12,7 @@ mod directive;
 mod effects;
 mod items;
 mod kind;
+mod maintenance;
 mod observe;
 mod own_variables;
 mod podway_table;
@@ -30,6 +31,7 @@ pub use directive::TableDirective;
 pub use effects::{Effects, FunctionKind, FunctionSpan, SystemVariable};
 pub(crate) use items::SELECT_OPTIONS;
 pub use kind::{BeginOptions, Completion, Diagnostics, Limit, SelectedShow, ShownObjects, Statement, Verb};
+pub use maintenance::{MaintainedTable, Maintenance};
 pub use own_variables::shown_variables;
 pub use span::TemplateSpan;
 pub use xa::check_own_xa;

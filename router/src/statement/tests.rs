@@ -380,7 +380,7 @@ fn verbs_are_seen_behind_comments_parentheses_and_common_tables() {
         ("CREATE RESOURCE GROUP g TYPE=USER", V::OtherDefinition),
         ("CREATE UNDO TABLESPACE u ADD DATAFILE 'x'", V::OtherDefinition),
         ("ANALYZE TABLE t", V::TableMaintenance),
-        ("CHECKSUM TABLE t", V::TableMaintenance),
+        ("CHECKSUM TABLE t", V::ChecksumTable),
         ("CACHE INDEX t IN c", V::IndexCache),
         ("FLUSH TABLES", V::Flush),
         ("RESET PERSIST", V::Reset),

@@ -160,7 +160,7 @@ const SIMPLE: [(&[&str], Verb); 55] = [
     (&["REVOKE"], Verb::Account),
     (&["ANALYZE"], Verb::TableMaintenance),
     (&["CHECK"], Verb::TableMaintenance),
-    (&["CHECKSUM"], Verb::TableMaintenance),
+    (&["CHECKSUM"], Verb::ChecksumTable),
     (&["OPTIMIZE"], Verb::TableMaintenance),
     (&["REPAIR"], Verb::TableMaintenance),
     (&["CACHE"], Verb::IndexCache),

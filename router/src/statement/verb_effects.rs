@@ -41,7 +41,9 @@ pub(super) fn of(verb: Verb, explained: Option<Verb>) -> Effects {
         // Some of these commit and some do not; none has a place in a transaction.
         Verb::Flush | Verb::Reset | Verb::Replication | Verb::Shutdown | Verb::Restart => definition,
         Verb::Kill => Effects::WRITES,
-        Verb::Show | Verb::Describe | Verb::ExplainForConnection | Verb::Help => Effects::READS_SYSTEM_SCHEMA,
+        Verb::ChecksumTable | Verb::Show | Verb::Describe | Verb::ExplainForConnection | Verb::Help => {
+            Effects::READS_SYSTEM_SCHEMA
+        }
         Verb::Explain => Effects::READS_SYSTEM_SCHEMA,
         Verb::ExplainAnalyze => {
             Effects::READS_SYSTEM_SCHEMA

@@ -99,6 +99,12 @@ fn named(plan: &Plan, way: Way) -> &'static str {
         (Way::Folded, _) => "folded",
         (Way::Finished, _) => "finished in MySQL",
         (Way::Scattered, _) => "several shards, one transaction",
+        (Way::EveryShard, _) => match plan.statement() {
+            Statement::Maintain(asked) if !asked.tables.iter().any(|table| table.is_everywhere) => {
+                "the home shard"
+            }
+            _ => "every shard, one after the other",
+        },
         (Way::Operation, _) => "every shard, as an operation",
         (Way::ByParameters, _) => "as its parameters' values decide",
         (Way::WithoutInto, _) => "as without its INTO",

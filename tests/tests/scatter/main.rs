@@ -10,6 +10,7 @@ mod limits;
 mod load_files;
 mod loads;
 mod locks;
+mod maintenance;
 mod makes;
 mod queries;
 mod query_values;

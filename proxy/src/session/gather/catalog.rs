@@ -141,7 +141,7 @@ impl Session {
         }
     }
 
-    async fn read_lines(
+    pub(super) async fn read_lines(
         &mut self,
         stream: &mut RowStream,
         lines: &mut Vec<Line>,

@@ -23,7 +23,7 @@ use crate::error::{ClientError, ProxyError};
 use crate::execute::RowStream;
 
 /// The transaction's connections, by server.
-type Connections = BTreeMap<ServerId, Box<BackendConnection>>;
+pub(super) type Connections = BTreeMap<ServerId, Box<BackendConnection>>;
 
 /// What has come so far.
 struct Passing {
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// The transaction's connection to each server of these spots; those that had no part in it join.
-    async fn enter_servers(
+    pub(super) async fn enter_servers(
         &mut self,
         planned: &Planned<'_>,
         spots: &[Spot],
@@ -98,11 +98,11 @@ impl Session {
     }
 
     /// Gives the connections back to the transaction.
-    async fn leave_servers(
+    pub(super) async fn leave_servers<T>(
         &mut self,
         connections: Connections,
-        passed: Result<(), ProxyError>,
-    ) -> Result<(), ProxyError> {
+        passed: Result<T, ProxyError>,
+    ) -> Result<T, ProxyError> {
         if passed.is_err() {
             // It may be tried again.
             self.handle.seeks();

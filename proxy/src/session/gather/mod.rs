@@ -1,7 +1,8 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
 //! ([`podway_router::Gather`]); [`atomic`] has it read from one snapshot; [`merged`] passes on what the shards themselves answer (inside a
 //! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`fed`] reads rows that shards write with; [`measure`]
-//! notes what that takes, for EXPLAIN ANALYZE; [`catalog`] reads what `information_schema` says of all shards; [`searches`] checks full-text searches.
+//! notes what that takes, for EXPLAIN ANALYZE; [`catalog`] reads what `information_schema` says of all shards, [`maintain`] what they say of tables that they look after;
+//! [`searches`] checks full-text searches.
 //!
 //! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
 //! statement free to be tried again.
@@ -12,6 +13,7 @@ mod catalog;
 mod fed;
 mod finished;
 mod in_turn;
+mod maintain;
 mod measure;
 mod merged;
 mod parts;

@@ -14,7 +14,7 @@ use super::gather::Merge;
 use super::plan::Plan;
 use super::rewrite::Facts;
 use super::target::{Route, Target};
-use crate::{Normalised, RouterError, TableDirective};
+use crate::{Normalised, RouterError, Statement, TableDirective};
 
 pub use print::{Measured, Measures};
 
@@ -81,6 +81,8 @@ pub enum Way {
     Finished,
     /// Several shards write, in one transaction.
     Scattered,
+    /// Every shard does it for itself.
+    EveryShard,
     /// The topology has every shard do it.
     Operation,
     /// Its parameters' values decide between these.
@@ -136,6 +138,9 @@ impl Plan {
         let Some(keyspace) = keyspace.filter(|_| route != Route::Nowhere) else {
             return Ok(Explanation::of(Way::Proxy, None));
         };
+        if let Statement::Maintain(maintenance) = self.statement() {
+            return Ok(self.maintained(scene, keyspace, maintenance));
+        }
         match route {
             Route::Gather => self.gathered(scene, keyspace),
             Route::Scatter => self.scattered(scene, keyspace),

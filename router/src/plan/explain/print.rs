@@ -47,6 +47,7 @@ impl fmt::Display for Way {
             Way::Folded => "folded",
             Way::Finished => "finished in MySQL",
             Way::Scattered => "scattered write",
+            Way::EveryShard => "every shard for itself",
             Way::Operation => "operation on every shard",
             Way::ByParameters => "as its parameters' values decide",
             Way::WithoutInto => "as without its INTO",

@@ -9,7 +9,7 @@ use crate::plan::gather::{Fold, Gather, Merge, Part, Rows};
 use crate::plan::plan::Plan;
 use crate::plan::rewrite::{TextPiece, put_name};
 use crate::plan::target::Target;
-use crate::{ClientCharset, RouterError, Statement};
+use crate::{ClientCharset, Maintenance, RouterError, Statement};
 
 impl Plan {
     /// One shard runs it.
@@ -47,6 +47,32 @@ impl Plan {
             text.extend_from_slice(scene.sql);
         }
         Sent { shard, text }
+    }
+
+    /// Every shard looks after its own part of the tables.
+    pub(super) fn maintained(
+        &self,
+        scene: &Scene<'_>,
+        keyspace: &Keyspace,
+        maintenance: &Maintenance,
+    ) -> Explanation {
+        let sent = |shard: ShardIndex| {
+            let mut text = Vec::new();
+            let asked = (maintenance, shard == keyspace.home);
+            with_facts(self, scene, (keyspace, shard), |facts| {
+                self.maintenance_text(asked, (scene.sql, scene.n), facts, &mut text);
+            });
+            Sent { shard, text }
+        };
+        let shards = maintenance.shards(keyspace);
+        let note = match (maintenance.sums, shards.len()) {
+            (_, 1) => "the home shard says what there is to say of all its tables",
+            (true, _) => "the sum of the shards' numbers is the table's",
+            (false, _) => "the home shard first, then the others, one after the other",
+        };
+        let notes = vec![note.to_owned()];
+        let parts = vec![ExplainedPart { title: None, sent: shards.into_iter().map(sent).collect() }];
+        Explanation { notes, parts, ..Explanation::of(Way::EveryShard, Some(&keyspace.name)) }
     }
 
     /// Rows of several shards are put together.
