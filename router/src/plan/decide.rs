@@ -180,7 +180,7 @@ pub(super) fn is_changed(binding: &Binding<'_>, id: SourceId) -> bool {
 
 /// Refuses a change of the sharding key: the row would have to move.
 pub(super) fn check_assigned(binding: &Binding<'_>, id: SourceId) -> Result<(), RouterError> {
-    match assigned_key(binding, id)? {
+    match assigned_key(binding, id)?.filter(|_| !keeps_shard(binding, id)) {
         Some(name) => Err(RouterError::unsupported(format_args!("changing the sharding key column {name}"))),
         None => Ok(()),
     }
@@ -198,6 +198,36 @@ pub(super) fn assigned_key(binding: &Binding<'_>, id: SourceId) -> Result<Option
         }
     }
     Ok(None)
+}
+
+/// Whether ON DUPLICATE KEY UPDATE leaves rows on their shard although it sets columns of the sharding key: each to itself (`id = id`), or all to what was to be
+/// inserted (`id = VALUES(id)`), which is why the statement is on this shard.
+fn keeps_shard(binding: &Binding<'_>, id: SourceId) -> bool {
+    let Place::Sharded(table) = &binding.sources[id].place else { return false };
+    let source = &binding.sketch.sources[id];
+    if source.role != Role::Insert {
+        return false;
+    }
+    let t = binding.t;
+    let named = |at: usize| t.name(at).map(|name| podway_model::Name::caseless(&name));
+    let mut inserted = std::collections::BTreeSet::new();
+    for (_, run) in binding.sketch.assigned.iter().filter(|(block, _)| *block == source.block) {
+        let Some(name) = named(run.end - 1) else { return false };
+        if !table.key_columns().any(|column| column.name == name) {
+            continue;
+        }
+        let value = run.end + 1;
+        let is_values = t.are(value, &["VALUES", "("]) && t.is(value + 3, ")");
+        let (column, end) = if is_values { (value + 2, value + 4) } else { (value, value + 1) };
+        let is_end = end >= t.len() || t.is(end, ",");
+        if !is_end || !t.is_name(column) || named(column).as_ref() != Some(&name) {
+            return false;
+        }
+        if is_values {
+            inserted.insert(name);
+        }
+    }
+    inserted.is_empty() || inserted.len() == table.key_columns().count()
 }
 
 fn check_locks(binding: &Binding<'_>) -> Result<(), RouterError> {

@@ -37,6 +37,10 @@ async fn rows_of_one_insert_go_to_their_shards() {
         "INSERT INTO accounts (id, owner, amount) VALUES (1, 'one', 5), (401, 'four', 5), (2, 'two', 5) ON DUPLICATE KEY UPDATE amount = amount + VALUES(amount), owner = 'dup'",
         "REPLACE INTO accounts (id, owner, amount) VALUES (3, 'three', 3), (501, 'five', 5), (4, 'four', 4)",
         "INSERT INTO entries VALUES (1, 100, 'x'), (2, 100, 'y'), (3, 100, NULL), (4, 100, DEFAULT)",
+        "INSERT INTO entries VALUES (1, 100, 'no'), (2, 101, 'z'), (3, 100, 'no') ON DUPLICATE KEY UPDATE account = account",
+        "INSERT INTO entries VALUES (1, 100, 'd'), (2, 102, 'n'), (3, 100, 'd') ON DUPLICATE KEY UPDATE account = VALUES(account), id = VALUES(id), note = VALUES(note)",
+        "INSERT INTO accounts (id, owner, amount) VALUES (7, 'seven', 5), (701, 'new', 5) ON DUPLICATE KEY UPDATE `id` = VALUES(`id`), amount = amount + 1",
+        "INSERT INTO accounts (id, owner, amount) VALUES (7, 'no', 5) ON DUPLICATE KEY UPDATE id = id",
         "SELECT ROW_COUNT()",
     ] {
         world.same(sql).await;
