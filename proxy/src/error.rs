@@ -75,7 +75,7 @@ codes! {
     /// ER_UNSUPPORTED_PS
     NOT_PREPARABLE = 1295, b"HY000";
     /// ER_SP_DOES_NOT_EXIST, which MySQL also gives for savepoints
-    NO_SAVEPOINT = 1305, b"42000";
+    DOES_NOT_EXIST = 1305, b"42000";
     /// ER_TRG_DOES_NOT_EXIST
     NO_TRIGGER = 1360, b"HY000";
     /// ER_LOCK_OR_ACTIVE_TRANSACTION

@@ -1,11 +1,12 @@
 //! A client's session: what it was told, what it has set, which connections are its own for now, and what each of its commands does.
 //!
 //! Reading order: `shared` (what all sessions share) → `measured` (what monitoring reads of it) → `registry` (who is connected) → `state` → `captured` → `core` (its fields) → `reply` → `login` → `run` (a statement on
-//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `triggers` (DROP TRIGGER) → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `snapshot` (reads of one moment on several servers) → `scatter` (a write on several shards) → `row_key` and `limited` (so many rows and no more) → `fed` (changes with rows of other shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `query_columns` and `transfer` (rows of queries) → `load_file`, `load_records` and `load` (records of a client's file) → `locked` and `locks` (LOCK TABLES on several servers) → `make` (CREATE TABLE … SELECT) → `set` → `own_variables` (those that are Podway's) → `stamps` (what clients are told of commits) → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
+//! its shard) → `moving` (a shard that changes its owner) → `text` (COM_QUERY) → `define` (DDL on every shard) → `triggers` (DROP TRIGGER) and `call` → `accounts` (users on every server) → `transaction` → `several` (transactions over several servers) → `deadlocks` → `snapshot` (reads of one moment on several servers) → `scatter` (a write on several shards) → `row_key` and `limited` (so many rows and no more) → `fed` (changes with rows of other shards) → `key_cells` and `move_rows` (rows that get other sharding keys) → `query_columns` and `transfer` (rows of queries) → `load_file`, `load_records` and `load` (records of a client's file) → `locked` and `locks` (LOCK TABLES on several servers) → `make` (CREATE TABLE … SELECT) → `set` → `own_variables` (those that are Podway's) → `stamps` (what clients are told of commits) → `show` → `show_podway` → `grants` → `kill` → `prepared` → `commands` (the loop).
 //! It decides nothing about places: the plan does; and copies no rows: `execute` does.
 
 mod accounts;
 mod bound_values;
+mod call;
 mod captured;
 mod clocks;
 mod commands;

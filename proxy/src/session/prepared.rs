@@ -344,7 +344,8 @@ impl Session {
             let text = statement.text.clone();
             return self.query_prepared_text(&text).await;
         }
-        let is_sessions_own = *statement.plan.statement() != Statement::Query
+        let is_sent = matches!(statement.plan.statement(), Statement::Query | Statement::Call { .. });
+        let is_sessions_own = !is_sent
             || self.has_topology_for(&statement.plan, &statement.normal);
         if is_sessions_own && params == 0 {
             let text = statement.text.clone();
@@ -358,7 +359,7 @@ impl Session {
             |n: usize| u16::try_from(n).ok().and_then(|n| statement.long_data.get(&n)).map(Vec::as_slice);
         let execute =
             Execute::decode(body, self.capabilities, params, &previous, &long_data).map_err(malformed)?;
-        if *statement.plan.statement() != Statement::Query {
+        if !is_sent {
             let text = with_literals(statement, &execute, self.literals_read(statement)?);
             return self.query_prepared_text(&text).await;
         }
@@ -374,6 +375,7 @@ impl Session {
             false => Vec::new(),
         };
         let mut planned = statement.planned(&map);
+        self.check_call(&planned).await?;
         if planned.plan.counted.is_some() {
             planned.numbered = Box::pin(self.number(&planned, &values, true)).await?;
         }

@@ -566,7 +566,7 @@ impl From<TransactionError> for ProxyError {
     fn from(error: TransactionError) -> ProxyError {
         match &error {
             TransactionError::NoSavepoint(_) => {
-                ClientError::new(ErrorCode::NO_SAVEPOINT, error.to_string()).into()
+                ClientError::new(ErrorCode::DOES_NOT_EXIST, error.to_string()).into()
             }
             TransactionError::Snapshot
             | TransactionError::OwnXa

@@ -227,6 +227,10 @@ impl Session {
             }
             Statement::Define => self.define(planned, is_command).await?,
             Statement::DropTrigger { .. } => self.drop_trigger(planned, is_command).await?,
+            Statement::Call { .. } => {
+                self.check_call(planned).await?;
+                self.run_text(planned, is_command).await?;
+            }
             Statement::DeclareTable { schema, name, directive } => {
                 self.declare_table(planned, schema.as_deref(), name, directive).await?;
             }

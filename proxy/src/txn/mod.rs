@@ -24,6 +24,6 @@ pub use ending::{Ended, Ending};
 pub use lock_waits::{LockWatch, Shown, Unseen};
 pub use opening::{Opening, OpeningError, Reader};
 pub use resolver::{LiveMap, live};
-pub use side::SideServer;
+pub use side::{SideServer, StoredProcedure};
 pub use transaction::{Begin, Characteristics, Transaction, TransactionError};
 pub use transactions::{InDoubt, Transactions};

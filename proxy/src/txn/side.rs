@@ -51,6 +51,19 @@ pub struct SideServer {
     key: PoolKey,
 }
 
+/// A stored procedure, as far as it matters to whoever may call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredProcedure {
+    /// Its body.
+    pub body: String,
+    /// `@@sql_mode` under which its body is read.
+    pub sql_mode: String,
+    /// Whether its body is in SQL.
+    pub is_sql: bool,
+    /// Its parameters.
+    pub params: Vec<String>,
+}
+
 /// A prepared branch, as a server lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
@@ -237,6 +250,33 @@ impl SideServer {
                 Some(String::from_utf8_lossy(name).into_owned())
             })),
         }
+    }
+
+    /// A procedure there; `None`: there is none of this name.
+    pub async fn procedure(&self, schema: &str, name: &str) -> Result<Option<StoredProcedure>, ProxyError> {
+        let text = |name: &str| String::from_utf8_lossy(&string_literal(name.as_bytes())).into_owned();
+        let sql = format!(
+            "SELECT r.ROUTINE_DEFINITION, r.SQL_MODE, r.EXTERNAL_LANGUAGE, p.PARAMETER_NAME FROM information_schema.ROUTINES r \
+             LEFT JOIN information_schema.PARAMETERS p ON p.SPECIFIC_SCHEMA = r.ROUTINE_SCHEMA AND p.SPECIFIC_NAME = r.SPECIFIC_NAME \
+             AND p.ROUTINE_TYPE = r.ROUTINE_TYPE WHERE r.ROUTINE_SCHEMA = {} AND r.ROUTINE_NAME = {} AND r.ROUTINE_TYPE = 'PROCEDURE' \
+             ORDER BY p.ORDINAL_POSITION",
+            text(schema),
+            text(name)
+        );
+        let rows = self.rows(sql.into_bytes()).await?;
+        let cell = |row: &[Option<Vec<u8>>], n: usize| {
+            row.get(n)?.as_deref().map(|text| String::from_utf8_lossy(text).into_owned())
+        };
+        let Some(first) = rows.first() else { return Ok(None) };
+        let body = cell(first, 0).ok_or_else(|| {
+            self.odd("Podway may not see procedures there (SHOW_ROUTINE): prepare the server again")
+        })?;
+        Ok(Some(StoredProcedure {
+            body,
+            sql_mode: cell(first, 1).unwrap_or_default(),
+            is_sql: cell(first, 2).is_some_and(|language| language.eq_ignore_ascii_case("SQL")),
+            params: rows.iter().filter_map(|row| cell(row, 3)).collect(),
+        }))
     }
 
     /// Podway's branches that are prepared there.

@@ -109,6 +109,11 @@ pub enum Statement {
         /// IF EXISTS.
         if_exists: bool,
     },
+    /// CALL, where a keyspace has several shards: its home shard's procedure.
+    Call {
+        /// Its name, without its database.
+        procedure: Box<str>,
+    },
     /// DDL on tables that every shard has, or may have: an operation of the topology's.
     Define,
     /// A statement of the session's, or several statements in one, that MySQL would not read beyond this byte of the

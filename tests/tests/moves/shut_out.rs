@@ -12,7 +12,7 @@ use crate::ground::Ground;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_whose_lease_ended_is_shut_out_on_every_server() {
     let ground = Ground::shop(Pod::shared().await, "moves_shut_out", 2, Moves::default()).await;
-    ground.set("proxy.lease", "3s").await;
+    ground.set("proxy.lease", "10s").await;
     // It says nothing after this.
     let info = ProxyInfo { name: "lost".into(), address: "".into(), version: "".into() };
     let lost = ground.client.register(info).await.unwrap().incarnation;

@@ -22,9 +22,9 @@ pub(super) const PADS: &str = "pads";
 pub(super) const PASSWORD: &str = "password";
 
 /// Privileges of the account on everything. SYSTEM_USER keeps whoever has CREATE USER from changing it.
-/// TRIGGER lets it see which tables have triggers and foreign keys.
-pub(super) const PRIVILEGES: [&str; 5] =
-    ["SYSTEM_USER", "PROCESS", "TRIGGER", "CONNECTION_ADMIN", "XA_RECOVER_ADMIN"];
+/// TRIGGER lets it see which tables have triggers and foreign keys, SHOW_ROUTINE what procedures do.
+pub(super) const PRIVILEGES: [&str; 6] =
+    ["SYSTEM_USER", "PROCESS", "TRIGGER", "SHOW_ROUTINE", "CONNECTION_ADMIN", "XA_RECOVER_ADMIN"];
 
 /// What the account reads of performance_schema: who waits for whose locks, what proxies tell each other of it, and which proxies have connections. Where a server does not let it,
 /// deadlocks over it and others end by lock timeouts, and what a dead proxy left by the patience that a stopped one is given.

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 use super::error::ProvisionError;
 
 /// Privileges on everything; of those in one line any will do: MySQL gave some another name.
-const NEEDED: [&[&str]; 28] = [
+const NEEDED: [&[&str]; 29] = [
     &["SELECT"],
     &["INSERT"],
     &["UPDATE"],
@@ -34,13 +34,14 @@ const NEEDED: [&[&str]; 28] = [
     &["CONNECTION_ADMIN"],
     &["ROLE_ADMIN", "SUPER"],
     &["SET_ANY_DEFINER", "SET_USER_ID", "SUPER"],
+    &["SHOW_ROUTINE"],
     &["SYSTEM_USER"],
     &["SYSTEM_VARIABLES_ADMIN", "SUPER"],
     &["XA_RECOVER_ADMIN"],
 ];
 
 /// Those that are passed on to Podway's own account; MySQL lets each be passed on by itself.
-const PASSED_ON: [&str; 3] = ["CONNECTION_ADMIN", "SYSTEM_USER", "XA_RECOVER_ADMIN"];
+const PASSED_ON: [&str; 4] = ["CONNECTION_ADMIN", "SHOW_ROUTINE", "SYSTEM_USER", "XA_RECOVER_ADMIN"];
 
 /// What the account of this session lacks; granted to it, or to a role that it has now.
 pub async fn missing_rights(conn: &mut Conn) -> Result<Vec<&'static str>, ProvisionError> {

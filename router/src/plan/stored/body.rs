@@ -39,9 +39,9 @@ pub(super) struct Body {
     pub sets_new: Vec<usize>,
 }
 
-/// Takes the statement that fills the tokens from `at` to the end apart.
-pub(super) fn read(t: &Tokens<'_>, at: usize) -> Result<Body, RouterError> {
-    let mut reader = Reader { t, body: Body::default(), scopes: Vec::new(), depth: 0 };
+/// Takes the statement that fills the tokens from `at` to the end apart, in a program with these parameters.
+pub(super) fn read(t: &Tokens<'_>, at: usize, params: &[Name]) -> Result<Body, RouterError> {
+    let mut reader = Reader { t, body: Body::default(), scopes: vec![params.to_vec()], depth: 0 };
     let end = reader.statement(at)?;
     if end == t.len() { Ok(reader.body) } else { Err(reader.lost(end)) }
 }

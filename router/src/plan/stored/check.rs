@@ -41,9 +41,15 @@ pub(super) struct Checker<'c> {
     pub ground: &'c Ground,
     /// The rows whose key is known to lead to this shard when the trigger acts: NEW is not yet as it will be stored, before.
     pub rows: &'c [&'c str],
+    /// What is stored, in errors.
+    pub kind: &'static str,
 }
 
 impl Checker<'_> {
+    fn refused(&self, what: impl std::fmt::Display) -> RouterError {
+        refused(self.kind, what)
+    }
+
     /// Refuses a body that could do something else over several shards than in one MySQL.
     pub(super) fn check(&self, body: &Body) -> Result<(), RouterError> {
         for &column in &body.sets_new {
@@ -57,11 +63,11 @@ impl Checker<'_> {
         let t = self.t;
         for at in at..t.len() {
             match t.class(at) {
-                Class::UserVariable => return Err(refused("a user variable")),
-                Class::Symbol if t.is(at, "@@") => return Err(refused("a system variable")),
-                Class::Param(_) => return Err(refused("a parameter")),
+                Class::UserVariable => return Err(self.refused("a user variable")),
+                Class::Symbol if t.is(at, "@@") => return Err(self.refused("a system variable")),
+                Class::Param(_) => return Err(self.refused("a parameter")),
                 Class::Word if OF_SESSIONS.contains(&t.text(at)) && t.is(at + 1, "(") => {
-                    return Err(refused(format_args!("{}()", t.text(at))));
+                    return Err(self.refused(format_args!("{}()", t.text(at))));
                 }
                 // Behind a comma as well, where nothing but its grammar tells an assignment from a comparison: servers are looked at without it.
                 Class::Word if t.is(at, "NEW") && at > 0 && t.is(at - 1, ",") && t.is(at + 3, "=") => {
@@ -82,10 +88,10 @@ impl Checker<'_> {
         let name = self.t.name(column).ok_or_else(crate::plan::bind::unreadable)?;
         let name = Name::caseless(&name);
         if table.key_columns().any(|key| key.name == name) {
-            return Err(refused(format_args!("SET NEW.{name}, which is the sharding key of {}", table.name)));
+            return Err(self.refused(format_args!("SET NEW.{name}, which is the sharding key of {}", table.name)));
         }
         if table.counter().is_some_and(|counter| counter.column.name == name) {
-            return Err(refused(format_args!(
+            return Err(self.refused(format_args!(
                 "SET NEW.{name}, whose AUTO_INCREMENT numbers the cluster gives"
             )));
         }
@@ -114,21 +120,22 @@ impl Checker<'_> {
         Ok(w.finish())
     }
 
-    fn piece(&self, piece: &Piece) -> Result<(), RouterError> {
+    pub(super) fn piece(&self, piece: &Piece) -> Result<(), RouterError> {
         let t = self.t;
         let sketch = self.sketch(piece)?;
         let binding = Binding::new(self.ctx, t, &sketch)?;
         check(&binding)?;
+        binding.check_held()?;
         if sketch.needs_home {
-            return Err(refused("a function of one server"));
+            return Err(self.refused("a function of one server"));
         }
         if let Some(&at) = sketch.qualifiers.first() {
             let name = t.name(at).unwrap_or_default();
-            return Err(refused(format_args!("a name with its database ({name})")));
+            return Err(self.refused(format_args!("a name with its database ({name})")));
         }
         let is_row = |alias: &String| alias.eq_ignore_ascii_case("NEW") || alias.eq_ignore_ascii_case("OLD");
         if binding.sources.iter().any(|bound| bound.alias.as_ref().is_some_and(is_row)) {
-            return Err(refused("a table that is called NEW or OLD"));
+            return Err(self.refused("a table that is called NEW or OLD"));
         }
         for id in 0..binding.sources.len() {
             self.source(&binding, piece, id)?;
@@ -136,7 +143,7 @@ impl Checker<'_> {
         if let Ground::Copies(_) = self.ground
             && let Some(what) = unknown_word(t, piece.run, &SIGNAL_WORDS)
         {
-            return Err(refused(format_args!(
+            return Err(self.refused(format_args!(
                 "{what}, which may not give the same for every copy of a reference table,"
             )));
         }
@@ -159,24 +166,24 @@ impl Checker<'_> {
                 let block = binding.sketch.sources[id].block;
                 match binding.sketch.blocks[block].lock {
                     Lock::None => Ok(()),
-                    _ => Err(refused(format_args!("a locking read of the reference table {table}"))),
+                    _ => Err(self.refused(format_args!("a locking read of the reference table {table}"))),
                 }
             }
             (Place::Reference(_), Ground::Home | Ground::Sharded(_)) => {
-                Err(refused(format_args!("a write to the reference table {table}")))
+                Err(self.refused(format_args!("a write to the reference table {table}")))
             }
             (Place::Sharded(other), Ground::Sharded(own)) => self.together(binding, piece, id, (own, other)),
             (Place::Home(_), _) => {
-                Err(refused(format_args!("{table}, which is on the home shard alone (or not known),")))
+                Err(self.refused(format_args!("{table}, which is on the home shard alone (or not known),")))
             }
             (Place::Sharded(_), _) => {
-                Err(refused(format_args!("the sharded table {table}, whose rows are on several shards,")))
+                Err(self.refused(format_args!("the sharded table {table}, whose rows are on several shards,")))
             }
             (Place::Reference(_), Ground::Copies(_)) => {
-                Err(refused(format_args!("another table ({table}) for rows of a reference table")))
+                Err(self.refused(format_args!("another table ({table}) for rows of a reference table")))
             }
             (Place::View | Place::System(_) | Place::Foreign, _) => {
-                Err(refused(format_args!("{table}, which is a view or a table of the system,")))
+                Err(self.refused(format_args!("{table}, which is a view or a table of the system,")))
             }
         }
     }
@@ -194,7 +201,7 @@ impl Checker<'_> {
                 ["OLD"] => ("OLD", "; in an AFTER trigger NEW's counts, too"),
                 _ => ("NEW or OLD", ""),
             };
-            refused(format_args!(
+            self.refused(format_args!(
                 "rows of the sharded table {} that may be on other shards: its sharding key has to be equal, column for column, to that of {rows}{later}",
                 other.name
             ))
@@ -204,13 +211,13 @@ impl Checker<'_> {
         }
         let hides = |column: &podway_model::Column| piece.locals.contains(&column.name);
         if other.key_columns().any(hides) {
-            return Err(refused(format_args!(
+            return Err(self.refused(format_args!(
                 "a local variable with the name of the sharding key of {}",
                 other.name
             )));
         }
         if let Some(name) = assigned_key(binding, id)? {
-            return Err(refused(format_args!("changing the sharding key column {name}")));
+            return Err(self.refused(format_args!("changing the sharding key column {name}")));
         }
         self.check_numbers(binding, id, other)?;
         let is_kept = match binding.sketch.sources[id].role {
@@ -228,7 +235,7 @@ impl Checker<'_> {
         let is_set = |run: &Run| self.t.name(run.end - 1).is_none_or(|set| Name::caseless(&set) == *name);
         let sets = binding.sketch.assigned.iter().any(|(_, run)| is_set(run));
         if binding.sketch.sources[id].role == Role::Insert || sets {
-            return Err(refused(format_args!(
+            return Err(self.refused(format_args!(
                 "a row of {}, whose AUTO_INCREMENT numbers ({name}) the cluster gives,",
                 other.name
             )));
@@ -313,9 +320,10 @@ fn have_one_key(own: &Table, other: &Table) -> bool {
             .all(|(one, two)| one.column_type == two.column_type && one.collation == two.collation)
 }
 
-/// What is said of a construct that a trigger must not have.
-pub(super) fn refused(what: impl std::fmt::Display) -> RouterError {
+/// What is said of a construct that a stored program of this kind must not have.
+pub(super) fn refused(kind: &str, what: impl std::fmt::Display) -> RouterError {
     let text = what.to_string();
     let text = text.strip_suffix(',').unwrap_or(&text);
-    RouterError::unsupported(format_args!("a trigger over several shards with {text}"))
+    let article = if kind.starts_with('e') { "an" } else { "a" };
+    RouterError::unsupported(format_args!("{article} {kind} over several shards with {text}"))
 }

@@ -2,79 +2,26 @@
 
 use std::sync::Arc;
 
-use podway_model::{Keyspace, TableKind};
+use podway_model::TableKind;
 
 use super::body;
-use super::check::{Checker, Ground, refused};
-use super::header::{self, Named, Timing};
-use crate::plan::bind::{self, Binding, Database};
+use super::check::{Checker, Ground};
+use super::header::{self, Timing};
+use super::storing::Storing;
+use crate::plan::bind;
 use crate::plan::context::PlanContext;
 use crate::plan::definition::{Definition, TableChange};
 use crate::plan::plan::Plan;
-use crate::plan::sketch::parts::Sketch;
-use crate::plan::splices;
 use crate::plan::target::Target;
 use crate::plan::tokens::Tokens;
-use crate::{Effects, RouterError, Statement, Verb};
+use crate::{Effects, RouterError, Statement};
 
-/// A statement about a stored program.
-struct Storing<'s> {
-    ctx: &'s PlanContext<'s>,
-    t: &'s Tokens<'s>,
-    plan: &'s mut Plan,
-}
-
-impl Storing<'_> {
-    /// The keyspace that a name is in.
-    fn keyspace_of(&self, named: Named) -> Result<Arc<Keyspace>, RouterError> {
-        let spelled = match named.database {
-            Some(at) => self.t.name(at).ok_or_else(bind::unreadable)?.into_owned(),
-            None => self.ctx.keyspace.ok_or_else(RouterError::no_database)?.as_str().to_owned(),
-        };
-        match bind::database(self.ctx, &spelled)? {
-            Database::Keyspace(keyspace) => Ok(keyspace),
-            Database::System => Err(refused("a system database as its own")),
-            Database::Foreign(name) => Err(RouterError::unknown_database(name)),
-        }
-    }
-
-    /// What the text of a stored program does when it runs is not what its definition does.
-    fn forget_body(&mut self) {
-        let recognised = &mut self.plan.recognised;
-        recognised.effects &=
-            Effects::WRITES | Effects::IMPLICIT_COMMIT | Effects::STORES_TEXT | Effects::NAMES_PODWAY;
-        recognised.user_variables.clear();
-        recognised.assigned_variables.clear();
-    }
-
-    /// The databases that its header names are the shards' own.
-    fn splice_databases(&mut self, named: &[Named]) -> Result<(), RouterError> {
-        let sketch = Sketch {
-            qualifiers: named.iter().filter_map(|named| named.database).collect(),
-            ..Sketch::default()
-        };
-        let binding = Binding::new(self.ctx, self.t, &sketch)?;
-        splices::understood(self.plan, &binding, None);
-        Ok(())
-    }
-}
-
-/// The target of a statement about a trigger; `None`: it is about something else.
-pub(in crate::plan) fn planned(
-    ctx: &PlanContext<'_>,
-    t: &Tokens<'_>,
-    plan: &mut Plan,
-) -> Result<Option<Target>, RouterError> {
-    match plan.verb() {
-        Verb::CreateRoutine => create(ctx, t, plan),
-        Verb::DropRoutine => drop(ctx, t, plan),
-        _ => Ok(None),
-    }
-}
+/// What is made, in errors.
+const KIND: &str = "trigger";
 
 /// CREATE TRIGGER; `None`: the statement makes something else.
-fn create(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Option<Target>, RouterError> {
-    let mut storing = Storing { ctx, t, plan };
+pub(super) fn create(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Option<Target>, RouterError> {
+    let mut storing = Storing { ctx, t, plan, kind: KIND };
     let Some(header) = header::trigger(t) else { return Ok(None) };
     let keyspace = storing.keyspace_of(header.table)?;
     if header.trigger.database.is_some() && storing.keyspace_of(header.trigger)?.name != keyspace.name {
@@ -86,7 +33,7 @@ fn create(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Opti
         return Err(RouterError::held(&keyspace.name, &spelled, by));
     }
     if ctx.temporary_tables.contains(&name) {
-        return Err(refused("a temporary table as its own"));
+        return Err(storing.refused("a temporary table as its own"));
     }
     let table = keyspace.tables.get(&name);
     let ground = match table.map(|table| (&table.kind, table)) {
@@ -95,14 +42,14 @@ fn create(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Opti
         Some((TableKind::Sharded(_), table)) => Ground::Sharded(Arc::clone(table)),
     };
     if storing.plan.effects().contains(Effects::SET_VAR_HINT) {
-        return Err(refused("the hint SET_VAR"));
+        return Err(storing.refused("the hint SET_VAR"));
     }
     // Names in the body are those of the trigger's own database.
     let inner = PlanContext { keyspace: Some(&keyspace.name), temporary_tables: &[], ..*ctx };
     let rows: &[&str] = if header.timing == Timing::Before { &["OLD"] } else { &["NEW", "OLD"] };
-    let checker = Checker { ctx: &inner, t, ground: &ground, rows };
+    let checker = Checker { ctx: &inner, t, ground: &ground, rows, kind: KIND };
     checker.check_tokens(header.body)?;
-    checker.check(&body::read(t, header.body)?)?;
+    checker.check(&body::read(t, header.body, &[])?)?;
     storing.forget_body();
     storing.splice_databases(&[header.trigger, header.table])?;
     storing.plan.names.elsewhere = ctx.keyspace != Some(&keyspace.name);
@@ -121,8 +68,8 @@ fn create(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Opti
 }
 
 /// DROP TRIGGER; `None`: the statement drops something else. Which table's it is, the home shard's server knows.
-fn drop(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Option<Target>, RouterError> {
-    let mut storing = Storing { ctx, t, plan };
+pub(super) fn drop(ctx: &PlanContext<'_>, t: &Tokens<'_>, plan: &mut Plan) -> Result<Option<Target>, RouterError> {
+    let mut storing = Storing { ctx, t, plan, kind: KIND };
     let Some(header) = header::drop_trigger(storing.t) else { return Ok(None) };
     let keyspace = storing.keyspace_of(header.trigger)?;
     let name = storing.t.name(header.trigger.name).ok_or_else(bind::unreadable)?;
