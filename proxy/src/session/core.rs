@@ -90,6 +90,8 @@ pub struct Place {
     pub ends_transaction: bool,
     /// Whether the statement has a snapshot of its own open, of several servers.
     pub in_own_snapshot: bool,
+    /// Whether the statement, which is on its own, has a transaction open.
+    pub in_own_transaction: bool,
     /// Whether the client has been sent a part of it, and an error comes behind that: the statement cannot be tried again.
     pub has_begun: bool,
 }
@@ -102,6 +104,7 @@ impl Default for Place {
             binary: false,
             ends_transaction: false,
             in_own_snapshot: false,
+            in_own_transaction: false,
             has_begun: false,
         }
     }

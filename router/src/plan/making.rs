@@ -16,6 +16,9 @@ pub(super) fn target(
     error: RouterError,
 ) -> Result<Target, RouterError> {
     let making = (plan.verb() == Verb::CreateTable).then(|| making(binding)).flatten().ok_or(error)?;
+    if plan.effects().contains(Effects::LOCKS_ROWS) {
+        return Err(RouterError::unsupported("a locking read in CREATE TABLE … SELECT over several shards"));
+    }
     let variables = Effects::READS_USER_VARIABLES | Effects::ASSIGNS_USER_VARIABLES;
     if plan.effects().intersects(variables) {
         return Err(RouterError::unsupported("user variables in CREATE TABLE … SELECT over several shards"));

@@ -84,8 +84,8 @@ pub use context::PlanContext;
 pub use definition::{Child, Definition, ForeignKey, KeyActions, Parent, TableChange};
 pub use explain::{ExplainedPart, Explanation, Last, Measured, Measures, Scene, Sent, Way};
 pub use gather::{
-    CatalogRows, Compared, Fold, FoldColumn, Gather, Made, Merge, OrderKey, Part, PartFilter, RowLimit, Rows,
-    SchemaSource, Takes, Wanted,
+    CatalogRows, Compared, Fold, FoldColumn, Gather, Locked, Made, Merge, OrderKey, Part, PartFilter, RowLimit,
+    RowLock, Rows, SchemaSource, Takes, Wanted,
 };
 pub use loaded::LoadFile;
 pub use locked::{LockMode, LockedTable, LockedUse, TableLock, TableLocks};

@@ -195,7 +195,10 @@ fn print_gather(gather: &Gather, out: &mut String) -> std::fmt::Result {
         None => write!(out, "\nor finish: all columns")?,
         Some(names) => write!(out, "\nor finish: columns among {} names", names.len())?,
     }
-    gather.parts.iter().try_for_each(|part| print_part(part, out))
+    gather.parts.iter().try_for_each(|part| {
+        print_part(part, out)?;
+        part.lock.map_or(Ok(()), |lock| write!(out, " | {}", lock.sql().to_lowercase()))
+    })
 }
 
 fn print_part(part: &Part, out: &mut String) -> std::fmt::Result {

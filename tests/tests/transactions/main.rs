@@ -15,6 +15,7 @@ mod ends;
 mod ground;
 mod interrupted;
 mod left_behind;
+mod locking;
 mod meta;
 mod modes;
 mod read_modes;

@@ -46,7 +46,8 @@ impl Session {
         let prepared =
             self.prepare_and_read(planned, (keyspace, gather, fold), &spot, &mut connection, bound).await;
         // What is computed now is of rows that were read: nothing has to be seen by the servers any more.
-        let prepared = self.leave_own_snapshot().await.and(prepared);
+        let left = self.leave_own_snapshot().await.and(self.leave_own_transaction().await);
+        let prepared = left.and(prepared);
         let (columns, rows) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -14,13 +14,14 @@ use tokio::task::JoinSet;
 use super::super::core::{Planned, Session, Spot};
 use super::super::run::warnings;
 use super::super::state::Warning;
-use super::MAX_WARNINGS;
+use super::parts::Budget;
+use super::{Bound, MAX_WARNINGS, keys_of};
 use super::answer::Answer;
 use super::measure::Taking;
 use super::merged::definitions;
 use crate::backend::{BackendConnection, quoted_identifier};
 use crate::error::{ClientError, ProxyError};
-use crate::execute::RowStream;
+use crate::execute::{Ordered, RowStream, execute_packet};
 
 /// The transaction's connections, by server.
 type Connections = BTreeMap<ServerId, Box<BackendConnection>>;
@@ -29,38 +30,73 @@ type Connections = BTreeMap<ServerId, Box<BackendConnection>>;
 struct Passing {
     /// Begun by the first shard's columns.
     answer: Option<Answer>,
+    /// Rows that are to be put in order when all have come.
+    in_order: Vec<Ordered>,
+    /// How many of them there may be.
+    budget: Budget,
     skip: u64,
     left: u64,
     warnings: Vec<Warning>,
 }
 
+/// What is read of each shard.
+#[derive(Clone, Copy)]
+struct Read<'r> {
+    merge: &'r Merge,
+    wanted: Wanted,
+    /// Whether it stays locked: then no shard is asked for more than is wanted still.
+    locks: bool,
+    bound: Option<&'r Bound<'r>>,
+}
+
+impl Read<'_> {
+    fn of_shard(&self, passing: &Passing) -> Wanted {
+        match self.wanted.count {
+            Some(0) if self.locks => Wanted { offset: 0, count: Some(0) },
+            Some(_) if self.locks && self.merge.order.is_empty() => {
+                Wanted { offset: passing.skip, count: Some(passing.left) }
+            }
+            _ => self.wanted,
+        }
+    }
+}
+
 impl Session {
-    /// Runs a statement whose rows may come in any order on the transaction's own connections.
+    /// Runs a statement on the transaction's own connections: its rows may come in any order, or are locked, and then put in order when all have come.
     pub(super) async fn run_in_turn(
         &mut self,
         planned: &Planned<'_>,
         (keyspace, gather): (&Keyspace, &Gather),
         merge: &Merge,
+        bound: Option<&Bound<'_>>,
     ) -> Result<(), ProxyError> {
-        let mut shards = planned.plan.shards(keyspace, &merge.keys, (planned.sql, planned.normal), &[]);
+        let text = (planned.sql, planned.normal);
+        let mut shards = planned.plan.shards(keyspace, &merge.keys, text, keys_of(bound));
         if shards.is_empty() {
             shards.push(keyspace.home);
         }
         self.check_free()?;
-        let wanted = merge.wanted(planned.sql, planned.normal).map_err(ClientError::from)?;
+        let wanted = merge.wanted(text.0, text.1).map_err(ClientError::from)?;
         let spots = self.spots(planned, &shards).await?;
         let mut connections = self.enter_servers(planned, &spots).await?;
         self.handle.set_running(connections.values().map(|connection| connection.thread().clone()));
         let left = wanted.count.unwrap_or(u64::MAX);
-        let mut passing = Passing { answer: None, skip: wanted.offset, left, warnings: Vec::new() };
+        let (skip, in_order, warnings) = (wanted.offset, Vec::new(), Vec::new());
+        let budget = Budget::of(&self.shared.config.client);
+        let mut passing = Passing { answer: None, in_order, budget, skip, left, warnings };
         let passed = match self.open_views(gather, &spots, &mut connections).await {
             Ok(()) => {
-                let read = (merge, wanted);
+                let read = Read { merge, wanted, locks: gather.locks(), bound };
                 self.pass_in_turn(planned, &spots, read, &mut connections, &mut passing).await
             }
             Err(error) => Err(error),
         };
         let passed = self.leave_servers(connections, passed).await;
+        let passed = match passed {
+            Ok(()) => self.pass_ordered(merge, &mut passing).await,
+            failed => failed,
+        };
+        let passed = self.leave_own_transaction().await.and(passed);
         let Passing { answer, warnings, .. } = passing;
         let mut answer = match (passed, answer) {
             (Ok(()), Some(answer)) => answer,
@@ -132,7 +168,9 @@ impl Session {
         let Some(part) = gather.parts.first() else { return Ok(()) };
         // At SERIALIZABLE a read would lock a row that the statement may not want.
         // Under locks nothing is moved.
+        // What is locked is not of a view.
         if connections.len() < 2
+            || gather.locks_all()
             || self.is_locked()
             || self.state.transaction.is_snapshot()
             || self.is_serializable()
@@ -166,7 +204,7 @@ impl Session {
         &mut self,
         planned: &Planned<'_>,
         spots: &[Spot],
-        read: (&Merge, Wanted),
+        read: Read<'_>,
         connections: &mut Connections,
         passing: &mut Passing,
     ) -> Result<(), ProxyError> {
@@ -189,7 +227,7 @@ impl Session {
         &mut self,
         planned: &Planned<'_>,
         spot: &Spot,
-        (merge, wanted): (&Merge, Wanted),
+        read: Read<'_>,
         connections: &mut Connections,
         passing: &mut Passing,
     ) -> Result<(), ProxyError> {
@@ -205,14 +243,28 @@ impl Session {
         }
         let mut sql = Vec::new();
         self.with_facts(planned, spot, |facts| {
-            planned.plan.shard_text(merge, wanted, (planned.sql, planned.normal), facts, &mut sql);
+            let text = (planned.sql, planned.normal);
+            planned.plan.shard_text(read.merge, read.of_shard(passing), text, facts, &mut sql);
         });
-        let packet = self.query_packet(&sql);
-        let sent = RowStream::send(connection, &packet, ResponseKind::Query).await;
+        let packet = match read.bound {
+            None => self.query_packet(&sql),
+            Some(bound) => {
+                let key = bound.key(self.preparation(planned, spot, &sql, connection.settings()));
+                match connection.ready(key, &sql.into()).await {
+                    Ok(id) => execute_packet(bound.execute, id, connection.capabilities()),
+                    Err(error) => {
+                        connections.insert(server, connection);
+                        return Err(self.refused_early(self.in_logical_names(error, spot), spot));
+                    }
+                }
+            }
+        };
+        let kind = if read.bound.is_some() { ResponseKind::Execute } else { ResponseKind::Query };
+        let sent = RowStream::send(connection, &packet, kind).await;
         // A connection that cannot be written to is the transaction's end.
         let mut stream = sent.inspect_err(|_| self.lost = true)?;
         let mut took = Taking::begun();
-        let passed = self.pass_stream(&mut stream, spot, passing, &mut took).await;
+        let passed = self.pass_stream(&mut stream, (spot, read), passing, &mut took).await;
         if matches!(passed, Err(ProxyError::Client(_))) {
             // What is not wanted any more has to be read all the same: the connection is the transaction's.
             stream.read_out().await;
@@ -236,17 +288,22 @@ impl Session {
     async fn pass_stream(
         &mut self,
         stream: &mut RowStream,
-        spot: &Spot,
+        (spot, read): (&Spot, Read<'_>),
         passing: &mut Passing,
         took: &mut Taking,
     ) -> Result<(), ProxyError> {
+        let keys = read.merge.order.len();
+        let mut all = Vec::new();
         loop {
             let row = self.read_row(stream).await?;
             took.saw(row.as_ref());
-            if passing.answer.is_none() {
-                let columns = definitions(stream.columns(), spot.name_change().as_ref())
+            if all.is_empty() {
+                all = definitions(stream.columns(), spot.name_change().as_ref())
                     .map_err(|error| stream.surprise(error))?;
-                let mut answer = Answer::of(columns, self, false);
+            }
+            if passing.answer.is_none() {
+                let visible = all.len().saturating_sub(keys);
+                let mut answer = Answer::of(all[..visible].to_vec(), self, read.bound.is_some());
                 self.put_columns(&mut answer);
                 passing.answer = Some(answer);
             }
@@ -254,6 +311,15 @@ impl Session {
             if self.handle.is_evicted() {
                 // It holds a shard that is to go, maybe one whose turn has yet to come.
                 return Err(ProxyError::interrupted());
+            }
+            if keys > 0 {
+                passing.budget.take(row.len())?;
+                let row = match read.bound {
+                    None => Ordered::read(row, keys),
+                    Some(_) => Ordered::read_binary(row, &all, keys),
+                };
+                passing.in_order.push(row.map_err(|error| stream.surprise(error))?);
+                continue;
             }
             match (passing.skip, passing.left) {
                 (_, 0) => {}
@@ -264,5 +330,18 @@ impl Session {
                 _ => passing.skip -= 1,
             }
         }
+    }
+
+    /// Passes on the rows that have been waited for, in order.
+    async fn pass_ordered(&mut self, merge: &Merge, passing: &mut Passing) -> Result<(), ProxyError> {
+        let Some(answer) = passing.answer.as_mut() else { return Ok(()) };
+        let mut rows = std::mem::take(&mut passing.in_order);
+        rows.sort_by(|left, right| left.compare(right, &merge.order));
+        let skip = usize::try_from(passing.skip).unwrap_or(usize::MAX);
+        let count = usize::try_from(passing.left).unwrap_or(usize::MAX);
+        for row in rows.iter().skip(skip).take(count) {
+            self.put_row(answer, row.visible()).await?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A SELECT over several shards: its connections, what stands in its way, and what its client is told. How rows are gathered the plan says
 //! ([`podway_router::Gather`]); [`atomic`] has it read from one snapshot; [`merged`] passes on what the shards themselves answer (inside a
-//! transaction [`in_turn`]), [`finished`] has MySQL compute the statement over rows that were read; [`fed`] reads rows that shards write with; [`measure`]
+//! transaction [`in_turn`]), [`locking`] locks them, [`finished`] has MySQL compute the statement over rows that were read; [`fed`] reads rows that shards write with; [`measure`]
 //! notes what that takes, for EXPLAIN ANALYZE; [`catalog`] reads what `information_schema` says of all shards.
 //!
 //! Nothing is sent to the client before every shard has begun to answer, so that a refusal, a shard that has moved or a connection that was dead leaves the
@@ -12,6 +12,7 @@ mod catalog;
 mod fed;
 mod finished;
 mod in_turn;
+mod locking;
 mod measure;
 mod merged;
 mod parts;
@@ -88,20 +89,26 @@ impl Session {
         if !gather.is_catalog() {
             self.check_locks(planned)?;
         }
+        if gather.locks() {
+            self.check_locking()?;
+        }
         self.begin_snapshot(&planned.plan, &planned.map).await?;
         let mut attempts = FRESH_CONNECTIONS;
         loop {
             self.measure_anew();
-            let atomic = Box::pin(self.gather_atomically(planned, (&keyspace, gather), bound)).await;
+            let done = match gather.locks() {
+                true => Some(Box::pin(self.run_locking(planned, (&keyspace, gather), bound)).await),
+                false => Box::pin(self.gather_atomically(planned, (&keyspace, gather), bound)).await,
+            };
             let may_merge = self.state.settings.get("sql_select_limit").is_none();
             let merge = gather.merge.as_ref().filter(|_| may_merge);
             // In a transaction each server has one connection, on which one answer follows the other.
             let is_inside = self.reads_on_its_own();
             let merge = merge.filter(|merge| !is_inside || merge.order.is_empty() && bound.is_none());
-            let result = match (atomic, merge) {
+            let result = match (done, merge) {
                 (Some(done), _) => done,
                 (None, Some(merge)) if is_inside => {
-                    Box::pin(self.run_in_turn(planned, (&keyspace, gather), merge)).await
+                    Box::pin(self.run_in_turn(planned, (&keyspace, gather), merge, None)).await
                 }
                 (None, Some(merge)) => {
                     Box::pin(self.run_merged(planned, &keyspace, merge, (bound, None))).await

@@ -323,8 +323,9 @@ impl Session {
                 carriage.select_list(&quoted_identifier(&part.alias), &mut sql);
                 let literal = |number: u32, takes: Takes| self.literal(bound?, number, takes);
                 planned.plan.part_text(part, &spots[spot].schema, text, &literal, &mut sql);
-                if gather.locks {
-                    sql.extend_from_slice(b" FOR SHARE");
+                if let Some(lock) = part.lock {
+                    sql.push(b' ');
+                    sql.extend_from_slice(lock.sql().as_bytes());
                 }
                 let (current, packet) = (spots[spot].current.clone(), self.query_packet(&sql));
                 let job = Job { part: nth, spot, current, packet, carriage: carriage.clone() };

@@ -42,10 +42,11 @@ const INSIDE: &str = "in a transaction each server has one connection, on which 
 
 impl Scene<'_> {
     /// Why this session's rows are not merged, where they are not.
-    fn unmerged(&self, merge: &Merge) -> Option<&'static str> {
+    fn unmerged(&self, merge: &Merge, locks: bool) -> Option<&'static str> {
         match self {
             Scene { is_limited: true, .. } => Some(LIMITED),
-            Scene { is_inside: true, .. } if !merge.order.is_empty() => Some(INSIDE),
+            // Few rows are locked: they are put in order when all shards have given theirs.
+            Scene { is_inside: true, .. } if !merge.order.is_empty() && !locks => Some(INSIDE),
             _ => None,
         }
     }
@@ -149,7 +150,10 @@ impl Plan {
         let gather = self.gather.as_deref();
         let other = match (gather, &self.scatter) {
             (Some(gather), _)
-                if gather.merge.as_ref().is_some_and(|merge| scene.unmerged(merge).is_none()) =>
+                if gather
+                    .merge
+                    .as_ref()
+                    .is_some_and(|merge| scene.unmerged(merge, gather.locks()).is_none()) =>
             {
                 Some(Way::Merged)
             }

@@ -59,14 +59,15 @@ impl Plan {
             return Err(RouterError::unsupported("a plan that does not say how rows are gathered"));
         };
         let not_one = self.not_one(gather, scene, keyspace);
-        let hindrance = gather.merge.as_ref().map(|merge| (merge, scene.unmerged(merge)));
+        let hindrance = gather.merge.as_ref().map(|merge| (merge, scene.unmerged(merge, gather.locks())));
         let reason = match (hindrance, &gather.unmerged) {
-            (Some((merge, None)), _) => return self.merged(scene, keyspace, (merge, not_one)),
+            (Some((merge, None)), _) => return self.merged(scene, keyspace, (merge, gather, not_one)),
             (Some((_, Some(reason))), _) => reason,
             (None, Some(reason)) => reason,
             (None, None) => "it is not certain that the shards' own answers are the answer",
         };
         let mut notes = vec![not_one, format!("not merged: {reason}")];
+        notes.extend(gather.locks().then(locks_said));
         let unfolded = scene.is_limited.then_some(LIMITED);
         match (&gather.fold, unfolded) {
             (Some(fold), None) => Ok(self.folded(scene, keyspace, (gather, fold), notes)),
@@ -83,7 +84,7 @@ impl Plan {
         &self,
         scene: &Scene<'_>,
         keyspace: &Keyspace,
-        (merge, not_one): (&Merge, String),
+        (merge, gather, not_one): (&Merge, &Gather, String),
     ) -> Result<Explanation, RouterError> {
         let text = (scene.sql, scene.n);
         let mut shards = self.shards(keyspace, &merge.keys, text, &[]);
@@ -97,6 +98,7 @@ impl Plan {
         let mut notes = vec![not_one];
         notes.extend(keys_said(&merge.keys, scene));
         notes.extend(merge_said(merge, wanted, scene));
+        notes.extend(gather.locks().then(locks_said));
         let sent = |shard: ShardIndex| {
             let mut out = Vec::new();
             with_facts(self, scene, (keyspace, shard), |facts| {
@@ -168,9 +170,7 @@ impl Plan {
                 let mut out = self.part_head(scene, keyspace, (gather, part));
                 let schema = keyspace.shard(shard).map_or("", |shard| shard.schema.as_str());
                 self.part_text(part, schema, text, &|_, _| None, &mut out);
-                if gather.locks {
-                    out.extend_from_slice(b" FOR SHARE");
-                }
+                put_lock(part, &mut out);
                 Sent { shard, text: out }
             };
             let from = if part.rows == Rows::Copy { ", from any shard" } else { "" };
@@ -302,6 +302,17 @@ impl Plan {
         let parts = vec![ExplainedPart { title: None, sent }];
         Explanation { notes, parts, ..Explanation::of(Way::Operation, Some(&keyspace.name)) }
     }
+}
+
+fn put_lock(part: &Part, out: &mut Vec<u8>) {
+    if let Some(lock) = part.lock {
+        out.push(b' ');
+        out.extend_from_slice(lock.sql().as_bytes());
+    }
+}
+
+fn locks_said() -> String {
+    "locks: what is read stays locked until the transaction ends; on its own the statement has one of its own".to_owned()
 }
 
 /// What stands for a part's rows.

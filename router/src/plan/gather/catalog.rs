@@ -61,7 +61,6 @@ pub(in crate::plan) fn catalog(
         unmerged: Some("what information_schema says is put together of what the shards say".into()),
         fold: None,
         groups: words::groups(binding.t),
-        locks: false,
         edits,
     })
 }

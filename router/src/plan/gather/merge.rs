@@ -7,7 +7,7 @@
 use podway_model::{Column, ColumnType, Name, Table, TableKind};
 
 use super::parts::span;
-use super::words;
+use super::{locks, words};
 use crate::plan::bind::{Binding, Place};
 use crate::plan::conjuncts::list;
 use crate::plan::pins::{self, Known};
@@ -121,12 +121,13 @@ pub(super) const CLAUSES: [&str; 27] = [
 /// How the shards' own answers are merged; `None` where that is not certain to be the answer.
 pub(super) fn merge(binding: &Binding<'_>, recognised: &Recognised, root: &Root) -> Option<Merge> {
     let t = binding.t;
-    let whole = Run { first: 0, end: t.len() };
+    let end = locks::body_end(binding)?;
+    let whole = Run { first: 0, end };
     let is_simple = is_one_select(t, recognised, &MORE_THAN_ROWS) && words::is_plain(t, whole, &CLAUSES);
     if !is_simple {
         return None;
     }
-    let clauses = Clauses::of(t)?;
+    let clauses = Clauses::of(t, end)?;
     let order =
         clauses.order.map_or(Some(Vec::new()), |run| order(binding, root.block, run, &clauses.items))?;
     let limit = match clauses.limit {
@@ -211,7 +212,8 @@ pub(super) struct Clauses {
 }
 
 impl Clauses {
-    pub(super) fn of(t: &Tokens<'_>) -> Option<Clauses> {
+    /// Of what ends there: locking clauses may follow.
+    pub(super) fn of(t: &Tokens<'_>, end: usize) -> Option<Clauses> {
         let mut at = 1;
         while SELECT_OPTIONS.contains(&t.text(at)) {
             at += 1;
@@ -222,9 +224,9 @@ impl Clauses {
         let order = find(t, from, &["ORDER"]);
         let limit = find(t, from, &["LIMIT"]);
         if let Some(order) = order {
-            clauses.order = Some(Run { first: order + 2, end: limit.unwrap_or(t.len()) });
+            clauses.order = Some(Run { first: order + 2, end: limit.unwrap_or(end) });
         }
-        clauses.limit = limit.map(|limit| Run { first: limit + 1, end: t.len() });
+        clauses.limit = limit.map(|limit| Run { first: limit + 1, end });
         let in_order =
             order.is_none_or(|order| t.is(order + 1, "BY") && limit.is_none_or(|limit| limit > order));
         in_order.then_some(clauses)

@@ -6,10 +6,11 @@
 //! * **finish**: every table's rows are read, narrowed to what the statement can need ([`parts`]), and the statement is computed by MySQL over them
 //!   ([`super::gathered`] writes it). No semantics but MySQL's own are involved.
 //!
-//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`catalog`] (`information_schema`); then [`super::gathered`].
+//! Reading order: this file, [`words`], [`parts`], [`merge`], [`fold`] (aggregates: parts that the shards have computed), [`why`] (what keeps rows from being merged), [`locks`] (FOR UPDATE and its kin), [`catalog`] (`information_schema`); then [`super::gathered`].
 
 mod catalog;
 mod fold;
+mod locks;
 mod merge;
 mod parts;
 mod why;
@@ -30,6 +31,7 @@ pub(super) use words::{is_deterministic, is_operator_word, names};
 
 pub use catalog::{CatalogRows, SchemaSource};
 pub use fold::{Fold, FoldColumn, Made};
+pub use locks::{Locked, RowLock};
 pub use merge::{Compared, Merge, OrderKey, RowLimit, Wanted};
 
 /// A SELECT over several shards.
@@ -49,8 +51,6 @@ pub struct Gather {
     pub(super) unmerged: Option<Box<str>>,
     /// Whether MySQL may find that columns outside GROUP BY depend on keys that the parts do not have.
     pub groups: bool,
-    /// Whether the rows that are read stay locked until the transaction ends.
-    pub locks: bool,
     /// What changes in the text that is finished, in order.
     pub(super) edits: Vec<Edit>,
 }
@@ -66,6 +66,8 @@ pub struct Part {
     pub rows: Rows,
     /// `PARTITION (…)`.
     pub partition: Option<TemplateSpan>,
+    /// How its rows are locked, if they are: until the transaction ends.
+    pub lock: Option<RowLock>,
     /// Conditions that a row must meet to have a part in the result: each holds for no other table's columns.
     pub filters: Vec<PartFilter>,
 }
@@ -119,8 +121,7 @@ pub(super) enum EditKind {
 }
 
 /// What keeps a statement from being gathered at all.
-const HINDRANCES: [(Effects, &str); 9] = [
-    (Effects::LOCKS_ROWS, "a locking read over several shards"),
+const HINDRANCES: [(Effects, &str); 8] = [
     (Effects::ASSIGNS_USER_VARIABLES, "assigning user variables over several shards"),
     (Effects::SELECTS_INTO, "SELECT … INTO over several shards"),
     (Effects::SERVER_FILES, "files of a server over several shards"),
@@ -134,12 +135,15 @@ const HINDRANCES: [(Effects, &str); 9] = [
 /// How a statement's rows are gathered; an error names what stands in the way.
 pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<Gather, RouterError> {
     check(binding, recognised)?;
+    locks::check(binding, recognised)?;
     let keyspace = binding.sources.iter().find_map(|bound| bound.keyspace.as_ref());
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
     let known = Known::of(binding);
     let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, &known, id), &|_| false)?;
+    // What is folded has been computed over rows that nobody locked.
+    let may_fold = binding.sketch.locks.is_empty();
     let root = Root::of(binding, &known);
     let merge = root.as_ref().and_then(|root| merge::merge(binding, recognised, root));
     let unmerged = merge.is_none().then(|| why::unmerged(binding, recognised, root.as_ref()).into());
@@ -149,9 +153,8 @@ pub(super) fn gather(binding: &Binding<'_>, recognised: &Recognised) -> Result<G
         columns: words::mentioned(binding.t),
         merge,
         unmerged,
-        fold: root.as_ref().and_then(|root| fold::fold(binding, recognised, root)),
+        fold: root.as_ref().filter(|_| may_fold).and_then(|root| fold::fold(binding, recognised, root)),
         groups: words::groups(binding.t),
-        locks: false,
         edits,
     })
 }
@@ -166,7 +169,8 @@ pub(super) fn fed(
     let Some(keyspace) = keyspace.map(|keyspace| keyspace.name.clone()) else {
         return Err(RouterError::unsupported("a statement without tables over several shards"));
     };
-    let (parts, edits) = parts::parts(binding, &|id| parts::rows(binding, known, id), stays)?;
+    let (mut parts, edits) = parts::parts(binding, &|id| parts::rows(binding, known, id), stays)?;
+    parts.iter_mut().for_each(|part| part.lock = Some(RowLock::SHARED));
     Ok(Gather {
         keyspace,
         parts,
@@ -175,7 +179,6 @@ pub(super) fn fed(
         unmerged: None,
         fold: None,
         groups: words::groups(binding.t),
-        locks: true,
         edits,
     })
 }
@@ -226,6 +229,16 @@ fn check(binding: &Binding<'_>, recognised: &Recognised) -> Result<(), RouterErr
 }
 
 impl Gather {
+    /// Whether rows that are read stay locked until the transaction ends.
+    pub fn locks(&self) -> bool {
+        self.parts.iter().any(|part| part.lock.is_some())
+    }
+
+    /// Whether there is no table of which the transaction's snapshot is read.
+    pub fn locks_all(&self) -> bool {
+        self.parts.iter().all(|part| part.lock.is_some())
+    }
+
     /// About how many bytes it holds.
     pub(super) fn memory(&self) -> usize {
         let part = |part: &Part| {

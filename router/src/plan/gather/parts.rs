@@ -2,7 +2,7 @@
 
 use podway_model::ColumnType;
 
-use super::{Edit, EditKind, Part, PartFilter, Rows, Takes, words};
+use super::{Edit, EditKind, Part, locks, PartFilter, Rows, Takes, words};
 use crate::plan::bind::{Binding, Database, Place, database};
 use crate::plan::conjuncts::conjuncts;
 use crate::plan::pins::{self, Known};
@@ -45,6 +45,7 @@ pub(super) fn parts(
             alias: alias.into_owned().into(),
             rows,
             partition: reference.partition.map(|run| span(binding.t, run)),
+            lock: locks::of_source(binding, id),
             filters: filters(binding, id),
         });
     }
@@ -53,6 +54,9 @@ pub(super) fn parts(
             "more than {MAX_PARTS} tables over several shards"
         )));
     }
+    // What stands in the tables' places cannot be locked.
+    let clauses = binding.sketch.locks.iter();
+    edits.extend(clauses.map(|clause| Edit { span: span(binding.t, clause.run), kind: EditKind::Nothing }));
     unqualify(binding, stays, &mut edits)?;
     edits.sort_by_key(|edit| edit.span.start);
     Ok((parts, edits))

@@ -1,7 +1,7 @@
 //! Why the rows of several shards are not merged, in words for whoever asks how a statement is run. Decides nothing: [`super::merge`] has decided.
 
 use super::merge::{CLAUSES, Clauses, MORE_THAN_ROWS, Root, order};
-use super::words;
+use super::{locks, words};
 use crate::plan::bind::{Binding, Place};
 use crate::plan::sketch::parts::{Run, SourceKind};
 use crate::plan::tokens::Tokens;
@@ -20,11 +20,14 @@ pub(super) fn unmerged(binding: &Binding<'_>, recognised: &Recognised, root: Opt
     if recognised.effects.intersects(Effects::READS_USER_VARIABLES | Effects::READS_DIAGNOSTICS) {
         return "it reads what only its session knows".to_owned();
     }
-    if let Some(at) = words::first_odd(t, Run { first: 0, end: t.len() }, &CLAUSES) {
+    let Some(end) = locks::body_end(binding) else {
+        return "its locking clause is not its end".to_owned();
+    };
+    if let Some(at) = words::first_odd(t, Run { first: 0, end }, &CLAUSES) {
         return odd(t, at);
     }
     let Some(root) = root else { return apart(binding) };
-    let clauses = Clauses::of(t);
+    let clauses = Clauses::of(t, end);
     let ordered = clauses.and_then(|clauses| {
         clauses.order.map_or(Some(Vec::new()), |run| order(binding, root.block, run, &clauses.items))
     });

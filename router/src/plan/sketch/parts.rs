@@ -29,6 +29,8 @@ pub(in crate::plan) struct Sketch {
     pub refusal: Option<String>,
     /// What an INSERT or REPLACE stores.
     pub insert: Option<Insert>,
+    /// Locking clauses, as they stand.
+    pub locks: Vec<LockClause>,
     /// Columns that UPDATE or ON DUPLICATE KEY UPDATE sets, with the block whose tables they belong to.
     pub assigned: Vec<(BlockId, Run)>,
     /// Names that DELETE gives as its targets, with the block of its tables.
@@ -58,6 +60,18 @@ pub(in crate::plan) enum Lock {
     All,
     /// FOR UPDATE OF these: the tokens of their names.
     Of(Vec<usize>),
+}
+
+/// FOR UPDATE, FOR SHARE or LOCK IN SHARE MODE.
+#[derive(Debug)]
+pub(in crate::plan) struct LockClause {
+    pub run: Run,
+    /// The blocks that it is about.
+    pub arms: Vec<BlockId>,
+    /// The names behind OF.
+    pub tables: Vec<usize>,
+    /// Where NOWAIT or SKIP LOCKED stands, if it does; else the clause's end.
+    pub behind_tables: usize,
 }
 
 /// A condition that every row of the tables it reaches meets when it has a part in the block's result.

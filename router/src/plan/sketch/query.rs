@@ -1,6 +1,6 @@
 //! Query expressions: WITH, SELECT, TABLE, VALUES, and what UNION, EXCEPT and INTERSECT join. Read next: [`super::from`].
 
-use super::parts::{BlockId, Filter, Lock, Role, Run, Source, SourceId, SourceKind};
+use super::parts::{BlockId, Filter, Lock, LockClause, Role, Run, Source, SourceId, SourceKind};
 use super::walker::Walker;
 use crate::RouterError;
 use crate::plan::functions;
@@ -252,6 +252,7 @@ impl Walker<'_> {
             "FOR" => self.locking(at + 1, end, arms),
             "LOCK" if t.are(at, &["LOCK", "IN", "SHARE", "MODE"]) => {
                 self.lock(arms, || Lock::All);
+                self.note_lock(Run { first: at, end: at + 4 }, arms, (Vec::new(), at + 4));
                 Ok(at + 4)
             }
             _ => Err(self.lost(at)),
@@ -270,6 +271,7 @@ impl Walker<'_> {
         if !(t.is(at, "UPDATE") || t.is(at, "SHARE")) {
             return Err(self.lost(at));
         }
+        let first = at - 1;
         let mut at = at + 1;
         let mut tables = Vec::new();
         if t.is(at, "OF") {
@@ -288,13 +290,19 @@ impl Walker<'_> {
                 }
             }
         }
+        let behind_tables = at;
         if t.is(at, "NOWAIT") {
             at += 1;
         } else if t.are(at, &["SKIP", "LOCKED"]) {
             at += 2;
         }
         self.lock(arms, || if tables.is_empty() { Lock::All } else { Lock::Of(tables.clone()) });
+        self.note_lock(Run { first, end: at }, arms, (tables, behind_tables));
         Ok(at)
+    }
+
+    fn note_lock(&mut self, run: Run, arms: &[BlockId], (tables, behind_tables): (Vec<usize>, usize)) {
+        self.sketch.locks.push(LockClause { run, arms: arms.to_vec(), tables, behind_tables });
     }
 
     fn lock(&mut self, arms: &[BlockId], lock: impl Fn() -> Lock) {
