@@ -8,7 +8,7 @@ use podway_topology::Moment;
 use podway_topology_api::{MoveStep, View};
 
 use super::history::Key;
-use super::load::{Load, TRY_AGAIN, WRONG_SHARD, code, read, transaction};
+use super::load::{BACKEND_LOST, Load, TRY_AGAIN, WRONG_SHARD, code, read, transaction};
 use super::node::{Node, Parts, moment};
 use super::rig::{MOVING, Rig, SERVERS, eventually};
 
@@ -126,7 +126,8 @@ async fn stale(rig: &mut Rig, fault: Fault, to: usize) {
     }
     let (mut by_b, did) = reading.await.unwrap();
     if let Err(error) = did {
-        assert_eq!(code(&error), TRY_AGAIN, "{fault:?}: {error}");
+        // The server may end the connection just while it is read from: a client that is told so knows nothing, and reads nothing old.
+        assert!([TRY_AGAIN, BACKEND_LOST].contains(&code(&error)), "{fault:?}: {error}");
     }
     rig.relay.heal();
     // Whole again, it finds the new owner by itself.

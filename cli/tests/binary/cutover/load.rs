@@ -17,6 +17,8 @@ use super::rig::{Rig, connect, eventually};
 
 /// ER_LOCK_DEADLOCK: rolled back, to be tried again.
 pub const TRY_AGAIN: u16 = 1213;
+/// The connection to a server broke while it ran a statement.
+pub const BACKEND_LOST: u16 = 1158;
 /// The connection was lost, whatever it was lost in.
 pub const LOST: u16 = 2013;
 /// What only a client with an old map could get: none of it may reach one.
